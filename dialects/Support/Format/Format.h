@@ -1,0 +1,59 @@
+//===- Format.h - Number formats of tensors and weights ---------*- C++ -*-===//
+//
+// One table of the number formats that cross a border: activations, outputs,
+// scales and weight codes. No MLIR here: the dialects, the packer, the
+// launcher and the emulated device all name formats through this header.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_SUPPORT_FORMAT_FORMAT_H
+#define TILEWRIGHT_DIALECTS_SUPPORT_FORMAT_FORMAT_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+
+namespace tilewright::format {
+
+enum class Kind {
+  Unsigned, ///< plain binary codes
+  Signed,   ///< two's complement codes
+  Float,    ///< sign, exponent, mantissa
+};
+
+/// A number format: `bits` wide in memory; floats also split into exponent and
+/// mantissa bits with an exponent bias. Names are the field's own: "u4", "i8",
+/// "f16", "bf16", "f32", "e4m3", ...
+struct Format {
+  std::string name;
+  Kind kind = Kind::Unsigned;
+  unsigned bits = 0;
+  unsigned exponentBits = 0;
+  unsigned mantissaBits = 0;
+  int exponentBias = 0;
+
+  bool isFloat() const { return kind == Kind::Float; }
+  bool isInteger() const { return kind != Kind::Float; }
+  bool operator==(const Format &other) const { return name == other.name; }
+
+  /// Smallest and largest code of an integer format as numbers.
+  int64_t minCode() const;
+  int64_t maxCode() const;
+  /// What is added to a code before it is stored: signed codes are stored
+  /// biased by 2^(bits-1) so that unpacking sees unsigned fields.
+  int64_t storageBias() const { return kind == Kind::Signed ? int64_t(1) << (bits - 1) : 0; }
+};
+
+/// Looks a format up by name. The error names the nearest known formats.
+llvm::Expected<Format> parse(llvm::StringRef name);
+
+/// Like parse() for names known to be valid; asserts otherwise.
+Format get(llvm::StringRef name);
+
+/// Every format, in the order of the documentation.
+llvm::ArrayRef<Format> all();
+
+} // namespace tilewright::format
+
+#endif

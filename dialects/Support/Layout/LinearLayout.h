@@ -1,0 +1,131 @@
+//===- LinearLayout.h - Which thread and register holds which element -----===//
+//
+// A layout says where the elements of a tile live. Ours are linear maps over
+// F2: number the places (register, lane, warp) in binary, and every place bit
+// contributes one basis vector of tile coordinates; the coordinates of a place
+// are the XOR of the vectors of its set bits.
+//
+//   Example: a 16x8 mma accumulator (f32). Lane = 4g+t, register = 2h+j.
+//     register bits: (0,1) (8,0)           j -> column, h -> row + 8
+//     lane bits:     (0,2) (0,4) (1,0) (2,0) (4,0)
+//   Place (register 3, lane 5): (0,1)^(8,0)^(0,2)^(1,0) = (9,3).
+//
+// A zero vector is replication: two places hold the same element.
+//
+// Extents need not be powers of two: 96, 192 and 576 are real head sizes and
+// three 32-bit words hold 32 3-bit weights. A layout therefore has an outer
+// repetition: the F2 map covers a base tile whose extents are powers of two,
+// and along each dimension `repeat[d]` copies of the base tile (an odd number)
+// are stacked; the copy index is the outermost part of the register number
+// (last dimension fastest).
+//
+//   register number = copy * 2^registerBits + bits within the base tile
+//   coordinate[d]   = copyIndex[d] * baseExtent[d] + (F2 map)[d]
+//
+// The algebra below (compose, invert, product, divide, conversion synthesis,
+// bank conflicts) knows no IR.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_LINEARLAYOUT_H
+#define TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_LINEARLAYOUT_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tilewright::layout {
+
+/// The three kinds of place, fastest first.
+enum class Place { Register, Lane, Warp };
+constexpr unsigned numPlaces = 3;
+
+/// One basis vector: what a place bit contributes to each tile coordinate.
+using Basis = llvm::SmallVector<int32_t, 4>;
+using Bases = llvm::SmallVector<Basis, 8>;
+using Coordinates = llvm::SmallVector<int64_t, 4>;
+
+class LinearLayout {
+public:
+  LinearLayout() = default;
+  /// A layout from explicit bases. Every basis has one entry a dimension.
+  /// `repeat` defaults to 1 in each dimension; entries must be odd.
+  LinearLayout(unsigned rank, Bases reg, Bases lane, Bases warp,
+               llvm::ArrayRef<int64_t> repeat = {});
+
+  unsigned getRank() const { return rank; }
+  llvm::ArrayRef<Basis> getBases(Place place) const { return bases[unsigned(place)]; }
+  llvm::ArrayRef<int64_t> getRepeat() const { return repeat; }
+  /// Extent of the whole tile: base extent times repeat.
+  llvm::SmallVector<int64_t, 4> getShape() const;
+  /// Registers a thread holds, repetition included.
+  unsigned getNumRegisters() const;
+  unsigned getNumLanes() const { return 1u << getBases(Place::Lane).size(); }
+  unsigned getNumWarps() const { return 1u << getBases(Place::Warp).size(); }
+
+  /// Tile coordinates of a place.
+  Coordinates apply(unsigned reg, unsigned lane, unsigned warp) const;
+
+  /// Every element of the tile is held somewhere (rank of the map = number of
+  /// coordinate bits). A layout of a distributed tensor must be onto.
+  bool isOnto() const;
+  /// Place bits whose basis is zero: copies of the same element.
+  bool hasReplication() const;
+  /// Same place -> same coordinates.
+  bool operator==(const LinearLayout &other) const;
+  bool operator!=(const LinearLayout &other) const { return !(*this == other); }
+
+  /// Largest power of two v such that registers 0..v-1 (and every aligned run
+  /// of v registers) hold v consecutive elements along dimension `dim`, in
+  /// order: the vector width of an access whose fastest dimension is `dim`.
+  unsigned getContiguity(unsigned dim) const;
+
+  /// The layout of a tile with dimensions reordered: result dimension i is
+  /// this layout's dimension `order[i]`.
+  LinearLayout transpose(llvm::ArrayRef<unsigned> order) const;
+  /// The layout of the row-major reshape to `shape`; nullopt where the
+  /// repetition cannot be carried over.
+  std::optional<LinearLayout> reshape(llvm::ArrayRef<int64_t> shape) const;
+  /// The layout after dimension `dim` has been reduced away (its extent is
+  /// kept as 1): basis entries of that dimension become zero. Redundant
+  /// registers are removed.
+  LinearLayout squeeze(unsigned dim) const;
+
+  /// Compact text: "register=[[0,1],[8,0]] lane=[...] warp=[...] repeat=[..]".
+  std::string str() const;
+
+private:
+  unsigned rank = 0;
+  Bases bases[numPlaces];
+  llvm::SmallVector<int64_t, 4> repeat;
+};
+
+//===----------------------------------------------------------------------===//
+// Named constructors. `warps[d]` is the number of warps along dimension d
+// (powers of two, last dimension varies fastest); warps along a dimension an
+// operand does not have are replication.
+//===----------------------------------------------------------------------===//
+
+/// f32 accumulator of mma.sync m16n8k16 over an MxN tile (PTX ISA, "Matrix
+/// fragments for mma.m16n8k16"): each warp owns a contiguous
+/// (M/warps[0]) x (N/warps[1]) part.
+LinearLayout mmaAccumulator(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> warps);
+
+/// Operand A (index 0, MxK) or B (index 1, KxN) of m16n8k16 with 16-bit
+/// elements, for an accumulator distributed over `warps` (of M and N).
+/// Register order is the instruction's within a 16x16 (A) or 16x8 (B)
+/// fragment, then along K, then along M or N.
+LinearLayout mmaOperand(unsigned index, llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<int64_t> warps);
+
+/// Blocked: each thread holds `vector` consecutive elements along the last
+/// dimension; lanes and then warps fill the last dimension, then the one
+/// before it; what is left over is register repetition, and surplus lanes or
+/// warps replicate.
+LinearLayout blocked(llvm::ArrayRef<int64_t> shape, unsigned vector, unsigned warps);
+
+} // namespace tilewright::layout
+
+#endif

@@ -1,0 +1,139 @@
+//===- Packing.h - How b-bit weights lie in 32-bit words -------------------===//
+//
+// Weights of b bits (1..8) are packed ahead of time so that the words a thread
+// loads unpack, without a shuffle, into the registers it feeds an mma. One
+// storage layout per width, the same for f16 and bf16 activations, for every
+// target and every schedule.
+//
+// Fragment: 64 (K) x 16 (N) weights, 32 a lane, b words a lane.
+//   lane = 4g + t      k = 16kb + 8kh + 2t + kp      n = 8nb + g
+//   pair p = (kb*2 + nb)*2 + kh: kp = 0 in the low half of a 32-bit register,
+//   kp = 1 in the high half: a dequantised pair is an mma operand register.
+// Block: 128 (K) x 32 (N) weights, four fragments f = 2*(k/64) + n/16
+//   (`fragmentIndex`), 4b words a lane, stored 16 bytes a lane at a time:
+//   word w of lane l lies at word offset (w/4)*128 + l*4 + w%4.
+// Matrix: blocks in row-major order of (N/32, K/128): the blocks of one column
+//   strip follow each other along K.
+//
+// Within a fragment each 16-bit half of the b words holds floor(16/b) whole
+// fields and left-over bits; the left-over bits of several words together hold
+// the remaining pairs ("residue"). A field is one lop3 ((word & mask) | magic)
+// away from a floating-point number of value base + v * 2^offset.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
+#define TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+
+namespace tilewright::layout {
+
+/// Version of the storage layout; files carry it.
+constexpr unsigned packingVersion = 1;
+
+constexpr unsigned fragmentK = 64, fragmentN = 16;
+constexpr unsigned blockK = 128, blockN = 32;
+constexpr unsigned pairsPerFragment = 16;
+
+/// Where bit `bit` of the code of pair `pair` lies in both halves of a word.
+struct BitPosition {
+  uint8_t word = 0;   ///< word within the fragment, 0..b-1
+  uint8_t offset = 0; ///< bit within the 16-bit half, 0..15
+};
+
+/// The word layout of one width: for each pair and code bit its position. The
+/// same positions hold for the low half (kp = 0) and the high half (kp = 1).
+class WordLayout {
+public:
+  /// The layout of width `bits` (1..8).
+  static const WordLayout &get(unsigned bits);
+
+  unsigned getBits() const { return bits; }
+  BitPosition locate(unsigned pair, unsigned bit) const { return positions[pair * bits + bit]; }
+  /// Checks that the map is a bijection of 16 pairs x b bits onto b halves.
+  llvm::Error verify() const;
+
+  WordLayout(unsigned bits, llvm::SmallVector<BitPosition, 128> positions)
+      : bits(bits), positions(std::move(positions)) {}
+
+private:
+  unsigned bits;
+  llvm::SmallVector<BitPosition, 128> positions;
+};
+
+/// One step of an unpack program; each is one instruction on a 32-bit word.
+struct UnpackStep {
+  enum class Kind {
+    ShiftRight, ///< result = a >> amount
+    ShiftLeft,  ///< result = a << amount
+    Permute,    ///< result = prmt(a, b, selector)
+    Select,     ///< result = (a & mask) | (b & ~mask), one lop3
+  };
+  Kind kind;
+  unsigned a = 0, b = 0; ///< value numbers: 0..bits-1 are the words, then steps
+  uint32_t immediate = 0;
+};
+
+/// How a pair is read from a value: its `bits`-wide field starts at `offset`
+/// of each half; lop3 with the magic number makes it floating point.
+struct UnpackField {
+  unsigned value = 0;  ///< value number
+  unsigned offset = 0; ///< bit within the half
+  unsigned pair = 0;
+};
+
+/// How fields become numbers.
+enum class UnpackScheme {
+  /// (v & mask) | magic, then one fma removes the base and 2^offset.
+  MagicFma,
+  /// prmt inserts the magic byte above an 8-bit code (f16, 8 bits).
+  MagicByte,
+  /// 7 low bits and the top bit become two magic numbers that are added
+  /// (bf16, 8 bits): (v & 0x7f)|0x4300 and (v & 0x80)|0x4300.
+  MagicSplit,
+};
+
+/// A straight-line program that unpacks the b words of one fragment.
+struct UnpackProgram {
+  unsigned bits = 0;
+  UnpackScheme scheme = UnpackScheme::MagicFma;
+  uint32_t magic = 0; ///< of both halves, e.g. 0x64006400
+  double base = 0;    ///< value of the magic number: 1024 (f16), 128 (bf16)
+  llvm::SmallVector<UnpackStep, 24> steps;
+  llvm::SmallVector<UnpackField, 16> fields; ///< one a pair
+
+  /// Instructions to turn one fragment's words into 16 registers of exact
+  /// (code - zero) values: steps + lop3/prmt + fma. The table of
+  /// docs/quantisation.md.
+  unsigned countInstructions() const;
+};
+
+enum class Activation { F16, BF16 };
+
+/// The program for a width and activation type.
+const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
+
+/// Proves that program(layout(codes)) == codes for every bit, symbolically:
+/// each field bit of the program must be the expected code bit of the layout,
+/// whatever the other bits are. The error names the pair and the bit.
+llvm::Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program);
+
+/// Bytes of a packed K x N matrix (padded to whole blocks).
+uint64_t getPackedBytes(uint64_t k, uint64_t n, unsigned bits);
+/// Index (0..3) of the fragment in its block that holds (k, n), 0 <= k < 128,
+/// 0 <= n < 32: 2*(k/64) + n/16.
+unsigned fragmentIndex(unsigned k, unsigned n);
+
+/// Order of scales and zero points within a strip of 32 columns: the position
+/// of column n (0..31) is g*4 + n/8, g = n%8. Eight lanes then read the four
+/// columns of their fragments as one vector, and the four lanes of an
+/// accumulator row their eight columns.
+unsigned scalePosition(unsigned n);
+
+} // namespace tilewright::layout
+
+#endif
