@@ -12,6 +12,7 @@
 #define TILEWRIGHT_DIALECTS_SUPPORT_PROBLEM_PROBLEM_H
 
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
 #include <cstdint>
@@ -31,7 +32,8 @@ struct Dimension {
   bool operator==(const Dimension &) const = default;
 };
 
-/// A tensor argument. Strides are in elements; an unset stride is dynamic.
+/// A tensor argument. Strides are in elements; an unset stride is dynamic. An
+/// operand in a storage layout of its own (packed weights) has no strides.
 struct Operand {
   std::string name;
   std::string dtype;                   ///< a format name, "f16"
@@ -56,16 +58,22 @@ struct Problem {
   const Operand *findOperand(llvm::StringRef name) const;
   llvm::StringRef getAttribute(llvm::StringRef name, llvm::StringRef fallback = "") const;
 
-  /// Canonical text, the same for equal problems, e.g.
-  ///   quant_matmul(M=?, N=1024, K=1024; x:f16[M,K]{1024,1}@16, ...;
+  /// Canonical text on one line, the same for equal problems and different for
+  /// different ones, e.g.
+  ///   quant_matmul(M=?%8, N=1024, K=1024; x:f16[M,K]{?,1}@16, ...;
   ///                format=u4, group=128; i32)
+  /// `?` is dynamic, `%8` a divisor other than 1, `@16` the alignment; names
+  /// and values with other characters than [A-Za-z0-9_.-] are quoted.
   std::string str() const;
   /// BLAKE3 of the canonical text, 64 lower-case hexadecimal digits.
   std::string getHash() const;
 
+  /// Text that is not UTF-8 cannot be JSON: its bad bytes become U+FFFD.
   llvm::json::Value toJSON() const;
-  /// The error names the field, the value and what was expected.
-  static llvm::Expected<Problem> fromJSON(const llvm::json::Value &value);
+  /// The error names the field, the value and what was expected. Fields are
+  /// those of toJSON(); only `divisor` (1) and `strides` (none) may be left out.
+  static llvm::Expected<Problem> fromJSON(const llvm::json::Value &value,
+                                          const llvm::Twine &path = "problem");
 };
 
 } // namespace tilewright::problem

@@ -40,7 +40,15 @@ ObjectReader::~ObjectReader() {
 
 std::string ObjectReader::getPath(StringRef field) const { return path + "." + field.str(); }
 
-bool ObjectReader::has(StringRef field) const { return object && object->get(field); }
+void ObjectReader::addKnown(StringRef field) {
+  if (!is_contained(known, field))
+    known.push_back(field);
+}
+
+bool ObjectReader::hasOptional(StringRef field) {
+  addKnown(field);
+  return object && object->get(field);
+}
 
 void ObjectReader::fail(Error error) {
   if (!error)
@@ -52,7 +60,7 @@ void ObjectReader::fail(Error error) {
 }
 
 const json::Value *ObjectReader::take(StringRef field) {
-  known.push_back(field);
+  addKnown(field);
   if (failure)
     return nullptr;
   const json::Value *value = object->get(field);

@@ -52,12 +52,13 @@ public:
       out = static_cast<T>(*number);
   }
 
-  /// Optional fields: absent leaves `out` unset.
-  template <typename T> void readOptional(llvm::StringRef field, std::optional<T> &out) {
-    if (!has(field))
+  /// Optional fields: absent leaves `out` unset. Further arguments are read()'s.
+  template <typename T, typename... Range>
+  void readOptional(llvm::StringRef field, std::optional<T> &out, Range... range) {
+    if (!hasOptional(field))
       return;
     T value{};
-    read(field, value);
+    read(field, value, range...);
     if (!hasFailed())
       out = std::move(value);
   }
@@ -79,8 +80,8 @@ public:
       llvm::StringRef field,
       llvm::function_ref<llvm::Error(const llvm::json::Value &, const std::string &path)> parse);
 
-  /// Whether the object has the field.
-  bool has(llvm::StringRef field) const;
+  /// Whether the object has the field, which is known from now on.
+  bool hasOptional(llvm::StringRef field);
   /// Records an error unless there is one already; success is ignored.
   void fail(llvm::Error error);
 
@@ -99,6 +100,7 @@ private:
   /// The field's value, or null after recording that it is missing.
   const llvm::json::Value *take(llvm::StringRef field);
   std::string getPath(llvm::StringRef field) const;
+  void addKnown(llvm::StringRef field);
 
   std::string path;
   const llvm::json::Object *object = nullptr;
