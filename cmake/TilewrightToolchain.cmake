@@ -1,7 +1,5 @@
-# Compiler, linker and LLVM/MLIR set-up shared by every target.
-#
-# The LLVM version lives here and in tools/setup/packages.txt, nowhere else.
-set(TILEWRIGHT_LLVM_VERSION 22.1)
+# Language, linker and LLVM/MLIR set-up shared by every target; the LLVM version
+# comes from TilewrightCompiler.cmake.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -19,7 +17,7 @@ add_compile_options(-fvisibility=hidden -fvisibility-inlines-hidden)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_C_FLAGS_RELEASE "-O2")
 
-find_program(TILEWRIGHT_LLD NAMES ld.lld-22 ld.lld)
+find_program(TILEWRIGHT_LLD NAMES ld.lld-${TILEWRIGHT_LLVM_MAJOR} ld.lld)
 if(TILEWRIGHT_LLD)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     add_link_options(--ld-path=${TILEWRIGHT_LLD})
@@ -43,7 +41,7 @@ if(TILEWRIGHT_SANITIZE)
   add_link_options(-fsanitize=${TILEWRIGHT_SANITIZE})
 endif()
 
-find_program(TILEWRIGHT_LLVM_CONFIG NAMES llvm-config-22 llvm-config)
+find_program(TILEWRIGHT_LLVM_CONFIG NAMES llvm-config-${TILEWRIGHT_LLVM_MAJOR} llvm-config)
 if(TILEWRIGHT_LLVM_CONFIG)
   execute_process(COMMAND ${TILEWRIGHT_LLVM_CONFIG} --prefix
                   OUTPUT_VARIABLE _llvm_prefix OUTPUT_STRIP_TRAILING_WHITESPACE)

@@ -1,0 +1,49 @@
+# Tilewright: from a fresh clone, `make demo` and `make test` are all it takes.
+#
+#   make demo     installs what is missing, builds, runs the demo
+#   make test     installs, builds, runs lit, GoogleTest and pytest
+#   make lint     formatting, tests that cannot fail, file sizes, Python style
+#   make build    installs and builds only
+#   make install  installs only (RETRY=1 tries optional packages again)
+#   make clean    removes what was built, keeps .venv
+#
+# JOBS=n sets the number of parallel jobs, CMAKE_FLAGS=... adds to the
+# configuration (it is remembered in build/ until make clean), TESTS=path runs a
+# part of pytest or lit only.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PYTHON_BIN := $(CURDIR)/.venv/bin/python
+# Tools of the system first, then those that Python wheels carry.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
+
+.PHONY: demo test lint build install clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '3,8p' Makefile | cut -c3-
+
+install:
+	@tools/setup/install.sh
+
+# Configured once; CMake itself notices later changes of its files.
+build/build.ninja: CMakePresets.json | install
+	@echo "Configuring build/ (log: build/configure.log)"
+	@mkdir -p build
+	@cmake --preset release -DPython_EXECUTABLE=$(PYTHON_BIN) $(CMAKE_FLAGS) \
+	  > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@touch $@
+
+build: install build/build.ninja
+	@cmake --build build -j $(JOBS)
+
+demo: build
+	@$(PYTHON_BIN) examples/sentence_encoder/main.py
+
+test: build
+	@$(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) $(TESTS)
+
+lint: install
+	@$(PYTHON_BIN) tools/lint.py
+
+clean:
+	rm -rf build out
