@@ -50,6 +50,7 @@ static std::vector<Format> makeTable() {
     table.push_back(makeInteger(Kind::Signed, bits));
   table.push_back(makeInteger(Kind::Unsigned, 32));
   table.push_back(makeInteger(Kind::Signed, 32));
+  table.push_back(makeInteger(Kind::Signed, 64));
 
   table.push_back(makeFloat("f16", 16, 5, 10));
   table.push_back(makeFloat("bf16", 16, 8, 7));

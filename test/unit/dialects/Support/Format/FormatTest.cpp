@@ -40,6 +40,8 @@ TEST(Format, IntegerWidthsAndCodes) {
   }
   EXPECT_EQ(format::get("i32").minCode(), INT32_MIN);
   EXPECT_EQ(format::get("i32").maxCode(), INT32_MAX);
+  EXPECT_EQ(format::get("i64").minCode(), INT64_MIN);
+  EXPECT_EQ(format::get("i64").maxCode(), INT64_MAX);
   EXPECT_EQ(format::get("u32").maxCode(), UINT32_MAX);
 }
 
