@@ -229,8 +229,6 @@ Expected<Problem> Problem::fromJSON(const json::Value &value, const Twine &path)
   if (problem.indexWidth != 32 && problem.indexWidth != 64)
     reader.fail(text::makeError(reader.getPath() + ".index_width: expects 32 or 64, but got " +
                                 Twine(problem.indexWidth)));
-  if (problem.op.empty())
-    reader.fail(text::makeError(reader.getPath() + ".op: expects a name, but got \"\""));
   if (Error error = reader.finish())
     return error;
   return problem;

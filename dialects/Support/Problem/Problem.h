@@ -39,18 +39,18 @@ struct Operand {
   std::string dtype;                   ///< a format name, "f16"
   std::vector<std::string> dimensions; ///< names of its extents, outermost first
   std::vector<std::optional<int64_t>> strides;
-  unsigned alignment = 16;             ///< of the base address, 1..16 bytes
+  unsigned alignment = 16; ///< of the base address, 1..16 bytes
   bool operator==(const Operand &) const = default;
 };
 
 struct Problem {
-  std::string op;                      ///< "quant_matmul"
+  std::string op; ///< "quant_matmul"; empty for a program written by hand
   std::vector<Dimension> dimensions;
-  std::vector<Operand> operands;       ///< inputs, then outputs
+  std::vector<Operand> operands; ///< inputs, then outputs
   /// Everything else the op's semantics depend on, by name: "format" = "u4",
   /// "group" = "128", "scale" = "f16", "zero" = "none", "activation" = "gelu".
   std::map<std::string, std::string> attributes;
-  unsigned indexWidth = 32;            ///< 32 or 64
+  unsigned indexWidth = 32; ///< 32 or 64
 
   bool operator==(const Problem &) const = default;
 

@@ -178,8 +178,6 @@ TEST(ProblemJSON, TopLevelFields) {
   }
   EXPECT_EQ(errorAfter([](Object &o) { o["ops"] = 1; }),
             "unknown field of problem 'ops'; the nearest are 'op', 'operands', 'dimensions'");
-  EXPECT_EQ(errorAfter([](Object &o) { o["op"] = ""; }),
-            "problem.op: expects a name, but got \"\"");
   EXPECT_EQ(errorAfter([](Object &o) { o["index_width"] = 16; }),
             "problem.index_width: expects 32 or 64, but got 16");
   EXPECT_EQ(errorAfter([](Object &o) { (*o.getObject("attributes"))["group"] = 128; }),
