@@ -12,11 +12,13 @@
 #include "dialects/Support/Problem/Problem.h"
 #include "dialects/Support/Target/Target.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace tilewright::schedule {
@@ -32,9 +34,14 @@ struct Schedule {
 
   /// Canonical text: "quant_matmul{split_k=4, stages=4, tile_k=128, ...}".
   std::string str() const;
+  /// Reads canonical text; white space between its parts does not matter. The
+  /// error quotes the rest that could not be read.
   static llvm::Expected<Schedule> parse(llvm::StringRef text);
+  /// {"family": "quant_matmul", "parameters": {"split_k": 4, ...}}
   llvm::json::Value toJSON() const;
-  static llvm::Expected<Schedule> fromJSON(const llvm::json::Value &value);
+  /// The error names the field, the value and what was expected.
+  static llvm::Expected<Schedule> fromJSON(const llvm::json::Value &value,
+                                           const llvm::Twine &path = "schedule");
 };
 
 /// Checks a schedule against the rules of its family, the problem and the
