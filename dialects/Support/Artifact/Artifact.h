@@ -24,13 +24,18 @@
 namespace tilewright::artifact {
 
 /// An integer expression over named values (dimensions, "sm_count"):
-///   expr := sum; + - * / (floor) %; parentheses; decimal literals; names;
-///   ceildiv(a, b), min(a, b), max(a, b)
-/// Evaluation is in 64 bits; overflow and division by zero are errors.
+///   sum     := product (('+' | '-') product)*
+///   product := unary (('*' | '/' | '%') unary)*
+///   unary   := '-' unary | primary
+///   primary := decimal | name | '(' sum ')' | function '(' sum ',' sum ')'
+/// with the functions ceildiv, min and max. Division rounds towards minus
+/// infinity and a - a/b*b == a%b. Evaluation is in 64 bits; overflow and
+/// division by zero are errors. Parsed once, evaluated at each launch.
 class Expression {
 public:
   Expression() : Expression(1) {}
   Expression(int64_t constant);
+  /// The error names the column (from 1) and what was expected there.
   static llvm::Expected<Expression> parse(llvm::StringRef text);
   llvm::Expected<int64_t> evaluate(const llvm::StringMap<int64_t> &values) const;
   /// The text it was parsed from.
@@ -38,7 +43,32 @@ public:
   bool operator==(const Expression &other) const { return text == other.text; }
 
 private:
+  friend class ExpressionParser;
+  enum class Op {
+    Constant,
+    Name,
+    Negate,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    CeilDiv,
+    Min,
+    Max
+  };
+  /// One step of the postfix program: push a value, or combine the top ones.
+  struct Step {
+    Op op;
+    unsigned column; ///< of the literal, name or operator in the text
+    int64_t constant = 0;
+    std::string name;
+  };
+  llvm::Error makeError(unsigned column, const llvm::Twine &message) const;
+  llvm::Expected<int64_t> combine(const Step &step, int64_t a, int64_t b) const;
+
   std::string text;
+  std::vector<Step> steps;
 };
 
 /// One kernel parameter, in order. The launcher packs each at its natural
@@ -54,11 +84,11 @@ struct Parameter {
   };
   Kind kind = Kind::Pointer;
   std::string name;
-  std::string dtype;       ///< of the elements pointed to, or of the scalar
-  unsigned axis = 0;       ///< Stride only
-  unsigned bytes = 8;      ///< size in the argument block
-  unsigned alignment = 1;  ///< Pointer: required base alignment in bytes
-  bool written = false;    ///< Pointer: the kernel stores to it
+  std::string dtype;      ///< of the elements pointed to, or of the scalar; else may be empty
+  unsigned axis = 0;      ///< Stride only
+  unsigned bytes = 8;     ///< size in the argument block
+  unsigned alignment = 1; ///< Pointer: required base alignment in bytes
+  bool written = false;   ///< Pointer: the kernel stores to it
   std::optional<llvm::json::Value> recipe; ///< TensorMap only
 };
 
@@ -94,7 +124,8 @@ struct Metadata {
   llvm::json::Value toJSON() const;
   /// The error names the field, the value and what was expected; an unknown
   /// schema is refused.
-  static llvm::Expected<Metadata> fromJSON(const llvm::json::Value &value);
+  static llvm::Expected<Metadata> fromJSON(const llvm::json::Value &value,
+                                           const llvm::Twine &path = "metadata");
 };
 
 struct Artifact {
