@@ -1,0 +1,90 @@
+//===- BlockCodec.cpp - One block of codes to words and back ----------------===//
+//
+// Loops over lanes have a constant length of 32 so that they become vector
+// code.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Pack/BlockCodec.h"
+
+#include <cstring>
+
+namespace tilewright::pack {
+
+using namespace layout;
+
+BlockCodec::BlockCodec(unsigned bits) : bits(bits) {
+  const WordLayout &words = WordLayout::get(bits);
+  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
+    for (unsigned bit = 0; bit < bits;) {
+      BitPosition first = words.locate(pair, bit);
+      unsigned length = 1;
+      for (; bit + length < bits; ++length) {
+        BitPosition next = words.locate(pair, bit + length);
+        if (next.word != first.word || next.offset != first.offset + length)
+          break;
+      }
+      uint32_t mask = ((1u << length) - 1) * 0x00010001u;
+      runs.push_back({uint8_t(pair), first.word, uint8_t(bit), first.offset, mask});
+      bit += length;
+    }
+}
+
+/// Calls body(columns of the octet, pair, lane): the eight codes k = 16kb + 8kh
+/// + 0..7 of one column are the pair's codes of four lanes.
+template <typename Body> static void forEachOctet(unsigned fragment, Body body) {
+  unsigned k0 = fragment / 2 * fragmentK, n0 = fragment % 2 * fragmentN;
+  for (unsigned n = 0; n < fragmentN; ++n)
+    for (unsigned octet = 0; octet < fragmentK / 8; ++octet) {
+      unsigned kb = octet / 2, kh = octet % 2, nb = n / 8, g = n % 8;
+      body(n0 + n, k0 + 8 * octet, (kb * 2 + nb) * 2 + kh, 4 * g);
+    }
+}
+
+void BlockCodec::encode(const BlockColumns &columns, uint32_t *words) const {
+  alignas(64) Lanes laneWords[4 * 8];
+  std::memset(laneWords, 0, 4 * bits * sizeof(Lanes));
+  for (unsigned fragment = 0; fragment < 4; ++fragment) {
+    alignas(64) Lanes pairs[pairsPerFragment];
+    forEachOctet(fragment, [&](unsigned n, unsigned k, unsigned pair, unsigned lane) {
+      const uint8_t *codes = &columns[n][k];
+      for (unsigned t = 0; t < 4; ++t)
+        pairs[pair][lane + t] = codes[2 * t] | uint32_t(codes[2 * t + 1]) << 16;
+    });
+    for (const Run &run : runs) {
+      Lanes &to = laneWords[fragment * bits + run.word];
+      const Lanes &from = pairs[run.pair];
+      for (unsigned lane = 0; lane < lanes; ++lane)
+        to[lane] |= (from[lane] >> run.codeBit & run.mask) << run.wordBit;
+    }
+  }
+  for (unsigned group = 0; group < bits; ++group)
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      for (unsigned i = 0; i < 4; ++i)
+        words[group * 128 + lane * 4 + i] = laneWords[group * 4 + i][lane];
+}
+
+void BlockCodec::decode(const uint32_t *words, BlockColumns &columns) const {
+  alignas(64) Lanes laneWords[4 * 8];
+  for (unsigned group = 0; group < bits; ++group)
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      for (unsigned i = 0; i < 4; ++i)
+        laneWords[group * 4 + i][lane] = words[group * 128 + lane * 4 + i];
+  for (unsigned fragment = 0; fragment < 4; ++fragment) {
+    alignas(64) Lanes pairs[pairsPerFragment] = {};
+    for (const Run &run : runs) {
+      const Lanes &from = laneWords[fragment * bits + run.word];
+      Lanes &to = pairs[run.pair];
+      for (unsigned lane = 0; lane < lanes; ++lane)
+        to[lane] |= (from[lane] >> run.wordBit & run.mask) << run.codeBit;
+    }
+    forEachOctet(fragment, [&](unsigned n, unsigned k, unsigned pair, unsigned lane) {
+      uint8_t *codes = &columns[n][k];
+      for (unsigned t = 0; t < 4; ++t) {
+        codes[2 * t] = uint8_t(pairs[pair][lane + t]);
+        codes[2 * t + 1] = uint8_t(pairs[pair][lane + t] >> 16);
+      }
+    });
+  }
+}
+
+} // namespace tilewright::pack

@@ -1,0 +1,51 @@
+//===- BlockCodec.h - One block of codes to words and back ------------------===//
+//
+// The inner loop of packing. A block goes through three forms:
+//   columns  [32 n][128 k]  codes, one byte each, K contiguous
+//   pairs    [16][32 lanes] per fragment: a pair's two codes in the halves of
+//                           a 32-bit value, as an unpacked mma register
+//   words    [4 * bits][32 lanes], stored 16 bytes a lane at a time
+// Between pairs and words, each pair's bits move in runs that stay together;
+// a run is one mask and shift over all 32 lanes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_PACK_BLOCKCODEC_H
+#define TILEWRIGHT_RUNTIME_PACK_BLOCKCODEC_H
+
+#include "dialects/Support/Layout/Packing.h"
+#include "llvm/ADT/SmallVector.h"
+#include <cstdint>
+
+namespace tilewright::pack {
+
+/// The codes of a block: 32 columns of 128.
+using BlockColumns = uint8_t[layout::blockN][layout::blockK];
+
+class BlockCodec {
+public:
+  /// `bits` is 1..8.
+  explicit BlockCodec(unsigned bits);
+
+  unsigned getWordsPerBlock() const { return 4 * bits * lanes; }
+  /// `words` has getWordsPerBlock() elements. Codes must be below 2^bits.
+  void encode(const BlockColumns &columns, uint32_t *words) const;
+  void decode(const uint32_t *words, BlockColumns &columns) const;
+
+private:
+  static constexpr unsigned lanes = 32;
+  using Lanes = uint32_t[lanes];
+
+  /// Bits of a pair that are neighbours in the code and in a word.
+  struct Run {
+    uint8_t pair, word;
+    uint8_t codeBit, wordBit; ///< lowest bit, in the code and in the half
+    uint32_t mask;            ///< of both halves, lowest bit at bit 0 and 16
+  };
+
+  unsigned bits;
+  llvm::SmallVector<Run, 64> runs;
+};
+
+} // namespace tilewright::pack
+
+#endif

@@ -1,0 +1,291 @@
+//===- Pack.cpp - Weight codes into packed words and back, on the host ------===//
+//
+// Cuts the matrix into blocks, brings each into column form (padding, either
+// order of the source), and shares ranges of blocks among threads.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Pack/Pack.h"
+
+#include "runtime/Pack/BlockCodec.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+using namespace llvm;
+
+namespace tilewright::pack {
+
+using layout::blockK;
+using layout::blockN;
+
+Error PackedShape::verify() const {
+  if (version != layout::packingVersion)
+    return createStringError("the weights are packed in layout version " + Twine(version) +
+                             ", but this build reads version " + Twine(layout::packingVersion));
+  if (bits < 1 || bits > 8)
+    return createStringError("packed weights have 1 to 8 bits, but got " + Twine(bits));
+  if (k < 0 || n < 0)
+    return createStringError("a packed matrix has extents of 0 or more, but got K=" + Twine(k) +
+                             ", N=" + Twine(n));
+  constexpr int64_t limit = int64_t(1) << 46;
+  if (k > limit || n > limit || (n && k > limit / n))
+    return createStringError("a packed matrix has at most 2^46 weights, but got K=" + Twine(k) +
+                             ", N=" + Twine(n));
+  return Error::success();
+}
+
+uint64_t PackedShape::getWordCount() const { return layout::getPackedBytes(k, n, bits) / 4; }
+
+namespace {
+
+/// The blocks of a matrix, in the order in which they are stored.
+class BlockGrid {
+public:
+  BlockGrid(int64_t k, int64_t n) : k(k), n(n), blocksAlongK(divideCeil(uint64_t(k), blockK)) {}
+
+  uint64_t count() const { return blocksAlongK * divideCeil(uint64_t(n), blockN); }
+
+  struct Block {
+    int64_t k0, n0;     ///< first weight
+    int64_t kEnd, nEnd; ///< extents inside the matrix, at most 128 and 32
+  };
+  Block get(uint64_t index) const {
+    int64_t k0 = index % blocksAlongK * blockK, n0 = index / blocksAlongK * blockN;
+    return {k0, n0, std::min<int64_t>(blockK, k - k0), std::min<int64_t>(blockN, n - n0)};
+  }
+
+private:
+  int64_t k, n;
+  uint64_t blocksAlongK;
+};
+
+using Block = BlockGrid::Block;
+
+/// Transposes 8 x 8 bytes: byte j of row i becomes byte i of row j. Swaps
+/// quarters of 4 x 4, then of 2 x 2, then single bytes across the diagonal.
+void transpose(uint64_t (&rows)[8]) {
+  auto swap = [&](unsigned distance, uint64_t mask) {
+    for (unsigned i = 0; i < 8; ++i) {
+      if (i & distance)
+        continue;
+      uint64_t &low = rows[i], &high = rows[i + distance];
+      uint64_t difference = (low >> (8 * distance) ^ high) & mask;
+      high ^= difference;
+      low ^= difference << (8 * distance);
+    }
+  };
+  swap(4, 0x00000000ffffffff);
+  swap(2, 0x0000ffff0000ffff);
+  swap(1, 0x00ff00ff00ff00ff);
+}
+
+/// Whether the codes of neighbouring n are neighbours and the block is whole,
+/// so that it can be moved in squares of 8 x 8.
+bool isWholeRows(const Block &block, int64_t columnStride) {
+  return columnStride == 1 && block.kEnd == blockK && block.nEnd == blockN;
+}
+
+/// Copies a block out of the matrix, zero where it reaches beyond.
+void gather(const Block &block, Matrix<const uint8_t> codes, BlockColumns &columns) {
+  if (block.kEnd < blockK || block.nEnd < blockN)
+    std::memset(columns, 0, sizeof(columns));
+  const uint8_t *first = &codes.at(block.k0, block.n0);
+  if (codes.rowStride == 1) {
+    for (int64_t n = 0; n < block.nEnd; ++n)
+      std::memcpy(columns[n], first + n * codes.columnStride, block.kEnd);
+    return;
+  }
+  if (isWholeRows(block, codes.columnStride)) {
+    for (int64_t k = 0; k < blockK; k += 8)
+      for (int64_t n = 0; n < blockN; n += 8) {
+        uint64_t square[8];
+        for (int64_t i = 0; i < 8; ++i)
+          std::memcpy(&square[i], first + (k + i) * codes.rowStride + n, 8);
+        transpose(square);
+        for (int64_t i = 0; i < 8; ++i)
+          std::memcpy(&columns[n + i][k], &square[i], 8);
+      }
+    return;
+  }
+  for (int64_t k = 0; k < block.kEnd; ++k, first += codes.rowStride)
+    for (int64_t n = 0; n < block.nEnd; ++n)
+      columns[n][k] = first[n * codes.columnStride];
+}
+
+/// Copies a block into the matrix, dropping what reaches beyond.
+void scatter(const Block &block, const BlockColumns &columns, Matrix<uint8_t> codes) {
+  uint8_t *first = &codes.at(block.k0, block.n0);
+  if (codes.rowStride == 1) {
+    for (int64_t n = 0; n < block.nEnd; ++n)
+      std::memcpy(first + n * codes.columnStride, columns[n], block.kEnd);
+    return;
+  }
+  if (isWholeRows(block, codes.columnStride)) {
+    for (int64_t k = 0; k < blockK; k += 8)
+      for (int64_t n = 0; n < blockN; n += 8) {
+        uint64_t square[8];
+        for (int64_t i = 0; i < 8; ++i)
+          std::memcpy(&square[i], &columns[n + i][k], 8);
+        transpose(square);
+        for (int64_t i = 0; i < 8; ++i)
+          std::memcpy(first + (k + i) * codes.rowStride + n, &square[i], 8);
+      }
+    return;
+  }
+  for (int64_t k = 0; k < block.kEnd; ++k, first += codes.rowStride)
+    for (int64_t n = 0; n < block.nEnd; ++n)
+      first[n * codes.columnStride] = columns[n][k];
+}
+
+bool hasBitsAbove(const BlockColumns &columns, unsigned bits) {
+  uint8_t all = 0;
+  for (const auto &column : columns)
+    for (uint8_t code : column)
+      all |= code;
+  return all >> bits;
+}
+
+/// Runs body(begin, end) over ranges that cover 0..count, in several threads
+/// where that pays.
+template <typename Body> void shareBlocks(uint64_t count, unsigned threads, Body body) {
+  // A thread costs about as much as packing 32 blocks.
+  constexpr uint64_t leastBlocks = 32;
+  if (threads == 0)
+    threads = std::max(1u, std::thread::hardware_concurrency());
+  uint64_t workers = std::clamp<uint64_t>(count / leastBlocks, 1, threads);
+  std::vector<std::thread> others;
+  for (uint64_t i = 1; i < workers; ++i)
+    others.emplace_back(body, count * i / workers, count * (i + 1) / workers);
+  body(uint64_t(0), count / workers);
+  for (std::thread &other : others)
+    other.join();
+}
+
+/// The error for a block that holds a code of too many bits.
+Error reportCode(const Block &block, Matrix<const uint8_t> codes, unsigned bits) {
+  for (int64_t k = block.k0; k < block.k0 + block.kEnd; ++k)
+    for (int64_t n = block.n0; n < block.n0 + block.nEnd; ++n)
+      if (unsigned code = codes.at(k, n); code >> bits)
+        return createStringError("the code of weight (k=" + Twine(k) + ", n=" + Twine(n) + ") is " +
+                                 Twine(code) + ", but codes of " + Twine(bits) +
+                                 " bits are at most " + Twine((1u << bits) - 1));
+  return createStringError("the codes changed while they were packed");
+}
+
+Error verifyWords(const PackedShape &shape, size_t count) {
+  if (Error error = shape.verify())
+    return error;
+  if (count != shape.getWordCount())
+    return createStringError("K=" + Twine(shape.k) + ", N=" + Twine(shape.n) + " of " +
+                             Twine(shape.bits) + " bits take " + Twine(shape.getWordCount()) +
+                             " packed words, but got " + Twine(count));
+  return Error::success();
+}
+
+} // namespace
+
+Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
+                MutableArrayRef<uint32_t> words, unsigned threads) {
+  if (Error error = verifyWords(shape, words.size()))
+    return error;
+  BlockGrid grid(shape.k, shape.n);
+  if (grid.count() == 0)
+    return Error::success();
+  BlockCodec codec(shape.bits);
+  std::atomic<uint64_t> firstBad = grid.count();
+  shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
+    alignas(64) BlockColumns columns;
+    for (uint64_t index = begin; index < end; ++index) {
+      gather(grid.get(index), codes, columns);
+      if (hasBitsAbove(columns, shape.bits)) {
+        uint64_t seen = firstBad;
+        while (index < seen && !firstBad.compare_exchange_weak(seen, index)) {
+        }
+        return;
+      }
+      codec.encode(columns, words.data() + index * codec.getWordsPerBlock());
+    }
+  });
+  if (firstBad < grid.count())
+    return reportCode(grid.get(firstBad), codes, shape.bits);
+  return Error::success();
+}
+
+Error unpackCodes(const PackedShape &shape, ArrayRef<uint32_t> words, Matrix<uint8_t> codes,
+                  unsigned threads) {
+  if (Error error = verifyWords(shape, words.size()))
+    return error;
+  BlockGrid grid(shape.k, shape.n);
+  if (grid.count() == 0)
+    return Error::success();
+  BlockCodec codec(shape.bits);
+  shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
+    alignas(64) BlockColumns columns;
+    for (uint64_t index = begin; index < end; ++index) {
+      codec.decode(words.data() + index * codec.getWordsPerBlock(), columns);
+      scatter(grid.get(index), columns, codes);
+    }
+  });
+  return Error::success();
+}
+
+//===- Scales ---------------------------------------------------------------===//
+
+int64_t getPackedColumns(int64_t n) { return alignTo(uint64_t(n), blockN); }
+
+int64_t getPackedRows(int64_t k, int64_t group) {
+  return group ? divideCeil(alignTo(uint64_t(k), blockK), uint64_t(group)) : 1;
+}
+
+static int64_t getPackedColumn(int64_t n) {
+  return n / blockN * blockN + layout::scalePosition(n % blockN);
+}
+
+static Error verifyScales(int64_t groups, int64_t n, size_t count) {
+  if (groups < 0 || n < 0)
+    return createStringError("scales have extents of 0 or more, but got " + Twine(groups) +
+                             " groups, N=" + Twine(n));
+  int64_t columns = getPackedColumns(n);
+  if (columns == 0 ? count != 0 : count % columns != 0 || count / columns < uint64_t(groups))
+    return createStringError("packed scales of " + Twine(groups) + " groups, N=" + Twine(n) +
+                             " take at least " + Twine(groups) + " rows of " + Twine(columns) +
+                             ", but got " + Twine(count) + " elements");
+  return Error::success();
+}
+
+template <typename T>
+Error packScales(int64_t groups, int64_t n, Matrix<const T> scales, MutableArrayRef<T> packed) {
+  if (Error error = verifyScales(groups, n, packed.size()))
+    return error;
+  std::fill(packed.begin(), packed.end(), T(0));
+  T *row = packed.data();
+  for (int64_t group = 0; group < groups; ++group, row += getPackedColumns(n))
+    for (int64_t column = 0; column < n; ++column)
+      row[getPackedColumn(column)] = scales.at(group, column);
+  return Error::success();
+}
+
+template <typename T>
+Error unpackScales(int64_t groups, int64_t n, ArrayRef<T> packed, Matrix<T> scales) {
+  if (Error error = verifyScales(groups, n, packed.size()))
+    return error;
+  const T *row = packed.data();
+  for (int64_t group = 0; group < groups; ++group, row += getPackedColumns(n))
+    for (int64_t column = 0; column < n; ++column)
+      scales.at(group, column) = row[getPackedColumn(column)];
+  return Error::success();
+}
+
+#define TILEWRIGHT_INSTANTIATE(T)                                                                  \
+  template Error packScales<T>(int64_t, int64_t, Matrix<const T>, MutableArrayRef<T>);             \
+  template Error unpackScales<T>(int64_t, int64_t, ArrayRef<T>, Matrix<T>);
+TILEWRIGHT_INSTANTIATE(uint8_t)
+TILEWRIGHT_INSTANTIATE(uint16_t)
+TILEWRIGHT_INSTANTIATE(uint32_t)
+#undef TILEWRIGHT_INSTANTIATE
+
+} // namespace tilewright::pack

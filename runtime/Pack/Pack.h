@@ -1,0 +1,85 @@
+//===- Pack.h - Weight codes into packed words and back, on the host --------===//
+//
+// Packs K x N codes of 1..8 bits into the storage layout of
+// dialects/Support/Layout/Packing.h, and scales and zero points into its
+// column order. Blocks (128 K x 32 N) are independent, so the work is shared
+// among threads by ranges of blocks; a thread needs 12 KB of its own whatever
+// the size of the matrix.
+//
+// Words of a block: word i of fragment f is the block's word f*bits + i.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_PACK_PACK_H
+#define TILEWRIGHT_RUNTIME_PACK_PACK_H
+
+#include "dialects/Support/Layout/Packing.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+
+namespace tilewright::pack {
+
+/// What packed words hold. It travels with them: words mean nothing without.
+struct PackedShape {
+  int64_t k = 0, n = 0;
+  unsigned bits = 0;
+  unsigned version = layout::packingVersion;
+
+  /// Fails unless 1 <= bits <= 8, the extents are not negative, the packed
+  /// bytes can be counted and the version is the one this build reads.
+  llvm::Error verify() const;
+  /// 32-bit words of the packed matrix, whole blocks. Needs verify().
+  uint64_t getWordCount() const;
+};
+
+/// A matrix in memory: element (row, column) lies at data[row * rowStride +
+/// column * columnStride]. Strides may be negative or zero for reading.
+template <typename T> struct Matrix {
+  T *data = nullptr;
+  int64_t rowStride = 0, columnStride = 1;
+
+  T &at(int64_t row, int64_t column) const { return data[row * rowStride + column * columnStride]; }
+  Matrix transposed() const { return {data, columnStride, rowStride}; }
+};
+
+/// Packs codes into words. Row k, column n of `codes` is the code of weight
+/// (k, n): a "kn" array as it is, an "nk" array transposed().
+///
+/// One byte a code, in the form that is stored: unsigned codes as they are,
+/// signed codes with 2^(bits-1) added (format::Format::storageBias), codes of
+/// floats as their bits. A code of 2^bits or more is an error that names the
+/// first of them in the order of blocks. `words` must have exactly
+/// getWordCount() elements. Padding holds code 0.
+///
+/// `threads`: how many at most; 0 for as many as the machine runs at once. The
+/// result does not depend on it.
+llvm::Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
+                      llvm::MutableArrayRef<uint32_t> words, unsigned threads = 0);
+
+/// The inverse of packCodes(); padding is dropped.
+llvm::Error unpackCodes(const PackedShape &shape, llvm::ArrayRef<uint32_t> words,
+                        Matrix<uint8_t> codes, unsigned threads = 0);
+
+/// Columns of a packed row of scales: n rounded up to whole strips.
+int64_t getPackedColumns(int64_t n);
+/// Rows of packed scales for groups of `group` weights along K (0: one group
+/// for the channel). Whole blocks of K have their scales, so that a kernel may
+/// read the rows of any block it reads.
+int64_t getPackedRows(int64_t k, int64_t group);
+
+/// Brings scales or zero points (row: group, column: n) into packed order: row
+/// r of `packed` has getPackedColumns(n) elements, column c at
+/// c/32*32 + layout::scalePosition(c%32). Further rows of `packed` and padding
+/// are zero. T is uint8_t (zero points: biased as the codes are), uint16_t or
+/// uint32_t (scales, as their bits).
+template <typename T>
+llvm::Error packScales(int64_t groups, int64_t n, Matrix<const T> scales,
+                       llvm::MutableArrayRef<T> packed);
+
+/// The inverse of packScales().
+template <typename T>
+llvm::Error unpackScales(int64_t groups, int64_t n, llvm::ArrayRef<T> packed, Matrix<T> scales);
+
+} // namespace tilewright::pack
+
+#endif
