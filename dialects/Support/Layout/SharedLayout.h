@@ -28,14 +28,21 @@ struct SharedLayout {
   bool operator==(const SharedLayout &other) const = default;
 
   /// Byte offset of (row, byte within the row) in a tile of `rows` rows of
-  /// `rowBytes` bytes. A bijection onto [0, rows * rowBytes).
+  /// `rowBytes` bytes. A bijection onto [0, rows * rowBytes). The pattern is
+  /// that of the address bits, as tensor maps have it (PTX ISA, "Swizzling
+  /// Modes"), where the tile's base is a multiple of 8 * swizzleBytes.
+  /// Requires isCompatible(rowBytes).
   uint64_t getOffset(uint64_t rows, uint64_t rowBytes, uint64_t row, uint64_t byte) const;
+  /// Whether rows of `rowBytes` can be swizzled so: a power of two from
+  /// swizzleBytes to 128, or whole panels of 128 bytes. Always true unswizzled.
+  bool isCompatible(uint64_t rowBytes) const;
 };
 
 /// One warp-wide shared-memory access: the byte address each active lane asks
 /// for and the width. Returns the number of wavefronts it takes on 32 banks of
 /// 4 bytes: 8-byte accesses are served half-warp by half-warp and 16-byte
 /// accesses quarter by quarter; lanes that touch the same word share it.
+/// Addresses are in lane order and naturally aligned.
 unsigned countWavefronts(llvm::ArrayRef<uint64_t> addresses, unsigned bytesPerLane);
 /// The fewest wavefronts that so many lanes of that width could take.
 unsigned countIdealWavefronts(llvm::ArrayRef<uint64_t> addresses, unsigned bytesPerLane);
