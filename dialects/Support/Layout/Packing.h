@@ -92,8 +92,11 @@ enum class UnpackScheme {
   MagicFma,
   /// prmt inserts the magic byte above an 8-bit code (f16, 8 bits).
   MagicByte,
-  /// 7 low bits and the top bit become two magic numbers that are added
-  /// (bf16, 8 bits): (v & 0x7f)|0x4300 and (v & 0x80)|0x4300.
+  /// 7 low bits and the top bit become two magic numbers (bf16, 8 bits):
+  ///   (v & 0x7f) | 0x4300 =  128 + low bits
+  ///   (~v & 0x80) | 0xc300 = -256, or -128 where the top bit is set
+  /// Their sum, code - 128, is exact (256 + code would not fit the mantissa);
+  /// a second addition of 128 - zero is exact too, and void for zero = 128.
   MagicSplit,
 };
 
@@ -114,13 +117,41 @@ struct UnpackProgram {
 
 enum class Activation { F16, BF16 };
 
-/// The program for a width and activation type.
+/// The program for a width (1..8) and activation type.
 const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
 
 /// Proves that program(layout(codes)) == codes for every bit, symbolically:
 /// each field bit of the program must be the expected code bit of the layout,
 /// whatever the other bits are. The error names the pair and the bit.
 llvm::Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program);
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+/// A weight within its block.
+struct BlockCoordinates {
+  unsigned k = 0; ///< 0..127
+  unsigned n = 0; ///< 0..31
+  bool operator==(const BlockCoordinates &other) const = default;
+};
+
+/// Where a weight of a block is kept: half (kp) of a pair of a fragment of a
+/// lane's words.
+struct BlockPosition {
+  unsigned fragment = 0; ///< 0..3
+  unsigned lane = 0;     ///< 0..31
+  unsigned pair = 0;     ///< 0..15
+  unsigned half = 0;     ///< 0 low, 1 high
+  bool operator==(const BlockPosition &other) const = default;
+};
+
+BlockPosition getBlockPosition(BlockCoordinates coordinates);
+BlockCoordinates getBlockCoordinates(BlockPosition position);
+
+/// Offset in its block of word `word` (0..bits-1) of a fragment of a lane, in
+/// 32-bit words.
+unsigned getWordOffset(unsigned bits, unsigned fragment, unsigned word, unsigned lane);
 
 /// Bytes of a packed K x N matrix (padded to whole blocks).
 uint64_t getPackedBytes(uint64_t k, uint64_t n, unsigned bits);

@@ -1,0 +1,54 @@
+//===- Packing.cpp - Blocks of packed weights ------------------------------===//
+//
+// The arithmetic from matrix coordinates to fragments, lanes and words. The
+// host packer and the verifiers of the packed ops share it.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/Packing.h"
+
+#include "llvm/Support/MathExtras.h"
+#include <cassert>
+
+using namespace llvm;
+
+namespace tilewright::layout {
+
+// k = 64*(fragment/2) + 16kb + 8kh + 2t + kp    n = 16*(fragment%2) + 8nb + g
+// lane = 4g + t                                 pair = (kb*2 + nb)*2 + kh
+BlockPosition getBlockPosition(BlockCoordinates c) {
+  assert(c.k < blockK && c.n < blockN && "coordinates outside the block");
+  unsigned kb = c.k / 16 % 4, kh = c.k / 8 % 2, t = c.k / 2 % 4, kp = c.k % 2;
+  unsigned nb = c.n / 8 % 2, g = c.n % 8;
+  return {fragmentIndex(c.k, c.n), 4 * g + t, (kb * 2 + nb) * 2 + kh, kp};
+}
+
+BlockCoordinates getBlockCoordinates(BlockPosition p) {
+  assert(p.fragment < 4 && p.lane < 32 && p.pair < pairsPerFragment && p.half < 2 &&
+         "position outside the block");
+  unsigned kb = p.pair / 4, nb = p.pair / 2 % 2, kh = p.pair % 2;
+  unsigned g = p.lane / 4, t = p.lane % 4;
+  return {p.fragment / 2 * fragmentK + 16 * kb + 8 * kh + 2 * t + p.half,
+          p.fragment % 2 * fragmentN + 8 * nb + g};
+}
+
+unsigned getWordOffset(unsigned bits, unsigned fragment, unsigned word, unsigned lane) {
+  assert(word < bits && fragment < 4 && lane < 32 && "word outside the block");
+  unsigned w = fragment * bits + word;
+  return w / 4 * 128 + lane * 4 + w % 4;
+}
+
+uint64_t getPackedBytes(uint64_t k, uint64_t n, unsigned bits) {
+  return divideCeil(k, blockK) * divideCeil(n, blockN) * (blockK * blockN / 8) * bits;
+}
+
+unsigned fragmentIndex(unsigned k, unsigned n) {
+  assert(k < blockK && n < blockN && "coordinates outside the block");
+  return 2 * (k / fragmentK) + n / fragmentN;
+}
+
+unsigned scalePosition(unsigned n) {
+  assert(n < blockN && "column outside the strip");
+  return n % 8 * 4 + n / 8;
+}
+
+} // namespace tilewright::layout

@@ -1,0 +1,120 @@
+//===- VerifyUnpack.cpp - The proof that a program unpacks a layout --------===//
+//
+// Every word bit is given the name of the code bit stored there, the program's
+// steps move the names, and every field must then show its pair's names in
+// order, in both halves. What lop3 and fma make of a field follows from the
+// magic number and the field's place in its window, so those are checked too.
+// The proof covers all codes; it takes some microseconds.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/SymbolicWord.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include <bitset>
+
+using namespace llvm;
+
+namespace tilewright::layout {
+
+/// The magic numbers: `base` has its last mantissa bit worth 1 and `window`
+/// mantissa bits.
+struct Magic {
+  uint32_t bits;
+  double base;
+  unsigned window;
+};
+constexpr Magic f16Magic{0x64006400, 1024, 10}, bf16Magic{0x43004300, 128, 7};
+
+static Error expectMagic(const UnpackProgram &program, std::initializer_list<Magic> accepted) {
+  std::string names;
+  for (const Magic &magic : accepted) {
+    if (program.magic == magic.bits && program.base == magic.base)
+      return Error::success();
+    names += (names.empty() ? "0x" : " or 0x") + utohexstr(magic.bits) + " with base " +
+             std::to_string(int(magic.base));
+  }
+  return createStringError("expects magic " + names + ", but got 0x" + utohexstr(program.magic) +
+                           " with base " + Twine(int64_t(program.base)));
+}
+
+/// Checks magic number and width against what the scheme can do.
+static Error verifyScheme(const UnpackProgram &program) {
+  switch (program.scheme) {
+  case UnpackScheme::MagicFma:
+    return expectMagic(program, {f16Magic, bf16Magic});
+  case UnpackScheme::MagicByte:
+    if (program.bits != 8)
+      return createStringError("expects magic bytes with 8 bits, but got " + Twine(program.bits));
+    return expectMagic(program, {f16Magic});
+  case UnpackScheme::MagicSplit:
+    if (program.bits != 8)
+      return createStringError("expects a split code with 8 bits, but got " + Twine(program.bits));
+    return expectMagic(program, {bf16Magic});
+  }
+  return createStringError("unknown unpack scheme");
+}
+
+/// Whether the scheme's instructions can read a field at this offset.
+static bool isReadable(const UnpackProgram &program, unsigned offset) {
+  switch (program.scheme) {
+  case UnpackScheme::MagicFma:
+    return offset + program.bits <= (program.magic == f16Magic.bits ? f16Magic : bf16Magic).window;
+  case UnpackScheme::MagicByte:
+    return offset == 0 || offset == 8;
+  case UnpackScheme::MagicSplit:
+    return offset == 0;
+  }
+  return false;
+}
+
+static Error verifyField(const UnpackProgram &program, const UnpackField &field,
+                         const SymbolicWord &value) {
+  if (!isReadable(program, field.offset))
+    return createStringError("expects the field of pair " + Twine(field.pair) +
+                             " within the magic number's window, but got offset " +
+                             Twine(field.offset) + " for " + Twine(program.bits) + " bits");
+  for (unsigned half = 0; half < 2; ++half)
+    for (unsigned bit = 0; bit < program.bits; ++bit) {
+      CodeBit expected(field.pair, half, bit), actual = value[16 * half + field.offset + bit];
+      if (actual != expected)
+        return createStringError("expects " + expected.str() + " at bit " +
+                                 Twine(16 * half + field.offset + bit) + " of value " +
+                                 Twine(field.value) + ", but got " + actual.str());
+    }
+  return Error::success();
+}
+
+Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
+  if (Error error = layout.verify())
+    return error;
+  if (program.bits != layout.getBits())
+    return createStringError("expects a program for width " + Twine(layout.getBits()) +
+                             ", but got one for width " + Twine(program.bits));
+  if (Error error = verifyScheme(program))
+    return error;
+
+  std::vector<SymbolicWord> values = makeSymbolicWords(layout);
+  for (const UnpackStep &step : program.steps)
+    if (Error error = runStep(step, values))
+      return error;
+
+  std::bitset<pairsPerFragment> read;
+  for (const UnpackField &field : program.fields) {
+    if (field.value >= values.size() || field.pair >= pairsPerFragment)
+      return createStringError("expects fields of 16 pairs in " + Twine(values.size()) +
+                               " values, but got pair " + Twine(field.pair) + " in value " +
+                               Twine(field.value));
+    if (read[field.pair])
+      return createStringError("expects one field a pair, but got two for pair " +
+                               Twine(field.pair));
+    read.set(field.pair);
+    if (Error error = verifyField(program, field, values[field.value]))
+      return error;
+  }
+  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
+    if (!read[pair])
+      return createStringError("expects one field a pair, but got none for pair " + Twine(pair));
+  return Error::success();
+}
+
+} // namespace tilewright::layout
