@@ -11,10 +11,49 @@
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_QUANTMATMUL_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_QUANTMATMUL_H
 
+#include "dialects/Support/Format/Format.h"
 #include "dialects/Support/Schedule/Schedule.h"
+#include <optional>
 
 namespace tilewright::schedule {
 
+/// What a problem of this family says, typed. The op is "quant_matmul".
+///   dimensions  M (static or dynamic), N and K (static, at least 1)
+///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N],
+///               zeros (with zero=integer), bias [N] (optional),
+///               y [M,N] f16|bf16|f32
+///   attributes  format u1..u8|i1..i8, group 32|64|128|channel, scale f16|bf16,
+///               zero none|integer, activation none|relu|gelu|silu; the last
+///               two are "none" where left out
+struct QuantMatmulProblem {
+  std::optional<int64_t> m;
+  int64_t n = 0, k = 0;
+  format::Format weight;        ///< of the codes
+  std::optional<int64_t> group; ///< weights of a column that share a scale; unset: all of K
+  bool hasZeros = false;
+
+  /// The error names the dimension, operand or attribute, its value and what
+  /// was expected.
+  static llvm::Expected<QuantMatmulProblem> fromProblem(const problem::Problem &problem);
+
+  /// Rows of scales that a block of `tileK` weights along K reads.
+  int64_t getGroupsPerTile(int64_t tileK) const {
+    return group && *group < tileK ? tileK / *group : 1;
+  }
+};
+
+/// Constraints, cited by number at their checks and in the tests. The largest
+/// values bound the search space; what a GPU can hold is C8 to C10.
+///   C1 warps_m and warps_n are powers of two, at most 8 warps together
+///   C2 tile_m is a multiple of 16 * warps_m, at most 256
+///   C3 tile_n is a multiple of 32 * warps_n, at most 512
+///   C4 tile_k is a multiple of 128, at most 1024
+///   C5 stages is 2..8
+///   C6 split_k is 1..ceil(K / tile_k)
+///   C7 the target can be compiled for and has cp.async and mma.m16n8k16
+///   C8 the main loop's shared memory fits a block of the target
+///   C9 a thread holds at most 128 accumulators
+///   C10 the estimate of a thread's registers fits the target
 struct QuantMatmulSchedule {
   int64_t tileM = 16;  ///< tile_m: multiple of 16 * warps_m
   int64_t tileN = 64;  ///< tile_n: multiple of 32 * warps_n
@@ -28,13 +67,56 @@ struct QuantMatmulSchedule {
   /// Fails on unknown or missing parameters, naming them.
   static llvm::Expected<QuantMatmulSchedule> fromSchedule(const Schedule &schedule);
 
+  bool operator==(const QuantMatmulSchedule &) const = default;
+
   int64_t getWarps() const { return warpsM * warpsN; }
   int64_t getThreads() const { return 32 * getWarps(); }
+  /// Accumulators of a thread, 32-bit registers.
+  int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
 };
 
 /// Shared memory the main loop needs, bytes: stages * (x tile + packed weights
-/// tile + scales + zero points).
+/// tile + scales + zero points). The schedule obeys C1 to C6.
+int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem);
+/// The same; `problem` must be of this family.
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const problem::Problem &problem);
+
+/// An estimate of a thread's registers: accumulators, x fragments of a k16
+/// step, one dequantised weight fragment, the packed words of a block,
+/// addresses and loop state.
+int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem);
+
+/// Blocks of the launch for `m` rows.
+int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
+                  int64_t m);
+
+/// Checks C1 to C10 in this order.
+llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
+                              const QuantMatmulProblem &problem, const target::Target &target);
+
+/// The default: bytes in flight on every SM first, then little repeated work.
+///   1. tile_m follows the rows: 16 up to 16 rows, 32 up to 64, 64 up to 256,
+///      128 beyond; tile_k is 128. Warps lie along N, where they share nothing
+///      to unpack; only 128 rows, or narrow tiles, have warps along M.
+///   2. tile_n is 128 where that gives a block to every SM, else 64, then (up to
+///      16 rows) 32; then smaller tile_m in the same order. If none does, the
+///      tile with the most blocks.
+///   3. split_k is the smallest that gives a block to every SM and leaves each
+///      block at least two tiles of K (so that copies overlap with work).
+///   4. stages: 6 down to 3 while two blocks fit an SM; else 4 or 3 in one
+///      block; else 2. Never more than a block has tiles of K, plus one.
+/// M counts where it is static, `expectedM` otherwise.
+llvm::Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem &problem,
+                                                             const target::GpuModel &model,
+                                                             int64_t expectedM);
+
+/// The search space: tile_m 16..128 (not beyond the rows), tile_n 32..256,
+/// tile_k 128 or 256, every arrangement of up to 8 warps that fits, 2 to 6
+/// stages, splits of K that leave no block without work. Holds the default of
+/// every model of the target.
+std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &problem,
+                                                      const target::Target &target,
+                                                      int64_t expectedM);
 
 } // namespace tilewright::schedule
 

@@ -57,8 +57,7 @@ llvm::Expected<Schedule> chooseDefault(const problem::Problem &problem,
 
 /// Every schedule of the family's space that passes verify().
 llvm::Expected<std::vector<Schedule>> enumerate(const problem::Problem &problem,
-                                                const target::Target &target,
-                                                int64_t expectedM);
+                                                const target::Target &target, int64_t expectedM);
 
 } // namespace tilewright::schedule
 

@@ -1,0 +1,191 @@
+//===- QuantMatmulSpace.cpp - Default and space of the quantised matmul ----===//
+//
+// Picks schedules among those that QuantMatmul.cpp allows: one by rule, for
+// compiling without a tuner, or all that are worth trying.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Schedule/QuantMatmul.h"
+#include "dialects/Support/Text/Text.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace llvm;
+
+namespace tilewright::schedule {
+
+/// Worth trying for split_k. Beyond 32 the last block of a tile, which adds the
+/// partial sums, becomes the longest.
+static constexpr int64_t splits[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+
+static int64_t getTilesOfK(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
+  return divideCeil(problem.k, schedule.tileK);
+}
+
+/// Tiles of K in the longest of the blocks that share a tile of y.
+static int64_t getTilesPerSplit(const QuantMatmulSchedule &schedule,
+                                const QuantMatmulProblem &problem) {
+  return divideCeil(getTilesOfK(schedule, problem), schedule.splitK);
+}
+
+/// Whether runs of getTilesPerSplit() tiles leave work for every block: of 8
+/// tiles, 6 blocks would take 2 each and two blocks none.
+static bool isEvenSplit(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
+  int64_t tiles = getTilesOfK(schedule, problem);
+  int64_t run = divideCeil(tiles, schedule.splitK);
+  return int64_t(divideCeil(tiles, run)) == schedule.splitK;
+}
+
+/// More buffers than tiles, and one being computed on, are never filled.
+static int64_t getMaxUsefulStages(const QuantMatmulSchedule &schedule,
+                                  const QuantMatmulProblem &problem) {
+  return std::max<int64_t>(3, getTilesPerSplit(schedule, problem) + 1);
+}
+
+static int64_t getRows(const QuantMatmulProblem &problem, int64_t expectedM) {
+  return std::max<int64_t>(1, problem.m.value_or(expectedM));
+}
+
+static bool isLegal(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
+                    const target::Target &target) {
+  Error error = verifyQuantMatmul(schedule, problem, target);
+  bool legal = !error;
+  consumeError(std::move(error));
+  return legal;
+}
+
+//===----------------------------------------------------------------------===//
+// Default
+//===----------------------------------------------------------------------===//
+
+/// In order of preference; `leastRows` is where a tile_m begins to be useful.
+static constexpr struct {
+  int64_t leastRows;
+  int64_t tileM, tileN, warpsM, warpsN;
+} tilings[] = {{257, 128, 128, 2, 4}, {257, 128, 64, 4, 2}, {65, 64, 128, 1, 4},
+               {65, 64, 64, 2, 2},    {17, 32, 128, 1, 4},  {17, 32, 64, 2, 2},
+               {1, 16, 128, 1, 4},    {1, 16, 64, 1, 2},    {1, 16, 32, 1, 1}};
+
+/// Rule 3: the smallest split with a block for every SM; else the largest that
+/// leaves each block two tiles of K.
+static int64_t chooseSplit(QuantMatmulSchedule schedule, const QuantMatmulProblem &problem,
+                           int64_t rows, int64_t smCount) {
+  int64_t best = 1;
+  for (int64_t split : splits) {
+    schedule.splitK = split;
+    if (split > 1 &&
+        (getTilesOfK(schedule, problem) < 2 * split || !isEvenSplit(schedule, problem)))
+      continue;
+    best = split;
+    if (getBlocks(schedule, problem, rows) >= smCount)
+      break;
+  }
+  return best;
+}
+
+/// Rule 4; 0 when not even two buffers fit.
+static int64_t chooseStages(QuantMatmulSchedule schedule, const QuantMatmulProblem &problem,
+                            const target::Target &target) {
+  constexpr int64_t residentBlocks = 2;
+  int64_t shared = target.sharedBytesPerSM / residentBlocks - target.reservedSharedBytes;
+  int64_t registers = target.registersPerSM / (residentBlocks * schedule.getThreads());
+  bool canShareSM = estimateRegisters(schedule, problem) <= registers;
+  for (int64_t stages = std::min<int64_t>(6, getMaxUsefulStages(schedule, problem)); stages >= 3;
+       --stages) {
+    schedule.stages = stages;
+    if (canShareSM && getSharedBytes(schedule, problem) <= shared &&
+        isLegal(schedule, problem, target))
+      return stages;
+  }
+  for (int64_t stages = std::min<int64_t>(4, getMaxUsefulStages(schedule, problem)); stages >= 2;
+       --stages) {
+    schedule.stages = stages;
+    if (isLegal(schedule, problem, target))
+      return stages;
+  }
+  return 0;
+}
+
+Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem &problem,
+                                                       const target::GpuModel &model,
+                                                       int64_t expectedM) {
+  const target::Target &target = target::getTarget(model);
+  int64_t rows = getRows(problem, expectedM);
+  std::optional<QuantMatmulSchedule> best;
+  for (const auto &tiling : tilings) {
+    if (rows < tiling.leastRows)
+      continue;
+    QuantMatmulSchedule schedule{.tileM = tiling.tileM,
+                                 .tileN = tiling.tileN,
+                                 .warpsM = tiling.warpsM,
+                                 .warpsN = tiling.warpsN,
+                                 .stages = 2};
+    schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
+    schedule.stages = chooseStages(schedule, problem, target);
+    if (schedule.stages == 0)
+      continue;
+    int64_t blocks = getBlocks(schedule, problem, rows);
+    // Of equal numbers of blocks the smaller tile wastes less beyond the edge.
+    if (!best || blocks >= getBlocks(*best, problem, rows))
+      best = schedule;
+    if (blocks >= model.smCount)
+      break;
+  }
+  if (best)
+    return *best;
+  // Only a target that cannot be compiled for refuses the smallest tile.
+  QuantMatmulSchedule smallest{.tileM = 16, .tileN = 32, .warpsN = 1, .stages = 2};
+  Error error = verifyQuantMatmul(smallest, problem, target);
+  assert(error && "the smallest schedule is legal, but the default was not found");
+  return error;
+}
+
+//===----------------------------------------------------------------------===//
+// Space
+//===----------------------------------------------------------------------===//
+
+/// Appends the legal schedules with the tile and warps of `schedule`.
+static void appendDepths(QuantMatmulSchedule schedule, const QuantMatmulProblem &problem,
+                         const target::Target &target, int64_t rows,
+                         std::vector<QuantMatmulSchedule> &all) {
+  constexpr int64_t maxWaves = 4, maxStages = 6;
+  int64_t smCount = target::getReferenceModel(target).smCount;
+  int64_t previousBlocks = 0;
+  for (int64_t split : splits) {
+    schedule.splitK = split;
+    // Splitting fills SMs; once they are full it only adds partial sums.
+    if (previousBlocks >= maxWaves * smCount)
+      break;
+    if (split > getTilesOfK(schedule, problem) || !isEvenSplit(schedule, problem))
+      continue;
+    previousBlocks = getBlocks(schedule, problem, rows);
+    int64_t useful = std::min(maxStages, getMaxUsefulStages(schedule, problem));
+    for (schedule.stages = 2; schedule.stages <= useful; ++schedule.stages)
+      if (isLegal(schedule, problem, target))
+        all.push_back(schedule);
+  }
+}
+
+std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &problem,
+                                                      const target::Target &target,
+                                                      int64_t expectedM) {
+  constexpr int64_t maxWarps = 8;
+  int64_t rows = getRows(problem, expectedM);
+  std::vector<QuantMatmulSchedule> all;
+  for (int64_t tileM : {16, 32, 64, 128})
+    for (int64_t tileN : {32, 64, 128, 256})
+      for (int64_t tileK : {128, 256})
+        for (int64_t warpsM = 1; warpsM * 16 <= tileM && warpsM <= maxWarps; warpsM *= 2)
+          for (int64_t warpsN = 1; warpsN * 32 <= tileN && warpsM * warpsN <= maxWarps; warpsN *= 2)
+            if (tileM < 16 + rows)
+              appendDepths({.tileM = tileM,
+                            .tileN = tileN,
+                            .tileK = tileK,
+                            .warpsM = warpsM,
+                            .warpsN = warpsN},
+                           problem, target, rows, all);
+  return all;
+}
+
+} // namespace tilewright::schedule
