@@ -19,7 +19,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Numerics/MmaKernel.h"
-#include "runtime/Emulator/Numerics/FastFloat.h"
 #include <array>
 #include <bit>
 
@@ -104,8 +103,35 @@ static float getMinPower(FloatType type) {
 }
 
 //===----------------------------------------------------------------------===//
-// Decoding
+// Decoding (vectors go by reference: wider than the baseline's registers they
+// have no stable calling convention, and all of this is inlined)
 //===----------------------------------------------------------------------===//
+
+TILEWRIGHT_INLINE void load(Floats &result, const float *source) {
+  __builtin_memcpy(&result, source, sizeof(result));
+}
+
+TILEWRIGHT_INLINE void loadElements(Words &result, const uint32_t *source) {
+  __builtin_memcpy(&result, source, sizeof(result));
+}
+TILEWRIGHT_INLINE void loadElements(Words &result, const uint16_t *source) {
+  typedef uint16_t Halves __attribute__((vector_size(16)));
+  Halves halves;
+  __builtin_memcpy(&halves, source, sizeof(halves));
+  result = __builtin_convertvector(halves, Words);
+}
+
+/// Bits to value. f16 keeps its exponent field, which scaling by 2^112 rebiases
+/// (subnormals too); infinity and NaN come out at 2^16 and above, where the
+/// range check finds them.
+TILEWRIGHT_INLINE void decodeVector(Floats &value, const Words &bits, FloatType type) {
+  if (type == FloatType::F16)
+    value = (Floats)((Words)((Floats)((bits & 0x7fff) << 13) * 0x1p112f) | ((bits & 0x8000) << 16));
+  else if (type == FloatType::BF16)
+    value = (Floats)(bits << 16);
+  else
+    value = (Floats)(bits & ~0x1fffu); // tf32: 13 low bits are dropped
+}
 
 template <typename Element>
 TILEWRIGHT_INLINE void decodeValues(const Element *source, FloatType type, unsigned count,
@@ -113,15 +139,14 @@ TILEWRIGHT_INLINE void decodeValues(const Element *source, FloatType type, unsig
   if (const ValueTable *table = getTable(type)) {
     for (unsigned i = 0; i < count; ++i)
       values[i] = (*table)[source[i] & 0xff];
-  } else if (type == FloatType::F16) {
-    for (unsigned i = 0; i < count; ++i)
-      values[i] = fast::widenF16(static_cast<uint16_t>(source[i]));
-  } else if (type == FloatType::BF16) {
-    for (unsigned i = 0; i < count; ++i)
-      values[i] = std::bit_cast<float>(static_cast<uint32_t>(source[i]) << 16);
-  } else {
-    for (unsigned i = 0; i < count; ++i) // tf32: 13 low bits are dropped
-      values[i] = std::bit_cast<float>(static_cast<uint32_t>(source[i]) & ~0x1fffu);
+    return;
+  }
+  for (unsigned i = 0; i < count; i += kKernelLanes) {
+    Words bits;
+    Floats value;
+    loadElements(bits, source + i);
+    decodeVector(value, bits, type);
+    __builtin_memcpy(values + i, &value, sizeof(value));
   }
 }
 
@@ -133,20 +158,31 @@ TILEWRIGHT_INLINE void decode(const KernelArguments &arguments, const void *sour
     decodeValues(static_cast<const uint32_t *>(source) + offset, type, count, values);
 }
 
+TILEWRIGHT_INLINE bool isAnySet(const Ints &mask) {
+  typedef int64_t Longs __attribute__((vector_size(32)));
+  Longs halves = (Longs)mask;
+  return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
+}
+
 /// The powers of `values`; false when one is outside the kernel's range.
-TILEWRIGHT_INLINE bool findPowers(const float *values, float *powers, float minPower,
+TILEWRIGHT_INLINE bool findPowers(const float *values, float *powers, FloatType type,
                                   unsigned count) {
-  uint32_t outside = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    uint32_t bits = std::bit_cast<uint32_t>(values[i]);
-    float power = std::bit_cast<float>(bits & uint32_t(kExponentField));
-    power = power > minPower ? power : minPower;
-    power = (bits << 1) == 0 ? 0.0f : power;
-    // Infinity and NaN have the exponent field of infinity.
-    outside |= (power > kMaxOperand) | ((bits << 1) != 0 && power < kMinOperand);
-    powers[i] = power;
+  const float minPower = getMinPower(type);
+  const float limit = type == FloatType::F16 ? 0x1p16f : 2 * kMaxOperand;
+  Floats lowest = (Floats){} + minPower;
+  Ints outside = {};
+  for (unsigned i = 0; i < count; i += kKernelLanes) {
+    Floats value;
+    load(value, values + i);
+    Ints magnitude = (Ints)value & INT32_MAX;
+    Floats power = (Floats)(magnitude & kExponentField);
+    Ints isNonzero = magnitude != 0;
+    outside |= (power >= limit) | (isNonzero & (power < kMinOperand));
+    power = power > lowest ? power : lowest;
+    power = (Floats)((Ints)power & isNonzero);
+    __builtin_memcpy(powers + i, &power, sizeof(power));
   }
-  return outside == 0;
+  return !isAnySet(outside);
 }
 
 TILEWRIGHT_INLINE bool loadColumns(const KernelArguments &arguments, unsigned column,
@@ -157,17 +193,12 @@ TILEWRIGHT_INLINE bool loadColumns(const KernelArguments &arguments, unsigned co
   for (unsigned i = 0; i < k; ++i)
     for (unsigned lane = 0; lane < kKernelLanes; ++lane)
       columns.values[i * kKernelLanes + lane] = rows[lane * k + i];
-  return findPowers(columns.values, columns.powers, getMinPower(arguments.bType), k * kKernelLanes);
+  return findPowers(columns.values, columns.powers, arguments.bType, k * kKernelLanes);
 }
 
 //===----------------------------------------------------------------------===//
-// Vector steps (by reference: vectors wider than the baseline's registers have
-// no stable calling convention, and all of this is inlined)
+// Vector steps
 //===----------------------------------------------------------------------===//
-
-TILEWRIGHT_INLINE void load(Floats &result, const float *source) {
-  __builtin_memcpy(&result, source, sizeof(result));
-}
 
 TILEWRIGHT_INLINE void toInts(Ints &result, const Floats &value) {
   result = __builtin_convertvector(value, Ints);
@@ -211,6 +242,16 @@ TILEWRIGHT_INLINE void roundToHalf(Floats &value) {
   value = (Floats)(rounded | sign);
 }
 
+/// The encoding of a value that `roundToHalf` has left.
+TILEWRIGHT_INLINE void encodeHalf(Words &bits, const Floats &value) {
+  Words magnitude = (Words)value & INT32_MAX;
+  Words normal = (magnitude - (112u << 23)) >> 13;
+  Words subnormal = (Words)((Floats)magnitude + 0.5f) - 0x3f000000u;
+  Words finite = magnitude < 0x38800000u ? subnormal : normal;
+  bits =
+      (magnitude < 0x47800000u ? finite : (Words){} + 0x7c00u) | (((Words)value >> 16) & 0x8000u);
+}
+
 /// 2^e of an accumulator, and which lanes leave the kernel's range. Those become
 /// zero, so that nothing below computes with them.
 TILEWRIGHT_INLINE void findAccumulatorPower(Floats &c, bool isHalf, Floats &power, Ints &outside) {
@@ -218,7 +259,9 @@ TILEWRIGHT_INLINE void findAccumulatorPower(Floats &c, bool isHalf, Floats &powe
   Floats field = (Floats)(magnitude & kExponentField);
   Floats low = (Floats){} + (isHalf ? 0x1p-14f : 0.0f);
   field = field > low ? field : low;
-  outside |= (field > kMaxAccumulator) | ((magnitude != 0) & (field < kMinTerm));
+  // An f16 infinity or NaN decodes to 2^16 and above.
+  const float limit = isHalf ? 0x1p15f : kMaxAccumulator;
+  outside |= (field > limit) | ((magnitude != 0) & (field < kMinTerm));
   c = (Floats)((Ints)c & ~outside);
   power = (Floats)((magnitude != 0) & ~outside & (Ints)field);
 }
@@ -239,10 +282,9 @@ template <unsigned F, unsigned Group> constexpr bool fitsOneSum() {
 template <unsigned F, unsigned Group, unsigned Mantissa, bool IsHalf>
 TILEWRIGHT_INLINE void fusedSum(const float *a, const float *aPowers, const float *b,
                                 const float *bPowers, Floats &c, Ints &outside) {
-  Floats largest, products[Group];
-  findAccumulatorPower(c, IsHalf, largest, outside);
-  Floats lowest = (Floats){} + kMinTerm;
-  largest = largest > lowest ? largest : lowest;
+  // The products do not wait for the accumulator, which the previous sum may
+  // still be computing.
+  Floats products[Group], largest = (Floats){} + kMinTerm;
 #pragma GCC unroll 32
   for (unsigned k = 0; k < Group; ++k) {
     Floats values, powers;
@@ -252,6 +294,9 @@ TILEWRIGHT_INLINE void fusedSum(const float *a, const float *aPowers, const floa
     powers = powers * aPowers[k];
     largest = powers > largest ? powers : largest;
   }
+  Floats accumulatorPower;
+  findAccumulatorPower(c, IsHalf, accumulatorPower, outside);
+  largest = accumulatorPower > largest ? accumulatorPower : largest;
   // 2^F / largest and largest / 2^F, by their exponents.
   Floats scale = (Floats)(((254u + F) << 23) - (Words)largest);
   Floats unscale = (Floats)((Words)largest - (F << 23));
@@ -282,10 +327,9 @@ TILEWRIGHT_INLINE void loadAccumulator(const KernelArguments &arguments, size_t 
     __builtin_memcpy(&c, arguments.c + index, sizeof(c));
     return;
   }
-  alignas(32) float values[kKernelLanes];
-  for (unsigned lane = 0; lane < kKernelLanes; ++lane)
-    values[lane] = fast::widenF16(static_cast<uint16_t>(arguments.c[index + lane]));
-  load(c, values);
+  Words bits;
+  loadElements(bits, arguments.c + index);
+  decodeVector(c, bits, FloatType::F16);
 }
 
 TILEWRIGHT_INLINE void storeResult(const KernelArguments &arguments, size_t index, bool isHalf,
@@ -294,8 +338,9 @@ TILEWRIGHT_INLINE void storeResult(const KernelArguments &arguments, size_t inde
     __builtin_memcpy(arguments.d + index, &c, sizeof(c));
     return;
   }
-  for (unsigned lane = 0; lane < kKernelLanes; ++lane)
-    arguments.d[index + lane] = fast::narrowF16(c[lane]);
+  Words bits;
+  encodeHalf(bits, c);
+  __builtin_memcpy(arguments.d + index, &bits, sizeof(bits));
 }
 
 template <unsigned F, unsigned Group, unsigned Mantissa, bool IsHalf>
@@ -312,10 +357,7 @@ TILEWRIGHT_INLINE void runRows(const KernelArguments &arguments, const Operand &
       fusedSum<F, Group, Mantissa, IsHalf>(a.values + m * shape.k + k, a.powers + m * shape.k + k,
                                            b.values + k * kKernelLanes, b.powers + k * kKernelLanes,
                                            c, outside);
-    int32_t any = 0;
-    for (unsigned lane = 0; lane < kKernelLanes; ++lane)
-      any |= outside[lane];
-    if (any)
+    if (isAnySet(outside))
       redo(context, m, column);
     else
       storeResult(arguments, index, IsHalf, c);
@@ -363,7 +405,7 @@ TILEWRIGHT_INLINE bool runTile(const KernelArguments &arguments,
   const MmaShape &shape = arguments.shape;
   Operand a;
   decode(arguments, arguments.a, 0, arguments.aType, shape.m * shape.k, a.values);
-  if (!findPowers(a.values, a.powers, getMinPower(arguments.aType), shape.m * shape.k))
+  if (!findPowers(a.values, a.powers, arguments.aType, shape.m * shape.k))
     return false;
   // All columns are checked before anything is written.
   Columns b;
@@ -406,7 +448,8 @@ bool numerics::isKernelCase(const KernelArguments &arguments) {
   case getKey(25, 32):
   case getKey(13, 16):
   case getKey(13, 32):
-    return shape.k % arguments.rule.group == 0 || shape.k < arguments.rule.group;
+    return (shape.k % arguments.rule.group == 0 || shape.k < arguments.rule.group) &&
+           shape.m * shape.k % kKernelLanes == 0;
   }
   return false;
 }
