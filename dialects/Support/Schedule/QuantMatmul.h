@@ -100,9 +100,11 @@ llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
 ///      to unpack; only 128 rows, or narrow tiles, have warps along M.
 ///   2. tile_n is 128 where that gives a block to every SM, else 64, then (up to
 ///      16 rows) 32; then smaller tile_m in the same order. If none does, the
-///      tile with the most blocks.
+///      tile with the most blocks. No tile that a half as wide would replace.
 ///   3. split_k is the smallest that gives a block to every SM and leaves each
-///      block at least two tiles of K (so that copies overlap with work).
+///      block at least two tiles of K (so that copies overlap with work). With
+///      more than 64 rows, where partial sums outweigh the weights, tiles down
+///      to 32 rows are tried without a split first.
 ///   4. stages: 6 down to 3 while two blocks fit an SM; else 4 or 3 in one
 ///      block; else 2. Never more than a block has tiles of K, plus one.
 /// M counts where it is static, `expectedM` otherwise.

@@ -59,13 +59,19 @@ static bool isLegal(const QuantMatmulSchedule &schedule, const QuantMatmulProble
 // Default
 //===----------------------------------------------------------------------===//
 
-/// In order of preference; `leastRows` is where a tile_m begins to be useful.
-static constexpr struct {
-  int64_t leastRows;
+namespace {
+struct Tiling {
+  int64_t leastRows; ///< where tile_m begins to be useful
   int64_t tileM, tileN, warpsM, warpsN;
-} tilings[] = {{257, 128, 128, 2, 4}, {257, 128, 64, 4, 2}, {65, 64, 128, 1, 4},
-               {65, 64, 64, 2, 2},    {17, 32, 128, 1, 4},  {17, 32, 64, 2, 2},
-               {1, 16, 128, 1, 4},    {1, 16, 64, 1, 2},    {1, 16, 32, 1, 1}};
+};
+} // namespace
+
+/// In order of preference; the tilings of one tile_m follow each other, wide to
+/// narrow.
+static constexpr Tiling tilings[] = {
+    {257, 128, 128, 2, 4}, {257, 128, 64, 4, 2}, {65, 64, 128, 1, 4},
+    {65, 64, 64, 2, 2},    {17, 32, 128, 1, 4},  {17, 32, 64, 2, 2},
+    {1, 16, 128, 1, 4},    {1, 16, 64, 1, 2},    {1, 16, 32, 1, 1}};
 
 /// Rule 3: the smallest split with a block for every SM; else the largest that
 /// leaves each block two tiles of K.
@@ -107,21 +113,26 @@ static int64_t chooseStages(QuantMatmulSchedule schedule, const QuantMatmulProbl
   return 0;
 }
 
-Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem &problem,
-                                                       const target::GpuModel &model,
-                                                       int64_t expectedM) {
+/// The legal schedules of rule 2 and 3 in order of preference, ended by the
+/// first with a block for every SM; of the rest the one with the most blocks.
+/// Empty when none is legal.
+static std::optional<QuantMatmulSchedule> chooseTiling(const QuantMatmulProblem &problem,
+                                                       const target::GpuModel &model, int64_t rows,
+                                                       int64_t leastTileM, bool maySplit) {
   const target::Target &target = target::getTarget(model);
-  int64_t rows = getRows(problem, expectedM);
   std::optional<QuantMatmulSchedule> best;
-  for (const auto &tiling : tilings) {
-    if (rows < tiling.leastRows)
+  for (const Tiling *tiling = std::begin(tilings); tiling != std::end(tilings); ++tiling) {
+    const Tiling *next = tiling + 1;
+    bool hasNarrower = next != std::end(tilings) && next->tileM == tiling->tileM;
+    bool isHalfEmpty = hasNarrower && next->tileN >= problem.n;
+    if (rows < tiling->leastRows || tiling->tileM < leastTileM || isHalfEmpty)
       continue;
-    QuantMatmulSchedule schedule{.tileM = tiling.tileM,
-                                 .tileN = tiling.tileN,
-                                 .warpsM = tiling.warpsM,
-                                 .warpsN = tiling.warpsN,
-                                 .stages = 2};
-    schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
+    QuantMatmulSchedule schedule{.tileM = tiling->tileM,
+                                 .tileN = tiling->tileN,
+                                 .warpsM = tiling->warpsM,
+                                 .warpsN = tiling->warpsN};
+    if (maySplit)
+      schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
     schedule.stages = chooseStages(schedule, problem, target);
     if (schedule.stages == 0)
       continue;
@@ -132,11 +143,24 @@ Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem 
     if (blocks >= model.smCount)
       break;
   }
+  return best;
+}
+
+Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem &problem,
+                                                       const target::GpuModel &model,
+                                                       int64_t expectedM) {
+  constexpr int64_t fewRows = 64;
+  int64_t rows = getRows(problem, expectedM);
+  std::optional<QuantMatmulSchedule> best;
+  if (rows > fewRows)
+    best = chooseTiling(problem, model, rows, /*leastTileM=*/32, /*maySplit=*/false);
+  if (!best || getBlocks(*best, problem, rows) < model.smCount)
+    best = chooseTiling(problem, model, rows, /*leastTileM=*/16, /*maySplit=*/true);
   if (best)
     return *best;
   // Only a target that cannot be compiled for refuses the smallest tile.
   QuantMatmulSchedule smallest{.tileM = 16, .tileN = 32, .warpsN = 1, .stages = 2};
-  Error error = verifyQuantMatmul(smallest, problem, target);
+  Error error = verifyQuantMatmul(smallest, problem, target::getTarget(model));
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
 }

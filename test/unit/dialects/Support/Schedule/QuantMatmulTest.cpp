@@ -375,6 +375,25 @@ TEST(QuantMatmulDefault, FullLaunchesAreNotSplit) {
   EXPECT_EQ(chooseTyped(problem, "a100", 4096).splitK, 1);
 }
 
+TEST(QuantMatmulDefault, ManyRowsPreferSmallerTilesToASplit) {
+  QuantMatmulSchedule schedule = chooseTyped(makeProblem("u4", "128", 1024, 1024), "a100", 512);
+  EXPECT_EQ(schedule.splitK, 1);
+  EXPECT_GE((512 / schedule.tileM) * (1024 / schedule.tileN), 108);
+  // Where tiles alone cannot fill the SMs, the split can.
+  schedule = chooseTyped(makeProblem("u4", "128", 16384, 256), "a100", 128);
+  EXPECT_GT(schedule.splitK, 1);
+}
+
+TEST(QuantMatmulDefault, NarrowMatricesGetNarrowTiles) {
+  for (int64_t rows : {1, 32, 128, 4096})
+    EXPECT_LE(chooseTyped(makeProblem("u4", "128", 20000, 64), "a100", rows).tileN, 64) << rows;
+  EXPECT_EQ(chooseTyped(makeProblem("u4", "128", 20000, 32), "a100", 1).tileN, 32);
+}
+
+TEST(QuantMatmulDefault, KeepsThreeBuffersForTheShortestLoop) {
+  EXPECT_EQ(chooseTyped(makeProblem("u4", "128", 128, 65536), "a100", 16).stages, 3);
+}
+
 TEST(QuantMatmulDefault, RefusesTargetsThatCannotBeCompiledFor) {
   EXPECT_EQ(
       messageOf(
