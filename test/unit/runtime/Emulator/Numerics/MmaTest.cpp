@@ -363,6 +363,25 @@ TEST(Mma, SpecialValues) {
   EXPECT_EQ(dot(TensorCore::Ampere, {65504, 65504}, {65504, 65504}, 0x1.fffffep127f), 0x7f7fffffu);
 }
 
+/// An accumulator is not lost next to products that are zero or tiny, however
+/// small it is.
+TEST(Mma, TinyAccumulators) {
+  for (float c : {0x1p-99f, 0x1p-101f, 0x1.234566p-120f, 0x1p-126f, 0x1p-149f, -0x1.8p-130f}) {
+    EXPECT_EQ(dot(TensorCore::Ampere, {0, 0}, {1, 0}, c), std::bit_cast<uint32_t>(c));
+    EXPECT_EQ(dot(TensorCore::Hopper, {0, 0}, {1, 0}, c), std::bit_cast<uint32_t>(c));
+  }
+  // 2^-100 from bf16 operands, beside accumulators of every size around it.
+  std::vector<uint32_t> a(256, 0), b(128, 0), c(128, 0), d(128, 0);
+  a[0] = b[0] = uint32_t(127 - 50) << 7;
+  for (int exponent = -126; exponent < 100; ++exponent) {
+    c[0] = std::bit_cast<uint32_t>(std::ldexp(1.0f, exponent));
+    mmaFloat(TensorCore::Ampere, {16, 8, 16}, BF16, BF16, FloatType::F32, a.data(), b.data(),
+             c.data(), d.data());
+    double x = 0x1p-50, y = 0x1p-50;
+    ASSERT_EQ(d[0], modelSum(&x, &y, 1, BF16, BF16, c[0], FloatType::F32, 24, 23)) << exponent;
+  }
+}
+
 /// bf16 products overflow f32 to infinity only in the sum.
 TEST(Mma, OverflowIsInfinite) {
   std::vector<uint32_t> a(256, 0), b(128, 0), c(128, 0);
