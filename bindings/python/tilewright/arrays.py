@@ -1,0 +1,60 @@
+"""Arrays in and out: NumPy and torch CPU tensors, without importing torch.
+
+A tensor of torch is recognised by its type's module, so users without torch never
+load it and those with it have it loaded already.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnsupportedError
+
+
+def is_torch(array: Any) -> bool:
+    """Whether `array` is a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def to_numpy(array: Any, name: str) -> NDArray:
+    """`array` as a NumPy array, sharing memory where it can; strides are kept.
+
+    `name` is what errors call it. bfloat16 tensors become ml_dtypes.bfloat16.
+    """
+    if is_torch(array):
+        return _torch_to_numpy(array, name)
+    result = np.asarray(array)
+    if result.dtype.hasobject:
+        raise UnsupportedError(f"{name} is a {type(array).__name__}; expects an array of numbers")
+    return result
+
+
+def like(result: NDArray, example: Any) -> Any:
+    """`result` as the kind of array that `example` is, sharing memory."""
+    if not is_torch(example):
+        return result
+    torch = sys.modules["torch"]
+    if result.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(result)
+
+
+def _torch_to_numpy(tensor: Any, name: str) -> NDArray:
+    torch = sys.modules["torch"]
+    if tensor.device.type != "cpu":
+        raise UnsupportedError(
+            f"{name} is on {tensor.device}; supported: NumPy arrays, CPU tensors"
+        )
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    try:
+        return tensor.numpy()
+    except (TypeError, RuntimeError) as error:
+        raise UnsupportedError(f"{name} has dtype {tensor.dtype}: {error}") from None

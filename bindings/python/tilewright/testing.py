@@ -1,0 +1,183 @@
+"""The error bound by which kernels are judged, and the reference it is taken from.
+
+No hand-picked tolerances. With `ref` the result in float64, `r` that result rounded
+to the output dtype and `low` the same formula in float32 with rounding where the
+kernel documents it, each row of a kernel's output must satisfy
+
+    max|out - ref| <= 2 max|low - ref| + 2 max|(r + 0.3) - 0.3 - r|
+
+the second term computed in the output dtype: it measures what rounding costs at the
+row's magnitude. A float32 output of a product may differ by the order of summation as
+well, which adds `ceil(K / L) * 2^-23 * max(|x| @ |w|)`, L being how many products the
+tensor core adds at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .arrays import to_numpy
+from .formats import FLOATS, float_name
+from .quantized_tensor import QuantizedTensor
+
+#: Products that one tensor-core addition sums at least (m16n8k8 halves of sm_80).
+SUMMATION_GROUP = 8
+
+
+def rounding_cost(ref: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.float64]:
+    """max|(r + 0.3) - 0.3 - r| of each row, r and the sums in `dtype`."""
+    dtype = FLOATS[float_name(dtype, "dtype")]
+    with np.errstate(over="ignore", invalid="ignore"):
+        r = ref.astype(dtype)
+        step = np.asarray(0.3, dtype)
+        cost = np.abs(((r + step) - step - r).astype(np.float64))
+    return row_max(np.where(np.isfinite(cost), cost, 0))
+
+
+def error_bound(
+    ref: NDArray[np.float64],
+    low: NDArray,
+    dtype: DTypeLike,
+    *,
+    magnitude: NDArray | None = None,
+    k: int | None = None,
+    summation_group: int = SUMMATION_GROUP,
+) -> NDArray[np.float64]:
+    """The largest error each row may have; rows run along the last axis.
+
+    Args:
+        ref: the result in float64.
+        low: the result in float32 arithmetic, as the docstring of this module says.
+        dtype: the output dtype.
+        magnitude: `|x| @ |w|`, shaped as `ref`; with `k`, required for float32.
+        k: terms in each sum.
+        summation_group: terms that the hardware adds at once.
+    """
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(low.astype(np.float64) - ref)
+    finite = np.where(np.isfinite(difference), difference, 0)
+    bound = 2 * row_max(finite) + 2 * rounding_cost(ref, dtype)
+    if float_name(dtype, "dtype") == "f32":
+        if magnitude is None or k is None:
+            raise ValueError("a float32 output needs magnitude and k")
+        bound += math.ceil(k / summation_group) * 2.0**-23 * row_max(magnitude.astype(np.float64))
+    return bound
+
+
+def assert_within_bound(
+    out: NDArray,
+    ref: NDArray[np.float64],
+    low: NDArray,
+    *,
+    magnitude: NDArray | None = None,
+    k: int | None = None,
+    summation_group: int = SUMMATION_GROUP,
+    name: str = "result",
+) -> float:
+    """Asserts that `out` is within the error bound; `error_bound` has the arguments.
+
+    Where `ref` rounded to the dtype of `out` is not finite, `out` must be the same
+    infinity or NaN.
+
+    Returns:
+        The largest ratio of error to bound: how close it came (0 for an empty result).
+
+    Raises:
+        AssertionError: with the worst row, its error and its bound.
+    """
+    out = to_numpy(out, name)
+    if out.shape != ref.shape:
+        raise AssertionError(f"{name} has shape {out.shape}, the reference {ref.shape}")
+    if out.size == 0:
+        return 0.0
+    rounded = _round(ref, out.dtype)
+    special = ~np.isfinite(rounded)
+    wide = out.astype(np.float64)
+    wrong = np.where(special, ~_same(wide, rounded), ~np.isfinite(wide))
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise AssertionError(
+            f"{name}{list(index)} is {wide[index]}, the reference {ref[index]} "
+            f"({np.count_nonzero(wrong)} such elements)"
+        )
+    errors = row_max(np.where(special, 0, np.abs(np.where(special, 0, wide) - ref)))
+    bounds = error_bound(
+        ref, low, out.dtype, magnitude=magnitude, k=k, summation_group=summation_group
+    )
+    exceeded = errors > bounds
+    if exceeded.any():
+        row = int(np.argmax(np.where(exceeded, errors - bounds, -np.inf)))
+        raise AssertionError(
+            f"row {row} of {name} has error {errors.flat[row]:.6g}, the bound is "
+            f"{bounds.flat[row]:.6g} ({np.count_nonzero(exceeded)} of {errors.size} rows are beyond)"
+        )
+    ratios = np.divide(errors, bounds, out=np.zeros_like(errors), where=bounds > 0)
+    return float(ratios.max())
+
+
+def row_max(values: NDArray) -> NDArray:
+    """The maximum along the last axis, 0 where it is empty."""
+    return values.max(axis=-1, initial=0)
+
+
+def linear_reference(
+    x: NDArray,
+    weights: QuantizedTensor,
+    bias: NDArray | None = None,
+    activation: str | None = None,
+    out_dtype: DTypeLike | None = None,
+) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
+    """What `linear` should give: (ref, low, magnitude) for `assert_within_bound`.
+
+    `ref` is float64 on the exact weights. `low` rounds where the kernel does: weights
+    to the dtype of `x`, the sum in float32, bias and activation in float32, and the
+    result once to `out_dtype`.
+    """
+    x = to_numpy(x, "x")
+    transpose = weights.layout == "nk"
+    exact = weights.dequantize()
+    exact = exact.T if transpose else exact
+    rounded = exact.astype(x.dtype).astype(np.float32)
+    ref = x.astype(np.float64) @ exact.astype(np.float64)
+    low = x.astype(np.float32) @ rounded
+    magnitude = np.abs(x.astype(np.float32)) @ np.abs(rounded)
+    if bias is not None:
+        ref = ref + to_numpy(bias, "bias").astype(np.float64)
+        low = low + to_numpy(bias, "bias").astype(np.float32)
+    if activation is not None:
+        ref, low = ACTIVATIONS[activation](ref), ACTIVATIONS[activation](low)
+    return ref, _round(low, x.dtype if out_dtype is None else np.dtype(out_dtype)), magnitude
+
+
+def relu(v: NDArray) -> NDArray:
+    """max(v, 0)."""
+    return np.maximum(v, 0)
+
+
+def gelu(v: NDArray) -> NDArray:
+    """v Phi(v), with the error function (not the tanh approximation)."""
+    erf = np.frompyfunc(math.erf, 1, 1)(v.astype(np.float64) * math.sqrt(0.5))
+    return (0.5 * v * (1 + np.asarray(erf, np.float64))).astype(v.dtype)
+
+
+def silu(v: NDArray) -> NDArray:
+    """v / (1 + exp(-v))."""
+    with np.errstate(over="ignore"):
+        return v / (1 + np.exp(-v))
+
+
+#: The epilogues of `linear`, by name.
+ACTIVATIONS = {"relu": relu, "gelu": gelu, "silu": silu}
+
+
+def _round(values: NDArray, dtype: np.dtype) -> NDArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(dtype)
+
+
+def _same(a: NDArray, b: NDArray) -> NDArray[np.bool_]:
+    b = b.astype(np.float64)
+    return (a == b) | (np.isnan(a) & np.isnan(b))
