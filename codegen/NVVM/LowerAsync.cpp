@@ -1,0 +1,236 @@
+//===- LowerAsync.cpp - Copies in flight, barriers, arrivals ------------------===//
+//
+// Part of the lowering to nvvm: cp.async (PTX ISA, "Data Movement and
+// Conversion Instructions: Non-bulk copy"), bar.sync and the counter that finds
+// the last block.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/NVVM/Passes.h"
+#include "codegen/NVVM/ViewRegisters.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::nvvm;
+
+constexpr int64_t chunkBytes = 16;
+
+static int64_t getThreads(Operation *op) {
+  auto function = op->getParentOfType<FunctionOpInterface>();
+  return 32 * int64_t(function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName).getWarps());
+}
+
+namespace {
+/// Copies a tile in 16-byte chunks: chunk c = step * threads + thread, chunks
+/// in row-major order, so that a warp reads consecutive bytes. A chunk outside
+/// the view is filled with zeros (its source size is 0).
+class CopyEmitter {
+public:
+  CopyEmitter(Emitter &emit, tile::ViewType viewType, ViewRegisters view, ArrayRef<Value> offsets,
+              tilegpu::MemDescType memoryType, Value memory, int64_t threads)
+      : emit(emit), viewType(viewType), view(std::move(view)), offsets(offsets),
+        memoryType(memoryType), memory(memory), threads(threads),
+        elementBytes(memoryType.getElementType().getIntOrFloatBitWidth() / 8),
+        chunksPerRow(memoryType.getRowBytes() / chunkBytes),
+        chunks(memoryType.getSlotBytes() / chunkBytes) {
+    origin = emit.i64(0);
+    for (unsigned dim = 0; dim < viewType.getRank(); ++dim)
+      origin = emit.add(origin, emit.mul(emit.extend(offsets[dim]), this->view.strides[dim]));
+    origin = emit.displace(this->view.base, emit.mul(origin, emit.i64(elementBytes)));
+  }
+
+  void emitAll() {
+    for (int64_t first = 0; first < chunks; first += threads) {
+      if (chunks - first >= threads) {
+        emitChunk(first);
+        continue;
+      }
+      // Fewer chunks than threads are left.
+      Value active = emit.lessThan(emit.threadId(), emit.i32(chunks - first));
+      auto branch = scf::IfOp::create(emit.builder, emit.loc, active, false);
+      OpBuilder::InsertionGuard guard(emit.builder);
+      emit.builder.setInsertionPointToStart(branch.thenBlock());
+      emitChunk(first);
+    }
+  }
+
+private:
+  /// Coordinates of chunk `first + thread`: its row split over the leading
+  /// dimensions, and its byte within the row.
+  void emitChunk(int64_t first) {
+    Value chunk = emit.add(emit.threadId(), emit.i32(first));
+    Value row = emit.i32(0), column = chunk;
+    if (chunksPerRow != chunks) {
+      row = divide(chunk, chunksPerRow);
+      column = remainder(chunk, row, chunksPerRow);
+    }
+    Value byte = emit.mul(column, emit.i32(chunkBytes));
+    SmallVector<Value> coordinates(viewType.getRank());
+    coordinates.back() = emit.mul(column, emit.i32(chunkBytes / elementBytes));
+    Value rest = row;
+    for (unsigned dim = viewType.getRank() - 1; dim-- > 0;) {
+      int64_t extent = memoryType.getShape()[dim];
+      if (dim == 0) {
+        coordinates[dim] = rest;
+        break;
+      }
+      Value next = extent == 1 ? rest : divide(rest, extent);
+      coordinates[dim] = extent == 1 ? emit.i32(0) : remainder(rest, next, extent);
+      rest = next;
+    }
+
+    Value inside, bytes = emit.i64(0);
+    for (auto [dim, coordinate] : llvm::enumerate(coordinates)) {
+      Value test = emit.lessThan(emit.add(coordinate, offsets[dim]), view.sizes[dim]);
+      inside = inside ? emit.bitAnd(inside, test) : test;
+      Value stride = emit.mul(view.strides[dim], emit.i64(elementBytes));
+      bytes = emit.add(bytes, emit.mul(emit.extend(coordinate), stride));
+    }
+    // A chunk outside reads nothing; its address need not be valid, but stays
+    // inside the view's allocation.
+    OpBuilder &builder = emit.builder;
+    Value size = LLVM::SelectOp::create(builder, emit.loc, inside, emit.i32(chunkBytes),
+                                        emit.i32(0));
+    bytes = LLVM::SelectOp::create(builder, emit.loc, inside, bytes, emit.i64(0));
+    Value source = emit.displace(origin, bytes);
+    Value target = emit.displace(memory, emitSharedOffset(row, byte));
+    NVVM::CpAsyncOp::create(builder, emit.loc, target, source, chunkBytes,
+                            NVVM::LoadCacheModifierKind::CG, size);
+  }
+
+  /// SharedLayout::getOffset as instructions.
+  Value emitSharedOffset(Value row, Value byte) {
+    int64_t swizzle = memoryType.getShared().getSwizzle();
+    if (swizzle == 0)
+      return emit.add(emit.mul(row, emit.i32(memoryType.getRowBytes())), byte);
+    int64_t panel = std::min<int64_t>(memoryType.getRowBytes(), 128);
+    Value panels = divide(byte, panel);
+    Value within = remainder(byte, panels, panel);
+    Value offset = emit.add(emit.mul(panels, emit.i32(memoryType.getNumRows() * panel)),
+                            emit.add(emit.mul(row, emit.i32(panel)), within));
+    Value line = emit.bitAnd(emit.shiftRight(offset, 7), emit.i32(swizzle / 16 - 1));
+    return emit.bitXor(offset, emit.shiftLeft(line, 4));
+  }
+
+  Value divide(Value a, int64_t divisor) {
+    if (llvm::isPowerOf2_64(divisor))
+      return emit.shiftRight(a, llvm::Log2_64(divisor));
+    return LLVM::UDivOp::create(emit.builder, emit.loc, a, emit.i32(divisor));
+  }
+  Value remainder(Value a, Value quotient, int64_t divisor) {
+    if (llvm::isPowerOf2_64(divisor))
+      return emit.bitAnd(a, emit.i32(divisor - 1));
+    return LLVM::SubOp::create(emit.builder, emit.loc, a, emit.mul(quotient, emit.i32(divisor)));
+  }
+
+  Emitter &emit;
+  tile::ViewType viewType;
+  ViewRegisters view;
+  ArrayRef<Value> offsets;
+  tilegpu::MemDescType memoryType;
+  Value memory, origin;
+  int64_t threads, elementBytes, chunksPerRow, chunks;
+};
+
+struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::AsyncCopyOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter emit(rewriter, op.getLoc());
+    OpBuilder::InsertionGuard guard(rewriter);
+    if (op.getPredicate()) {
+      auto branch =
+          scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), false);
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+    }
+    SmallVector<Value> offsets;
+    for (ValueRange offset : adaptor.getOffsets())
+      offsets.push_back(offset.front());
+    tile::ViewType view = op.getView().getType();
+    CopyEmitter(emit, view, ViewRegisters(emit, view, adaptor.getView()), offsets,
+                op.getMemory().getType(), adaptor.getMemory().front(), getThreads(op))
+        .emitAll();
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct LowerCommit : OpConversionPattern<tilegpu::AsyncCommitOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(tilegpu::AsyncCommitOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<NVVM::CpAsyncCommitGroupOp>(op);
+    return success();
+  }
+};
+
+struct LowerWait : OpConversionPattern<tilegpu::AsyncWaitOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(tilegpu::AsyncWaitOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<NVVM::CpAsyncWaitGroupOp>(op, op.getPending());
+    return success();
+  }
+};
+
+struct LowerBarrier : OpConversionPattern<tilegpu::BarrierOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(tilegpu::BarrierOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<NVVM::Barrier0Op>(op);
+    return success();
+  }
+};
+
+/// Thread 0 counts the block in with an acquire-release atomic between two
+/// barriers: the first makes the block's writes part of its release, the second
+/// spreads its acquire, and carries the answer as a reduction.
+struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::ArriveOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Emitter emit(rewriter, loc);
+    Type i32 = rewriter.getI32Type();
+    NVVM::Barrier0Op::create(rewriter, loc);
+    Value address =
+        emit.displace(adaptor.getCounters(), emit.mul(adaptor.getIndex(), emit.i32(4)));
+    Value isFirst = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, emit.threadId(),
+                                         emit.i32(0));
+    auto branch = scf::IfOp::create(rewriter, loc, TypeRange{i32}, isFirst, true);
+    {
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+      Value before =
+          LLVM::AtomicRMWOp::create(rewriter, loc, LLVM::AtomicBinOp::add, address, emit.i32(1),
+                                    LLVM::AtomicOrdering::acq_rel, "device");
+      Value last = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, before,
+                                        emit.i32(op.getExpected() - 1));
+      auto reset = scf::IfOp::create(rewriter, loc, last, false);
+      scf::YieldOp::create(rewriter, loc,
+                           Value(LLVM::ZExtOp::create(rewriter, loc, i32, last)));
+      rewriter.setInsertionPointToStart(reset.thenBlock());
+      LLVM::StoreOp::create(rewriter, loc, emit.i32(0), address, 4);
+      rewriter.setInsertionPointToStart(branch.elseBlock());
+      scf::YieldOp::create(rewriter, loc, emit.i32(0));
+    }
+    auto reduction =
+        NVVM::BarrierReductionAttr::get(getContext(), NVVM::BarrierReduction::OR);
+    Value any = NVVM::BarrierOp::create(rewriter, loc, TypeRange{i32}, Value(), Value(), reduction,
+                                        branch.getResult(0))
+                    .getResult(0);
+    rewriter.replaceOpWithNewOp<LLVM::ICmpOp>(op, LLVM::ICmpPredicate::ne, any, emit.i32(0));
+    return success();
+  }
+};
+} // namespace
+
+void nvvm::populateAsyncPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
+  patterns.add<LowerAsyncCopy, LowerCommit, LowerWait, LowerBarrier, LowerArrive>(
+      converter, patterns.getContext());
+}

@@ -1,0 +1,224 @@
+//===- LowerDequant.cpp - Packed words to operand registers -------------------===//
+//
+// Part of the lowering to nvvm. Runs the unpack program of the width
+// (Layout/Packing.h) on the words of each fragment: shifts, byte permutes and
+// selects, then one lop3 that turns a field into a floating-point number and
+// one fma that removes the number's base, the bias and the zero point. lop3 is
+// inline assembly without side effects: LLVM has no pattern for it and ptxas
+// does not fuse (w & imm) | imm by itself.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/NVVM/Indexing.h"
+#include "codegen/NVVM/Passes.h"
+#include "dialects/Support/Layout/Packing.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::nvvm;
+using layout::LinearLayout;
+using layout::UnpackField;
+using layout::UnpackProgram;
+using layout::UnpackScheme;
+using layout::UnpackStep;
+
+/// Truth tables of lop3.b32 d, a, b, c (PTX ISA, lop3): a = 0xf0, b = 0xcc,
+/// c = 0xaa.
+constexpr unsigned lutAndOr = (0xf0 & 0xcc) | 0xaa;                    // (a & b) | c
+constexpr unsigned lutNotAndOr = ((~0xf0 & 0xcc) | 0xaa) & 0xff;       // (~a & b) | c
+constexpr unsigned lutSelect = ((0xf0 & 0xaa) | (0xcc & ~0xaa)) & 0xff; // c ? a : b
+
+/// Both halves of a word.
+static uint32_t both(uint32_t half) { return half | half << 16; }
+
+namespace {
+class FragmentEmitter {
+public:
+  FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias)
+      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)),
+        bias(bias) {}
+
+  /// Takes the fragment's words and runs the program's steps.
+  void begin(ArrayRef<Value> words) {
+    values.assign(words.begin(), words.end());
+    for (const UnpackStep &step : program.steps)
+      values.push_back(emitStep(step));
+  }
+
+  /// The two numbers of a field; `zero` is the zero point of its column as a
+  /// number, null for none.
+  Value emitField(const UnpackField &field, Value zero) {
+    switch (program.scheme) {
+    case UnpackScheme::MagicFma:
+      return emitMagicFma(field, zero);
+    case UnpackScheme::MagicByte:
+      return emitMagicByte(field, zero);
+    case UnpackScheme::MagicSplit:
+      return emitMagicSplit(field, zero);
+    }
+    llvm_unreachable("unknown scheme");
+  }
+
+private:
+  Value word(uint32_t value) { return emit.i32(int32_t(value)); }
+
+  Value lop3(Value a, Value b, Value c, unsigned table) {
+    std::string text = "lop3.b32 $0, $1, $2, $3, " + std::to_string(table) + ";";
+    return LLVM::InlineAsmOp::create(
+               emit.builder, emit.loc, emit.builder.getI32Type(), ValueRange{a, b, c}, text,
+               "=r,r,r,r", /*has_side_effects=*/false, /*is_align_stack=*/false,
+               LLVM::TailCallKind::None,
+               LLVM::AsmDialectAttr::get(emit.builder.getContext(), LLVM::AsmDialect::AD_ATT),
+               ArrayAttr())
+        .getResult(0);
+  }
+
+  Value permute(Value a, Value b, uint32_t selector) {
+    return LLVM::CallIntrinsicOp::create(emit.builder, emit.loc, emit.builder.getI32Type(),
+                                         emit.builder.getStringAttr("llvm.nvvm.prmt"),
+                                         ValueRange{a, b, word(selector)})
+        .getResult(0);
+  }
+
+  Value emitStep(const UnpackStep &step) {
+    switch (step.kind) {
+    case UnpackStep::Kind::ShiftRight:
+      return emit.shiftRight(values[step.a], step.immediate);
+    case UnpackStep::Kind::ShiftLeft:
+      return emit.shiftLeft(values[step.a], step.immediate);
+    case UnpackStep::Kind::Permute:
+      return permute(values[step.a], values[step.b], step.immediate);
+    case UnpackStep::Kind::Select:
+      return lop3(values[step.a], values[step.b], word(step.immediate), lutSelect);
+    }
+    llvm_unreachable("unknown step");
+  }
+
+  /// A number in both halves.
+  Value constant(double value) {
+    APFloat number(value);
+    bool inexact;
+    number.convert(half.isF16() ? APFloat::IEEEhalf() : APFloat::BFloat(),
+                   APFloat::rmNearestTiesToEven, &inexact);
+    assert(!inexact && "constants of unpacking are exact");
+    return LLVM::ConstantOp::create(emit.builder, emit.loc, pairType,
+                                    DenseElementsAttr::get(pairType, number));
+  }
+  Value asPair(Value bits) {
+    return LLVM::BitcastOp::create(emit.builder, emit.loc, pairType, bits);
+  }
+  Value add(Value a, Value b) { return LLVM::FAddOp::create(emit.builder, emit.loc, a, b); }
+  Value subtract(Value a, Value b) { return LLVM::FSubOp::create(emit.builder, emit.loc, a, b); }
+  Value fma(Value a, Value b, Value c) {
+    return LLVM::FMAOp::create(emit.builder, emit.loc, a, b, c);
+  }
+  /// The zero point in both halves.
+  Value splat(Value zero) {
+    Value pair = LLVM::UndefOp::create(emit.builder, emit.loc, pairType);
+    for (int i : {0, 1})
+      pair = LLVM::InsertElementOp::create(emit.builder, emit.loc, pair, zero, emit.i32(i));
+    return pair;
+  }
+  /// `-(value + zero)`.
+  Value minus(double value, Value zero) {
+    return zero ? subtract(constant(-value), splat(zero)) : constant(-value);
+  }
+
+  /// (v & mask) | magic = base + code * 2^offset; the fma is exact.
+  Value emitMagicFma(const UnpackField &field, Value zero) {
+    uint32_t mask = both(((1u << program.bits) - 1) << field.offset);
+    Value number =
+        asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
+    double scale = std::ldexp(1.0, -int(field.offset));
+    Value rest = minus(program.base * scale + bias, zero);
+    return field.offset ? fma(number, constant(scale), rest) : add(number, rest);
+  }
+
+  /// The code's byte below the magic byte, in each half.
+  Value emitMagicByte(const UnpackField &field, Value zero) {
+    uint32_t byte = field.offset / 8;
+    uint32_t selector = byte | 4 << 4 | (2 + byte) << 8 | 4 << 12;
+    Value number = asPair(permute(values[field.value], word(program.magic >> 8 & 0xff), selector));
+    return add(number, minus(program.base + bias, zero));
+  }
+
+  /// See UnpackScheme::MagicSplit: low + top = code - 128, then + 128 - zero.
+  Value emitMagicSplit(const UnpackField &field, Value zero) {
+    Value low = asPair(lop3(values[field.value], word(both(0x7f << field.offset)),
+                            word(program.magic), lutAndOr));
+    Value top = asPair(lop3(values[field.value], word(both(0x80 << field.offset)),
+                            word(program.magic | 0x80008000u), lutNotAndOr));
+    Value number = add(low, top);
+    if (!zero && bias == 128)
+      return number;
+    return add(number, minus(bias - 128.0, zero));
+  }
+
+  Emitter &emit;
+  const UnpackProgram &program;
+  Type half;
+  VectorType pairType;
+  double bias;
+  SmallVector<Value> values;
+};
+
+struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::DequantOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter emit(rewriter, op.getLoc());
+    Type half = cast<RankedTensorType>(op.getValues().getType()).getElementType();
+    unsigned bits = op.getPacked().getBits();
+    const UnpackProgram &program = layout::getUnpackProgram(
+        bits, half.isF16() ? layout::Activation::F16 : layout::Activation::BF16);
+    SmallVector<const UnpackField *> fields(layout::pairsPerFragment);
+    for (const UnpackField &field : program.fields)
+      fields[field.pair] = &field;
+
+    LinearLayout result = tilegpu::getLayout(op.getValues());
+    RegisterMap words(tilegpu::getLayout(op.getWords()));
+    // Emitters by (strip, block, fragment); each runs its program once.
+    std::map<std::tuple<int64_t, int64_t, unsigned>, FragmentEmitter> fragments;
+    SmallVector<Value> registers(result.getNumRegisters());
+    for (unsigned reg = 0, e = registers.size(); reg != e; reg += 2) {
+      layout::Coordinates at = result.apply(reg, 0, 0);
+      int64_t row = at[0] + op.getRow(), strip = at[1] / layout::blockN,
+              block = row / layout::blockK;
+      layout::BlockPosition home = layout::getBlockPosition(
+          {unsigned(row % layout::blockK), unsigned(at[1] % layout::blockN)});
+      auto [it, isNew] = fragments.try_emplace({strip, block, home.fragment}, emit, program, half,
+                                               op.getPacked().getBias());
+      if (isNew) {
+        SmallVector<Value> held;
+        for (unsigned i = 0; i < bits; ++i)
+          held.push_back(adaptor.getWords()[words.at(
+              {strip, block, layout::getWordOffset(bits, home.fragment, i, 0)})]);
+        it->second.begin(held);
+      }
+      Value zero = op.getZero() ? getZero(emit, op, adaptor.getZero(), at, half) : Value();
+      Value pair = it->second.emitField(*fields[home.pair], zero);
+      for (int i : {0, 1})
+        registers[reg + i] =
+            LLVM::ExtractElementOp::create(rewriter, op.getLoc(), pair, emit.i32(i));
+    }
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return success();
+  }
+
+private:
+  /// The zero point of an element as a number of the operand's type.
+  static Value getZero(Emitter &emit, tilegpu::DequantOp op, ValueRange zeros,
+                       const layout::Coordinates &at, Type half) {
+    LinearLayout layout = tilegpu::getLayout(op.getZero());
+    int64_t groups = cast<RankedTensorType>(op.getZero().getType()).getDimSize(0);
+    int64_t rows = cast<RankedTensorType>(op.getValues().getType()).getDimSize(0) / groups;
+    Value code = zeros[RegisterMap(layout).at({at[0] / rows, at[1]})];
+    return LLVM::UIToFPOp::create(emit.builder, emit.loc, half, code);
+  }
+};
+} // namespace
+
+void nvvm::populateDequantPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
+  patterns.add<LowerDequant>(converter, patterns.getContext());
+}

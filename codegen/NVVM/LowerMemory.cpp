@@ -1,0 +1,349 @@
+//===- LowerMemory.cpp - Views, global and shared memory ----------------------===//
+//
+// Part of the lowering to nvvm. Tiles move between registers and memory in
+// vector accesses (AccessPlan). Addresses are 64-bit: the tile's origin is
+// computed once in 64 bits, a thread's displacement within the tile is added
+// to it. Accesses outside a view are skipped; loads then yield zero.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/NVVM/AccessPlan.h"
+#include "codegen/NVVM/Passes.h"
+#include "codegen/NVVM/ViewRegisters.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Analysis/Divisibility.h"
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::nvvm;
+using layout::LinearLayout;
+
+static SmallVector<Value> flatten(ArrayRef<ValueRange> ranges) {
+  SmallVector<Value> values;
+  for (ValueRange range : ranges)
+    values.append(range.begin(), range.end());
+  return values;
+}
+
+namespace {
+struct LowerProgramId : OpConversionPattern<tile::ProgramIdOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::ProgramIdOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Type i32 = rewriter.getI32Type();
+    if (op.getAxis() == 0)
+      rewriter.replaceOpWithNewOp<NVVM::BlockIdXOp>(op, i32);
+    else if (op.getAxis() == 1)
+      rewriter.replaceOpWithNewOp<NVVM::BlockIdYOp>(op, i32);
+    else
+      rewriter.replaceOpWithNewOp<NVVM::BlockIdZOp>(op, i32);
+    return success();
+  }
+};
+
+struct LowerView : OpConversionPattern<tile::ViewOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::ViewOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Value> values(adaptor.getBase());
+    values.append(flatten(adaptor.getSizes()));
+    values.append(flatten(adaptor.getStrides()));
+    rewriter.replaceOpWithMultiple(op, {values});
+    return success();
+  }
+};
+
+/// Addresses and bounds of the accesses of one tile of a view.
+class GlobalTile {
+public:
+  GlobalTile(Emitter &emit, tile::ViewType type, ValueRange viewValues, ValueRange offsets,
+             const LinearLayout &layout)
+      : emit(emit), type(type), view(emit, type, viewValues) {
+    elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+    SmallVector<int64_t> shape(layout.getShape());
+    Value origin = emit.i64(0), within = emit.i64(0);
+    for (unsigned dim = 0; dim < type.getRank(); ++dim) {
+      Value offset = emit.extend(offsets[dim]);
+      origin = emit.add(origin, emit.mul(offset, view.strides[dim]));
+      Value thread = emitThreadCoordinate(emit, layout, dim);
+      within = emit.add(within, emit.mul(emit.extend(thread), view.strides[dim]));
+      // Element c of this tile is inside iff c < extent - offset.
+      Value room = LLVM::SubOp::create(emit.builder, emit.loc, view.sizes[dim], offsets[dim]);
+      rooms.push_back(room);
+      threads.push_back(thread);
+    }
+    Value bytes = emit.mul(emit.add(origin, within), emit.i64(elementBytes));
+    base = emit.displace(view.base, bytes);
+  }
+
+  Value address(const layout::Coordinates &at) {
+    int64_t constant = 0;
+    Value variable;
+    for (auto [dim, coordinate] : llvm::enumerate(at)) {
+      int64_t stride = type.getStrides()[dim];
+      if (!ShapedType::isDynamic(stride)) {
+        constant += coordinate * stride * elementBytes;
+      } else if (coordinate != 0) {
+        Value part = emit.mul(emit.i64(coordinate * elementBytes), view.strides[dim]);
+        variable = variable ? emit.add(variable, part) : part;
+      }
+    }
+    Value from = variable ? emit.displace(base, variable) : base;
+    return emit.displace(from, constant);
+  }
+
+  /// True where the access that starts at `at` lies inside the view.
+  Value isInside(const layout::Coordinates &at) {
+    Value inside;
+    for (auto [dim, coordinate] : llvm::enumerate(at)) {
+      Value index = emit.add(threads[dim], emit.i32(coordinate));
+      Value test = emit.lessThan(index, rooms[dim]);
+      inside = inside ? emit.bitAnd(inside, test) : test;
+    }
+    return inside;
+  }
+
+private:
+  Emitter &emit;
+  tile::ViewType type;
+  ViewRegisters view;
+  int64_t elementBytes;
+  Value base;
+  SmallVector<Value> rooms, threads;
+};
+
+/// Reads `width` elements: one scalar or one vector.
+SmallVector<Value> loadVector(Emitter &emit, Value address, Type element, unsigned width,
+                              unsigned align) {
+  OpBuilder &builder = emit.builder;
+  if (width == 1)
+    return {LLVM::LoadOp::create(builder, emit.loc, element, address, align)};
+  Value vector = LLVM::LoadOp::create(builder, emit.loc, VectorType::get(width, element), address,
+                                      align);
+  SmallVector<Value> elements;
+  for (unsigned i = 0; i < width; ++i)
+    elements.push_back(
+        LLVM::ExtractElementOp::create(builder, emit.loc, vector, emit.i32(i)));
+  return elements;
+}
+
+void storeVector(Emitter &emit, Value address, ArrayRef<Value> elements, unsigned align) {
+  OpBuilder &builder = emit.builder;
+  Value value = elements.front();
+  if (elements.size() > 1) {
+    Type type = VectorType::get(elements.size(), value.getType());
+    value = LLVM::UndefOp::create(builder, emit.loc, type);
+    for (auto [i, element] : llvm::enumerate(elements))
+      value =
+          LLVM::InsertElementOp::create(builder, emit.loc, value, element, emit.i32(i));
+  }
+  LLVM::StoreOp::create(builder, emit.loc, value, address, align);
+}
+
+/// Elements of the widest access a view allows.
+unsigned getMaxWidth(tile::ViewType view, ValueRange offsets, ArrayRef<int64_t> shape) {
+  int64_t bytes = analysis::getAccessBytes(view, offsets, shape);
+  return std::max<int64_t>(1, bytes * 8 / view.getElementType().getIntOrFloatBitWidth());
+}
+
+struct LowerLoad : OpConversionPattern<tile::LoadOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::LoadOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    LinearLayout layout = tilegpu::getLayout(op.getTile());
+    tile::ViewType type = op.getView().getType();
+    auto tile = cast<RankedTensorType>(op.getTile().getType());
+    Emitter emit(rewriter, op.getLoc());
+    AccessPlan plan =
+        planAccesses(layout, getMaxWidth(type, op.getOffsets(), tile.getShape()));
+    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
+    Type element = type.getElementType();
+    unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
+    Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
+
+    SmallVector<Value> registers(layout.getNumRegisters());
+    for (const Access &access : plan.accesses) {
+      SmallVector<Type> types(plan.width, element);
+      auto branch = scf::IfOp::create(rewriter, op.getLoc(), types,
+                                      memory.isInside(access.origin), /*withElseRegion=*/true);
+      {
+        OpBuilder::InsertionGuard guard(rewriter);
+        rewriter.setInsertionPointToStart(branch.thenBlock());
+        scf::YieldOp::create(rewriter, op.getLoc(),
+                             loadVector(emit, memory.address(access.origin), element, plan.width,
+                                        align));
+        rewriter.setInsertionPointToStart(branch.elseBlock());
+        scf::YieldOp::create(rewriter, op.getLoc(), SmallVector<Value>(plan.width, zero));
+      }
+      for (auto [i, reg] : llvm::enumerate(access.registers))
+        registers[reg] = branch.getResult(i);
+    }
+    for (auto [copy, original] : plan.copies)
+      registers[copy] = registers[original];
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return success();
+  }
+};
+
+struct LowerStore : OpConversionPattern<tile::StoreOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::StoreOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    LinearLayout layout = tilegpu::getLayout(op.getTile());
+    tile::ViewType type = op.getView().getType();
+    auto tile = cast<RankedTensorType>(op.getTile().getType());
+    Emitter emit(rewriter, op.getLoc());
+    AccessPlan plan =
+        planAccesses(layout, getMaxWidth(type, op.getOffsets(), tile.getShape()));
+    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
+    unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
+    for (const Access &access : plan.accesses) {
+      auto branch = scf::IfOp::create(rewriter, op.getLoc(), memory.isInside(access.origin),
+                                      /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+      SmallVector<Value> elements;
+      for (unsigned reg : access.registers)
+        elements.push_back(adaptor.getTile()[reg]);
+      storeVector(emit, memory.address(access.origin), elements, align);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+struct LowerAlloc : OpConversionPattern<tilegpu::AllocOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::AllocOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    if (!op.getOffset())
+      return rewriter.notifyMatchFailure(op, "no offset; run tw-allocate-shared first");
+    Emitter emit(rewriter, op.getLoc());
+    auto pointer = LLVM::LLVMPointerType::get(getContext(), AddressSpace::Shared);
+    Value base = LLVM::AddressOfOp::create(rewriter, op.getLoc(), pointer, sharedSymbol);
+    rewriter.replaceOp(op, emit.displace(base, *op.getOffset()));
+    return success();
+  }
+};
+
+struct LowerSlot : OpConversionPattern<tilegpu::SlotOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::SlotOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter emit(rewriter, op.getLoc());
+    Value bytes = emit.mul(adaptor.getIndex(), emit.i32(op.getSlot().getType().getSlotBytes()));
+    rewriter.replaceOp(op, emit.displace(adaptor.getMemory(), bytes));
+    return success();
+  }
+};
+
+/// Byte address of an element of a tile that is flat in shared memory.
+class SharedTile {
+public:
+  SharedTile(Emitter &emit, tilegpu::MemDescType type, Value memory, const LinearLayout &layout)
+      : emit(emit) {
+    int64_t stride = type.getElementType().getIntOrFloatBitWidth() / 8;
+    strides.resize(type.getShape().size());
+    for (unsigned dim = strides.size(); dim-- > 0; stride *= type.getShape()[dim])
+      strides[dim] = stride;
+    Value bytes = emit.i32(0);
+    for (unsigned dim = 0; dim < strides.size(); ++dim)
+      bytes = emit.add(
+          bytes, emit.mul(emitThreadCoordinate(emit, layout, dim), emit.i32(strides[dim])));
+    base = emit.displace(memory, bytes);
+  }
+
+  Value address(ArrayRef<int64_t> at) {
+    int64_t bytes = 0;
+    for (auto [coordinate, stride] : llvm::zip_equal(at, strides))
+      bytes += coordinate * stride;
+    return emit.displace(base, bytes);
+  }
+
+private:
+  Emitter &emit;
+  SmallVector<int64_t> strides;
+  Value base;
+};
+
+/// Elements of the widest flat shared-memory access: 16 bytes where rows allow.
+unsigned getSharedWidth(tilegpu::MemDescType type, ArrayRef<int64_t> offsets) {
+  int64_t elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+  int64_t bytes = std::min<int64_t>(16, type.getRowBytes() & -type.getRowBytes());
+  if (int64_t offset = offsets.back() * elementBytes)
+    bytes = std::min(bytes, offset & -offset);
+  return std::max<int64_t>(1, bytes / elementBytes);
+}
+
+struct LowerLocalLoad : OpConversionPattern<tilegpu::LocalLoadOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::LocalLoadOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    tilegpu::MemDescType type = op.getMemory().getType();
+    if (type.getShared().getSwizzle() != 0)
+      return rewriter.notifyMatchFailure(op, "swizzled tiles are read by ldmatrix");
+    LinearLayout layout = tilegpu::getLayout(op.getTile());
+    Emitter emit(rewriter, op.getLoc());
+    AccessPlan plan = planAccesses(layout, getSharedWidth(type, op.getOffsets()));
+    SharedTile memory(emit, type, adaptor.getMemory(), layout);
+    Type element = type.getElementType();
+    unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
+    SmallVector<Value> registers(layout.getNumRegisters());
+    for (const Access &access : plan.accesses) {
+      layout::Coordinates at = access.origin;
+      for (auto [coordinate, offset] : llvm::zip_equal(at, op.getOffsets()))
+        coordinate += offset;
+      SmallVector<Value> loaded =
+          loadVector(emit, memory.address(at), element, plan.width, align);
+      for (auto [i, reg] : llvm::enumerate(access.registers))
+        registers[reg] = loaded[i];
+    }
+    for (auto [copy, original] : plan.copies)
+      registers[copy] = registers[original];
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return success();
+  }
+};
+
+struct LowerLocalStore : OpConversionPattern<tilegpu::LocalStoreOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tilegpu::LocalStoreOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    tilegpu::MemDescType type = op.getMemory().getType();
+    if (type.getShared().getSwizzle() != 0)
+      return rewriter.notifyMatchFailure(op, "stores go to tiles without a swizzle");
+    LinearLayout layout = tilegpu::getLayout(op.getTile());
+    Emitter emit(rewriter, op.getLoc());
+    SmallVector<int64_t> origin(type.getShape().size(), 0);
+    AccessPlan plan = planAccesses(layout, getSharedWidth(type, origin));
+    SharedTile memory(emit, type, adaptor.getMemory().front(), layout);
+    unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
+    for (const Access &access : plan.accesses) {
+      SmallVector<Value> elements;
+      for (unsigned reg : access.registers)
+        elements.push_back(adaptor.getTile()[reg]);
+      storeVector(emit, memory.address(access.origin), elements, align);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+} // namespace
+
+void nvvm::populateMemoryPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
+  patterns.add<LowerProgramId, LowerView, LowerLoad, LowerStore, LowerAlloc, LowerSlot,
+               LowerLocalLoad, LowerLocalStore>(converter, patterns.getContext());
+}

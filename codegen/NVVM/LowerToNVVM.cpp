@@ -1,0 +1,156 @@
+//===- LowerToNVVM.cpp - The lowering pass: types, functions, order -----------===//
+//
+// First pass of codegen. Step 1 turns tiles into scalars (one value becomes
+// many), leaving scf and arith on scalars; step 2 is upstream's lowering of
+// those to branches and the llvm dialect; step 3 marks kernels.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/NVVM/Passes.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "passes/Memory/Passes.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+namespace tilewright::nvvm {
+#define GEN_PASS_DEF_LOWERTONVVM
+#include "codegen/NVVM/Passes.h.inc"
+} // namespace tilewright::nvvm
+
+void nvvm::populateTypeConversion(TypeConverter &converter) {
+  converter.addConversion([](Type type) { return type; });
+  converter.addConversion([](tile::PtrType type) -> Type {
+    return LLVM::LLVMPointerType::get(type.getContext(), AddressSpace::Global);
+  });
+  converter.addConversion([](tilegpu::MemDescType type) -> Type {
+    return LLVM::LLVMPointerType::get(type.getContext(), AddressSpace::Shared);
+  });
+  converter.addConversion([](tile::ViewType type, SmallVectorImpl<Type> &types) {
+    MLIRContext *context = type.getContext();
+    types.push_back(LLVM::LLVMPointerType::get(context, AddressSpace::Global));
+    types.append(type.getNumDynamicSizes(), IntegerType::get(context, 32));
+    types.append(type.getNumDynamicStrides(), IntegerType::get(context, 64));
+    return success();
+  });
+  converter.addConversion(
+      [](RankedTensorType type, SmallVectorImpl<Type> &types) -> std::optional<LogicalResult> {
+        tilegpu::LayoutAttr layout = tilegpu::getLayoutAttr(type);
+        if (!layout)
+          return failure();
+        types.append(layout.getLayout().getNumRegisters(), type.getElementType());
+        return success();
+      });
+}
+
+/// An op is done when no tile, view or encoded tensor is left in it.
+static bool isScalar(Operation *op) {
+  auto isTileType = [](Type type) {
+    return isa<RankedTensorType, tile::PtrType, tile::ViewType, tilegpu::MemDescType>(type);
+  };
+  return llvm::none_of(op->getOperandTypes(), isTileType) &&
+         llvm::none_of(op->getResultTypes(), isTileType);
+}
+
+/// Step 1.
+static LogicalResult lowerTiles(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  TypeConverter converter;
+  nvvm::populateTypeConversion(converter);
+  RewritePatternSet patterns(context);
+  nvvm::populateElementwisePatterns(converter, patterns);
+  nvvm::populateMemoryPatterns(converter, patterns);
+  nvvm::populateAsyncPatterns(converter, patterns);
+  nvvm::populateMmaPatterns(converter, patterns);
+  nvvm::populateDequantPatterns(converter, patterns);
+  ConversionTarget target(*context);
+  target.addLegalOp<ModuleOp>();
+  target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  target.addIllegalDialect<tile::TileDialect, tilegpu::TileGPUDialect>();
+  target.addDynamicallyLegalDialect<arith::ArithDialect, math::MathDialect>(isScalar);
+  populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
+  target.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp function) {
+    return converter.isSignatureLegal(function.getFunctionType());
+  });
+  target.addLegalOp<func::ReturnOp>();
+  scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
+  return applyFullConversion(module, target, std::move(patterns));
+}
+
+/// Step 2.
+static LogicalResult lowerScalars(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  {
+    RewritePatternSet patterns(context);
+    populateSCFToControlFlowConversionPatterns(patterns);
+    ConversionTarget target(*context);
+    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    target.addIllegalDialect<scf::SCFDialect>();
+    if (failed(applyPartialConversion(module, target, std::move(patterns))))
+      return failure();
+  }
+  LLVMTypeConverter converter(context);
+  RewritePatternSet patterns(context);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  populateMathToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  populateFuncToLLVMConversionPatterns(converter, patterns);
+  LLVMConversionTarget target(*context);
+  target.addLegalOp<ModuleOp>();
+  target.addLegalDialect<NVVM::NVVMDialect>();
+  return applyFullConversion(module, target, std::move(patterns));
+}
+
+/// Step 3: kernels get NVVM's attributes; pointers that nothing stores to are
+/// read-only, which lets loads use the read-only path.
+static void markKernel(LLVM::LLVMFuncOp function, tile::KernelAttr kernel) {
+  OpBuilder builder(function);
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                    builder.getDenseI32ArrayAttr({int32_t(32 * kernel.getWarps()), 1, 1}));
+  for (unsigned i = 0, e = function.getNumArguments(); i != e; ++i) {
+    auto parameter =
+        function.getArgAttrOfType<tile::ParameterAttr>(i, tile::parameterAttrName);
+    if (!parameter || parameter.getKind() != tile::ParameterKind::Pointer)
+      continue;
+    function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                        builder.getI64IntegerAttr(parameter.getAlign()));
+    if (parameter.getWritten())
+      continue;
+    function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+    function.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), builder.getUnitAttr());
+  }
+}
+
+/// The block's shared memory, one external array whose size the launch gives.
+static void declareShared(ModuleOp module) {
+  OpBuilder builder(module.getBodyRegion());
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+  LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/false,
+                         LLVM::Linkage::External, nvvm::sharedSymbol, Attribute(),
+                         /*alignment=*/128, nvvm::AddressSpace::Shared);
+}
+
+namespace {
+struct LowerToNVVMPass : nvvm::impl::LowerToNVVMBase<LowerToNVVMPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    declareShared(module);
+    if (failed(lowerTiles(module)) || failed(lowerScalars(module)))
+      return signalPassFailure();
+    for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+      if (auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName))
+        markKernel(function, kernel);
+  }
+};
+} // namespace

@@ -1,0 +1,41 @@
+//===- Passes.h - Lowering to the nvvm dialect ---------------------------------===//
+//
+// The pass and the pattern sets it is made of, one file a family of ops.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_NVVM_PASSES_H
+#define TILEWRIGHT_CODEGEN_NVVM_PASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace tilewright::nvvm {
+
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "codegen/NVVM/Passes.h.inc"
+
+/// Address spaces of NVPTX.
+enum AddressSpace : unsigned { Global = 1, Shared = 3 };
+
+/// Symbol of the block's dynamic shared memory.
+constexpr llvm::StringLiteral sharedSymbol = "tilewright_shared";
+
+/// How values become registers: see the pass description.
+void populateTypeConversion(mlir::TypeConverter &converter);
+
+void populateElementwisePatterns(const mlir::TypeConverter &converter,
+                                 mlir::RewritePatternSet &patterns);
+void populateMemoryPatterns(const mlir::TypeConverter &converter,
+                            mlir::RewritePatternSet &patterns);
+void populateAsyncPatterns(const mlir::TypeConverter &converter,
+                           mlir::RewritePatternSet &patterns);
+void populateMmaPatterns(const mlir::TypeConverter &converter,
+                         mlir::RewritePatternSet &patterns);
+void populateDequantPatterns(const mlir::TypeConverter &converter,
+                             mlir::RewritePatternSet &patterns);
+
+} // namespace tilewright::nvvm
+
+#endif

@@ -1,0 +1,28 @@
+//===- NNDialect.h - What to compute: the entry level ----------------------===//
+//
+// C++ declarations of the `nn` dialect; see NNDialect.td and NNOps.td.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_NN_NNDIALECT_H
+#define TILEWRIGHT_DIALECTS_NN_NNDIALECT_H
+
+#include "dialects/Tile/TileDialect.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/NN/NNDialect.h.inc"
+#include "dialects/NN/NNEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/NN/NNAttributes.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/NN/NNTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/NN/NNOps.h.inc"
+
+#endif

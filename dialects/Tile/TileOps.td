@@ -1,0 +1,175 @@
+//===- TileOps.td - Operations of tile programs -----------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_TILE_TILEOPS
+#define TILEWRIGHT_DIALECTS_TILE_TILEOPS
+
+include "dialects/Tile/TileAttributes.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_ProgramIdOp : Tile_Op<"program_id", [Pure]> {
+  let summary = "index of this block along a grid axis";
+  let arguments = (ins ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<2>]>:$axis);
+  let results = (outs I32:$id);
+  let assemblyFormat = "$axis attr-dict";
+}
+
+def Tile_ViewOp : Tile_Op<"view", [Pure, AttrSizedOperandSegments]> {
+  let summary = "describe global memory as a strided tensor";
+  let description = [{
+    `sizes` and `strides` give the extents and strides that are `?` in the
+    type, in order. Extents are i32, strides i64 (elements).
+
+    ```mlir
+    %v = tile.view %p sizes(%m) : !tile.view<?x4096xf16, strides = [4096, 1], align = 16>
+    ```
+  }];
+  let arguments = (ins Tile_PtrType:$base, Variadic<I32>:$sizes, Variadic<I64>:$strides);
+  let results = (outs Tile_ViewType:$view);
+  let assemblyFormat = [{
+    $base (`sizes` `(` $sizes^ `)`)? (`strides` `(` $strides^ `)`)? attr-dict `:` type($view)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
+  let summary = "read a tile of a view";
+  let description = [{
+    Reads the tile whose first element is at `offsets`. Elements outside the
+    view are zero and are not read.
+
+    ```mlir
+    %t = tile.load %v[%m0, %k0] : !tile.view<?x4096xf16, strides = [4096, 1], align = 16>
+                               -> tensor<16x128xf16>
+    ```
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets);
+  let results = (outs AnyRankedTensor:$tile);
+  let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` type($view) `->` type($tile)";
+  let hasVerifier = 1;
+}
+
+def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile of a view";
+  let description = [{
+    Writes the tile at `offsets`; elements outside the view are not written.
+  }];
+  let arguments = (ins AnyRankedTensor:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets);
+  let assemblyFormat = "$tile `,` $view `[` $offsets `]` attr-dict `:` type($tile) `,` type($view)";
+  let hasVerifier = 1;
+}
+
+def Tile_ArriveOp : Tile_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "count blocks in; true for the last of them";
+  let description = [{
+    Adds one to the i32 counter `counters[index]` on behalf of the whole block.
+    Everything the block wrote before is visible to the block that gets true,
+    which is the one that finds the counter at `expected - 1`; that block sets
+    the counter back to zero.
+
+    ```mlir
+    %last = tile.arrive %counters[%tile] of 4
+    scf.if %last { ... }
+    ```
+  }];
+  let arguments = (ins Tile_PtrType:$counters, I32:$index,
+                       ConfinedAttr<I32Attr, [IntPositive]>:$expected);
+  let results = (outs I1:$last);
+  let assemblyFormat = "$counters `[` $index `]` `of` $expected attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Shape
+//===----------------------------------------------------------------------===//
+
+def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
+  let summary = "repeat a tile along its dimensions of extent 1";
+  let arguments = (ins AnyRankedTensor:$source);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
+  let summary = "the same elements in row-major order under another shape";
+  let arguments = (ins AnyRankedTensor:$source);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
+  let summary = "reorder dimensions: result dimension i is source dimension order[i]";
+  let arguments = (ins AnyRankedTensor:$source, DenseI64ArrayAttr:$order);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source `order` `=` $order attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
+  let summary = "a static part of a tile";
+  let description = [{
+    The sub-tile of the result's shape that starts at `offsets`.
+  }];
+  let arguments = (ins AnyRankedTensor:$source, DenseI64ArrayAttr:$offsets);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source $offsets attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Products and packed weights
+//===----------------------------------------------------------------------===//
+
+def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["c", "result"]>]> {
+  let summary = "c + a * b";
+  let description = [{
+    `a` is MxK, `b` KxN, of one 16-bit float type; `c` and the result are MxN of
+    f32. Products are exact and summed in the tensor core's f32 arithmetic.
+  }];
+  let arguments = (ins AnyRankedTensor:$a, AnyRankedTensor:$b, AnyRankedTensor:$c);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$a `,` $b `,` $c attr-dict `:` type($a) `,` type($b) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
+  let summary = "the codes in packed words";
+  let description = [{
+    `words` is a tile of the packed storage layout: strips of 32 columns,
+    blocks of 128 rows, 128*b words of 32 bits a block. The result holds the
+    (128 * blocks) x (32 * strips) codes as b-bit integers, in matrix order.
+
+    ```mlir
+    %q = tile.unpack %words : tensor<2x1x512xi32> -> tensor<128x64xi4>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$words);
+  let results = (outs AnyRankedTensor:$codes);
+  let assemblyFormat = "$words attr-dict `:` type($words) `->` type($codes)";
+  let hasVerifier = 1;
+}
+
+def Tile_DequantOp : Tile_Op<"dequant", [Pure]> {
+  let summary = "codes as exact floating-point numbers";
+  let description = [{
+    `float(code) - bias - zero[k * G / K, n]`, exact in f16 and bf16. Codes are
+    unsigned; `bias` is 2^(b-1) for signed formats, whose codes are stored
+    biased. `zero` is a GxN tile of unsigned 8-bit integers.
+
+    ```mlir
+    %w = tile.dequant %q bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+    %w = tile.dequant %q zero %z bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$codes, Optional<AnyRankedTensor>:$zero, I32Attr:$bias);
+  let results = (outs AnyRankedTensor:$values);
+  let assemblyFormat = [{
+    $codes (`zero` $zero^)? `bias` $bias attr-dict `:` type($codes) (`,` type($zero)^)?
+    `->` type($values)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,167 @@
+//===- TileVerifiers.cpp - What a legal tile program is ----------------------===//
+//
+// Rows of early returns; every message carries what was expected and what was
+// found.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/Packing.h"
+#include "dialects/Tile/TileDialect.h"
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::tile;
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+
+LogicalResult ViewOp::verify() {
+  ViewType type = getView().getType();
+  if (getSizes().size() != type.getNumDynamicSizes())
+    return emitOpError() << "expects " << type.getNumDynamicSizes()
+                         << " sizes for the type, but got " << getSizes().size();
+  if (getStrides().size() != type.getNumDynamicStrides())
+    return emitOpError() << "expects " << type.getNumDynamicStrides()
+                         << " strides for the type, but got " << getStrides().size();
+  return success();
+}
+
+/// Shared rules of load and store: the tile has the view's rank and element
+/// type and one offset a dimension.
+static LogicalResult verifyAccess(Operation *op, RankedTensorType tile, ViewType view,
+                                  size_t numOffsets) {
+  if (tile.getRank() != view.getRank())
+    return op->emitOpError() << "expects a tile of the view's rank " << view.getRank()
+                             << ", but got " << tile;
+  if (tile.getElementType() != view.getElementType())
+    return op->emitOpError() << "expects tile elements of type " << view.getElementType()
+                             << ", but got " << tile.getElementType();
+  if (numOffsets != view.getRank())
+    return op->emitOpError() << "expects " << view.getRank() << " offsets, but got " << numOffsets;
+  if (!tile.hasStaticShape())
+    return op->emitOpError() << "expects a tile of static shape, but got " << tile;
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
+}
+
+LogicalResult StoreOp::verify() {
+  return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
+}
+
+LogicalResult BroadcastOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (source.getRank() != result.getRank() || source.getElementType() != result.getElementType())
+    return emitOpError() << "expects source and result of one rank and element type, but got "
+                         << source << " and " << result;
+  for (auto [from, to] : llvm::zip_equal(source.getShape(), result.getShape()))
+    if (from != to && from != 1)
+      return emitOpError() << "expects source extents equal to the result's or 1, but got "
+                           << source << " and " << result;
+  return success();
+}
+
+LogicalResult ReshapeOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (source.getElementType() != result.getElementType() ||
+      source.getNumElements() != result.getNumElements())
+    return emitOpError() << "expects as many elements of the same type, but got " << source
+                         << " and " << result;
+  return success();
+}
+
+LogicalResult TransposeOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  ArrayRef<int64_t> order = getOrder();
+  SmallVector<int64_t> sorted(order);
+  llvm::sort(sorted);
+  if (int64_t(order.size()) != source.getRank() ||
+      !llvm::equal(sorted, llvm::seq<int64_t>(0, source.getRank())))
+    return emitOpError() << "expects order to be a permutation of the " << source.getRank()
+                         << " dimensions";
+  if (result.getRank() != source.getRank() || result.getElementType() != source.getElementType())
+    return emitOpError() << "expects source and result of one rank and element type, but got "
+                         << source << " and " << result;
+  for (auto [i, dim] : llvm::enumerate(order))
+    if (result.getDimSize(i) != source.getDimSize(dim))
+      return emitOpError() << "expects result dimension " << i << " to have extent "
+                           << source.getDimSize(dim) << ", but got " << result.getDimSize(i);
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (source.getRank() != result.getRank() || source.getElementType() != result.getElementType())
+    return emitOpError() << "expects source and result of one rank and element type, but got "
+                         << source << " and " << result;
+  if (int64_t(getOffsets().size()) != source.getRank())
+    return emitOpError() << "expects " << source.getRank() << " offsets, but got "
+                         << getOffsets().size();
+  for (auto [offset, from, to] :
+       llvm::zip_equal(getOffsets(), source.getShape(), result.getShape()))
+    if (offset < 0 || offset + to > from)
+      return emitOpError() << "expects the slice to lie within extent " << from << ", but got "
+                           << offset << " .. " << offset + to;
+  return success();
+}
+
+LogicalResult DotOp::verify() {
+  RankedTensorType a = tensorOf(getA()), b = tensorOf(getB()), c = tensorOf(getC());
+  if (a.getRank() != 2 || b.getRank() != 2 || c.getRank() != 2)
+    return emitOpError() << "expects rank-2 operands, but got " << a << ", " << b << ", " << c;
+  if (!isHalf(a.getElementType()) || a.getElementType() != b.getElementType())
+    return emitOpError() << "expects a and b of one type f16 or bf16, but got "
+                         << a.getElementType() << " and " << b.getElementType();
+  if (!c.getElementType().isF32())
+    return emitOpError() << "expects an accumulator of f32, but got " << c.getElementType();
+  if (a.getDimSize(1) != b.getDimSize(0) || a.getDimSize(0) != c.getDimSize(0) ||
+      b.getDimSize(1) != c.getDimSize(1))
+    return emitOpError() << "expects MxK, KxN and MxN operands, but got " << a << ", " << b << ", "
+                         << c;
+  return success();
+}
+
+LogicalResult UnpackOp::verify() {
+  RankedTensorType words = tensorOf(getWords()), codes = tensorOf(getCodes());
+  auto element = dyn_cast<IntegerType>(codes.getElementType());
+  if (!element || element.getWidth() < 1 || element.getWidth() > 8)
+    return emitOpError() << "expects codes of 1 to 8 bits, but got " << codes.getElementType();
+  if (words.getRank() != 3 || !words.getElementType().isInteger(32))
+    return emitOpError() << "expects words to be a strips x blocks x words tensor of i32, but got "
+                         << words;
+  int64_t wordsPerBlock = layout::blockK * layout::blockN / 32 * element.getWidth();
+  if (words.getDimSize(2) != wordsPerBlock)
+    return emitOpError() << "expects " << wordsPerBlock << " words in a block of "
+                         << element.getWidth() << "-bit codes, but got " << words.getDimSize(2);
+  if (codes.getRank() != 2 || codes.getDimSize(0) != words.getDimSize(1) * layout::blockK ||
+      codes.getDimSize(1) != words.getDimSize(0) * layout::blockN)
+    return emitOpError() << "expects " << words.getDimSize(1) * layout::blockK << "x"
+                         << words.getDimSize(0) * layout::blockN << " codes, but got " << codes;
+  return success();
+}
+
+LogicalResult DequantOp::verify() {
+  RankedTensorType codes = tensorOf(getCodes()), values = tensorOf(getValues());
+  auto element = dyn_cast<IntegerType>(codes.getElementType());
+  if (!element || element.getWidth() < 1 || element.getWidth() > 8)
+    return emitOpError() << "expects codes of 1 to 8 bits, but got " << codes.getElementType();
+  if (!isHalf(values.getElementType()))
+    return emitOpError() << "expects values of f16 or bf16, but got " << values.getElementType();
+  if (codes.getShape() != values.getShape())
+    return emitOpError() << "expects values of the codes' shape, but got " << codes << " and "
+                         << values;
+  int64_t limit = int64_t(1) << element.getWidth();
+  if (getBias() < 0 || getBias() >= limit)
+    return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got "
+                         << getBias();
+  if (!getZero())
+    return success();
+  RankedTensorType zero = tensorOf(getZero());
+  if (zero.getRank() != 2 || !zero.getElementType().isInteger(8) ||
+      zero.getDimSize(1) != codes.getDimSize(1) || codes.getDimSize(0) % zero.getDimSize(0) != 0)
+    return emitOpError() << "expects zero points to be a GxN tensor of i8 with G dividing "
+                         << codes.getDimSize(0) << ", but got " << zero;
+  return success();
+}

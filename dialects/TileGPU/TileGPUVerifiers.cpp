@@ -1,0 +1,224 @@
+//===- TileGPUVerifiers.cpp - What is legal per thread ------------------------===//
+//
+// Checks that mma operands hold the instruction's fragments and proves that
+// packed words unpack into them. Messages carry expectation and actual.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/Packing.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
+
+using namespace mlir;
+using namespace tilewright;
+using namespace tilewright::tilegpu;
+using layout::LinearLayout;
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// Fails when a tensor has no layout or one for another shape.
+static LogicalResult verifyEncoded(Operation *op, Value value, StringRef name) {
+  RankedTensorType type = tensorOf(value);
+  LayoutAttr attr = getLayoutAttr(type);
+  if (!attr)
+    return op->emitOpError() << "expects " << name << " to have a #tilegpu.layout, but got " << type;
+  if (SmallVector<int64_t> shape(attr.getLayout().getShape()); ArrayRef(shape) != type.getShape())
+    return op->emitOpError() << "expects the layout of " << name << " to cover its shape, but "
+                             << attr << " is for another shape than " << type;
+  return success();
+}
+
+LogicalResult ConvertLayoutOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (source.getShape() != result.getShape() || source.getElementType() != result.getElementType())
+    return emitOpError() << "expects source and result of one shape and element type, but got "
+                         << source << " and " << result;
+  if (failed(verifyEncoded(*this, getSource(), "source")))
+    return failure();
+  return verifyEncoded(*this, getResult(), "result");
+}
+
+//===----------------------------------------------------------------------===//
+// MmaOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult MmaOp::verify() {
+  for (auto [value, name] :
+       {std::pair<Value, StringRef>{getA(), "a"}, {getB(), "b"}, {getC(), "c"}})
+    if (failed(verifyEncoded(*this, value, name)))
+      return failure();
+  RankedTensorType a = tensorOf(getA()), b = tensorOf(getB()), c = tensorOf(getC());
+  if (a.getRank() != 2 || b.getRank() != 2 || c.getRank() != 2 ||
+      a.getDimSize(1) != b.getDimSize(0) || a.getDimSize(0) != c.getDimSize(0) ||
+      b.getDimSize(1) != c.getDimSize(1))
+    return emitOpError() << "expects MxK, KxN and MxN operands, but got " << a << ", " << b << ", "
+                         << c;
+  if (!(a.getElementType().isF16() || a.getElementType().isBF16()) ||
+      a.getElementType() != b.getElementType() || !c.getElementType().isF32())
+    return emitOpError() << "expects f16 or bf16 operands and an f32 accumulator, but got "
+                         << a.getElementType() << ", " << b.getElementType() << ", "
+                         << c.getElementType();
+  int64_t warps = getLayout(getC()).getNumWarps();
+  for (int64_t warpsM = 1; warpsM <= warps; warpsM *= 2) {
+    int64_t grid[] = {warpsM, warps / warpsM};
+    if (c.getDimSize(0) % (16 * grid[0]) || c.getDimSize(1) % (8 * grid[1]) ||
+        a.getDimSize(1) % 16)
+      continue;
+    if (getLayout(getC()) != layout::mmaAccumulator(c.getShape(), grid))
+      continue;
+    if (getLayout(getA()) != layout::mmaOperand(0, a.getShape(), grid))
+      return emitOpError() << "expects a in the layout of mma operand 0 for " << grid[0] << "x"
+                           << grid[1] << " warps, but got " << a;
+    if (getLayout(getB()) != layout::mmaOperand(1, b.getShape(), grid))
+      return emitOpError() << "expects b in the layout of mma operand 1 for " << grid[0] << "x"
+                           << grid[1] << " warps, but got " << b;
+    return success();
+  }
+  return emitOpError() << "expects c in the layout of an mma accumulator, but got " << c;
+}
+
+//===----------------------------------------------------------------------===//
+// DequantOp
+//===----------------------------------------------------------------------===//
+
+/// Where the code at `at` of the values, rows counted from `row`, is stored.
+static layout::BlockPosition getHome(const layout::Coordinates &at, int64_t row) {
+  return layout::getBlockPosition({unsigned((at[0] + row) % layout::blockK),
+                                   unsigned(at[1] % layout::blockN)});
+}
+
+/// Proves memory o packed = fragment: for each thread, the words that hold the
+/// codes of its operand registers (by the storage layout) are words the thread
+/// holds, at the register that thread 0 would use. Both sides are linear over
+/// F2, so one thread for each place bit suffices.
+static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
+                                    const LinearLayout &values, unsigned bits) {
+  SmallVector<unsigned> lanes = {0, 1, 2, 4, 8, 16}, warps = {0};
+  for (unsigned warp = 1; warp < values.getNumWarps(); warp *= 2)
+    warps.push_back(warp);
+  for (unsigned reg = 0, e = values.getNumRegisters(); reg != e; ++reg)
+    for (unsigned warp : warps)
+      for (unsigned lane : lanes) {
+        layout::Coordinates at = values.apply(reg, lane, warp);
+        layout::Coordinates base = values.apply(reg, 0, 0);
+        int64_t row = op.getRow();
+        layout::BlockPosition home = getHome(at, row), baseHome = getHome(base, row);
+        if (home.lane != lane || home.half != reg % 2)
+          return op.emitOpError() << "expects values in the registers of mma operand 1, but "
+                                  << "register " << reg << " of lane " << lane
+                                  << " holds a code that lane " << home.lane << " stores";
+        for (unsigned i = 0; i < bits; ++i) {
+          unsigned baseWord = layout::getWordOffset(bits, baseHome.fragment, i, 0);
+          unsigned word = layout::getWordOffset(bits, home.fragment, i, lane);
+          auto held = words.findRegister({base[1] / layout::blockN,
+                                          (base[0] + row) / layout::blockK, int64_t(baseWord)});
+          layout::Coordinates needed = {at[1] / layout::blockN, (at[0] + row) / layout::blockK,
+                                        int64_t(word)};
+          if (!held || words.apply(*held, lane, warp) != needed)
+            return op.emitOpError() << "expects lane " << lane << " of warp " << warp
+                                    << " to hold word " << word << " of block (" << needed[0]
+                                    << ", " << needed[1] << ") for its register " << reg;
+        }
+      }
+  return success();
+}
+
+LogicalResult DequantOp::verify() {
+  RankedTensorType words = tensorOf(getWords()), values = tensorOf(getValues());
+  if (failed(verifyEncoded(*this, getWords(), "words")) ||
+      failed(verifyEncoded(*this, getValues(), "values")))
+    return failure();
+  unsigned bits = getPacked().getBits();
+  if (words.getRank() != 3 || !words.getElementType().isInteger(32) ||
+      words.getDimSize(2) != layout::blockK * layout::blockN / 32 * int64_t(bits))
+    return emitOpError() << "expects words to be a strips x blocks x "
+                         << layout::blockK * layout::blockN / 32 * bits
+                         << " tensor of i32, but got " << words;
+  if (values.getRank() != 2 ||
+      !(values.getElementType().isF16() || values.getElementType().isBF16()))
+    return emitOpError() << "expects values to be a rank-2 tensor of f16 or bf16, but got "
+                         << values;
+  int64_t rows = words.getDimSize(1) * layout::blockK;
+  if (getRow() % 16 != 0 || getRow() + values.getDimSize(0) > uint64_t(rows))
+    return emitOpError() << "expects rows within the " << rows
+                         << " of words, from a multiple of 16, but got " << getRow() << " .. "
+                         << getRow() + values.getDimSize(0);
+  if (values.getDimSize(1) != words.getDimSize(0) * layout::blockN)
+    return emitOpError() << "expects " << words.getDimSize(0) * layout::blockN
+                         << " columns, but got " << values;
+  if (getPacked().getVersion() != layout::packingVersion)
+    return emitOpError() << "expects storage layout version " << layout::packingVersion
+                         << ", but got " << getPacked().getVersion();
+  auto activation =
+      values.getElementType().isF16() ? layout::Activation::F16 : layout::Activation::BF16;
+  if (auto error = layout::verifyUnpack(layout::WordLayout::get(bits),
+                                        layout::getUnpackProgram(bits, activation)))
+    return emitOpError() << llvm::toString(std::move(error));
+  if (getZero()) {
+    RankedTensorType zero = tensorOf(getZero());
+    if (failed(verifyEncoded(*this, getZero(), "zero")))
+      return failure();
+    if (zero.getRank() != 2 || !zero.getElementType().isInteger(8) ||
+        zero.getDimSize(1) != values.getDimSize(1) ||
+        values.getDimSize(0) % zero.getDimSize(0) != 0)
+      return emitOpError() << "expects zero points to be a GxN tensor of i8 with G dividing "
+                           << values.getDimSize(0) << ", but got " << zero;
+  }
+  return provePlacement(*this, getLayout(getWords()), getLayout(getValues()), bits);
+}
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+LogicalResult SlotOp::verify() {
+  if (getSlot().getType() != getMemory().getType().getSlotType())
+    return emitOpError() << "expects a slot of type " << getMemory().getType().getSlotType()
+                         << ", but got " << getSlot().getType();
+  return success();
+}
+
+LogicalResult LocalLoadOp::verify() {
+  MemDescType memory = getMemory().getType();
+  RankedTensorType tile = tensorOf(getTile());
+  if (failed(verifyEncoded(*this, getTile(), "tile")))
+    return failure();
+  if (memory.getSlots() != 1)
+    return emitOpError() << "expects one slot, but got " << memory;
+  if (tile.getElementType() != memory.getElementType() ||
+      tile.getRank() != int64_t(memory.getShape().size()) ||
+      tile.getRank() != int64_t(getOffsets().size()))
+    return emitOpError() << "expects a tile and offsets of the memory's rank and element type, "
+                         << "but got " << tile << " from " << memory;
+  for (auto [offset, extent, whole] :
+       llvm::zip_equal(getOffsets(), tile.getShape(), memory.getShape()))
+    if (offset < 0 || offset + extent > whole)
+      return emitOpError() << "expects the part to lie within extent " << whole << ", but got "
+                           << offset << " .. " << offset + extent;
+  return success();
+}
+
+LogicalResult LocalStoreOp::verify() {
+  MemDescType memory = getMemory().getType();
+  RankedTensorType tile = tensorOf(getTile());
+  if (failed(verifyEncoded(*this, getTile(), "tile")))
+    return failure();
+  if (memory.getSlots() != 1 || tile.getElementType() != memory.getElementType() ||
+      tile.getShape() != memory.getShape())
+    return emitOpError() << "expects memory of the tile's shape and element type, but got " << tile
+                         << " to " << memory;
+  return success();
+}
+
+LogicalResult AsyncCopyOp::verify() {
+  MemDescType memory = getMemory().getType();
+  tile::ViewType view = getView().getType();
+  if (memory.getSlots() != 1)
+    return emitOpError() << "expects one slot, but got " << memory;
+  if (view.getElementType() != memory.getElementType() ||
+      view.getRank() != memory.getShape().size() || getOffsets().size() != view.getRank())
+    return emitOpError() << "expects memory of the view's rank and element type and an offset a "
+                         << "dimension, but got " << view << " to " << memory;
+  if (memory.getRowBytes() % 16 != 0)
+    return emitOpError() << "expects rows of a multiple of 16 bytes, but got "
+                         << memory.getRowBytes();
+  return success();
+}

@@ -1,0 +1,63 @@
+//===- Divisibility.cpp - Known divisors of integers --------------------------===//
+//
+// Facts only; used by the layout and memory phases.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Analysis/Divisibility.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+constexpr int64_t maxDivisor = int64_t(1) << 30;
+
+static int64_t lowestBit(int64_t value) {
+  return value == 0 ? maxDivisor : std::min(maxDivisor, value & -value);
+}
+
+int64_t analysis::getKnownDivisor(Value value) {
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return lowestBit(constant.getSExtValue());
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto loop = dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
+    if (!loop || argument != loop.getInductionVar())
+      return 1;
+    return std::min(getKnownDivisor(loop.getLowerBound()), getKnownDivisor(loop.getStep()));
+  }
+  Operation *op = value.getDefiningOp();
+  if (isa<arith::AddIOp, arith::SubIOp>(op))
+    return std::min(getKnownDivisor(op->getOperand(0)), getKnownDivisor(op->getOperand(1)));
+  if (isa<arith::MulIOp>(op))
+    return std::min(maxDivisor,
+                    getKnownDivisor(op->getOperand(0)) * getKnownDivisor(op->getOperand(1)));
+  if (auto shift = dyn_cast<arith::ShLIOp>(op)) {
+    if (matchPattern(shift.getRhs(), m_ConstantInt(&constant)) && constant.ult(30))
+      return std::min(maxDivisor, getKnownDivisor(shift.getLhs()) << constant.getZExtValue());
+    return 1;
+  }
+  if (isa<arith::ExtUIOp, arith::ExtSIOp>(op))
+    return getKnownDivisor(op->getOperand(0));
+  return 1;
+}
+
+int64_t analysis::getAccessBytes(tile::ViewType view, ValueRange offsets, ArrayRef<int64_t> shape,
+                                 int64_t limit) {
+  int64_t elementBytes = view.getElementType().getIntOrFloatBitWidth() / 8;
+  ArrayRef<int64_t> strides = view.getStrides();
+  if (strides.empty() || strides.back() != 1)
+    return elementBytes;
+  // Every chunk starts at a multiple of its size: base, rows, column offset.
+  int64_t bytes = std::min<int64_t>(limit, view.getAlign());
+  for (int64_t stride : strides.drop_back())
+    bytes = std::min(bytes, ShapedType::isDynamic(stride) ? elementBytes
+                                                          : lowestBit(stride) * elementBytes);
+  bytes = std::min(bytes, getKnownDivisor(offsets.back()) * elementBytes);
+  bytes = std::min(bytes, lowestBit(shape.back()) * elementBytes);
+  // No chunk crosses the edge of the view.
+  int64_t extent = view.getShape().back();
+  bytes = std::min(bytes,
+                   ShapedType::isDynamic(extent) ? elementBytes : lowestBit(extent) * elementBytes);
+  return std::max(bytes, elementBytes);
+}

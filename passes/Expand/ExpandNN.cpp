@@ -1,0 +1,67 @@
+//===- ExpandNN.cpp - nn ops become tile programs -----------------------------===//
+//
+// First pass of the pipeline. Finds the functions that hold an nn op and hands
+// each to its family; the function is replaced by the program.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Expand/Passes.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+namespace tilewright::expand {
+#define GEN_PASS_DEF_EXPANDNN
+#include "passes/Expand/Passes.h.inc"
+} // namespace tilewright::expand
+
+/// The only op of the function beside its return; null (with an error on the
+/// first op too many) otherwise.
+static Operation *findOnlyOp(func::FuncOp function) {
+  if (!function.getBody().hasOneBlock()) {
+    function.emitError() << "expects a function of one block around an nn op";
+    return nullptr;
+  }
+  Operation *found = nullptr;
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    if (found) {
+      op.emitError() << "expects one nn op between the arguments and the return of a function";
+      return nullptr;
+    }
+    found = &op;
+  }
+  return found;
+}
+
+static bool holdsNNOp(func::FuncOp function) {
+  return function
+      .walk([](Operation *op) {
+        return isa_and_nonnull<nn::NNDialect>(op->getDialect()) ? WalkResult::interrupt()
+                                                                : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+namespace {
+struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
+  void runOnOperation() override {
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      if (!holdsNNOp(function))
+        continue;
+      Operation *op = findOnlyOp(function);
+      if (!op)
+        return signalPassFailure();
+      auto matmul = dyn_cast<nn::QuantMatmulOp>(op);
+      if (!matmul) {
+        op->emitOpError() << "has no expansion to a tile program";
+        return signalPassFailure();
+      }
+      if (failed(expand::expandQuantMatmul(matmul, function)))
+        return signalPassFailure();
+      function.erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,32 @@
+//===- Passes.h - Phase Expand -----------------------------------------------===//
+//
+// `nn` ops become tile programs; one file a family.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_PASSES_EXPAND_PASSES_H
+#define TILEWRIGHT_PASSES_EXPAND_PASSES_H
+
+#include "dialects/NN/NNDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Pass/Pass.h"
+
+namespace tilewright::expand {
+
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "passes/Expand/Passes.h.inc"
+
+/// Builds the tile program of `op` (the only nn op of `function`) in front of
+/// `function`. Emits an error on the op and changes nothing when the schedule
+/// does not fit.
+mlir::LogicalResult expandQuantMatmul(nn::QuantMatmulOp op, mlir::func::FuncOp function);
+
+/// The activation applied to an f32 tile: relu propagates NaN, gelu is the erf
+/// form x/2 * (1 + erf(x/sqrt(2))), silu is x / (1 + exp(-x)).
+mlir::Value applyActivation(mlir::OpBuilder &builder, mlir::Location loc,
+                            nn::Activation activation, mlir::Value tile);
+
+} // namespace tilewright::expand
+
+#endif

@@ -1,0 +1,326 @@
+//===- AssignLayouts.cpp - Give every tensor a layout ------------------------===//
+//
+// First pass of the Layout phase. Each tensor value has one layout; it is found
+// by spreading the demands of products over the program (a worklist), then the
+// blocked default for what is left. Only then types are rewritten, and where a
+// demand could not be met a conversion is put in between.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/LinearLayout.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "passes/Analysis/Divisibility.h"
+#include "passes/Layout/Passes.h"
+
+using namespace mlir;
+using namespace tilewright;
+using layout::LinearLayout;
+using layout::Place;
+
+namespace tilewright::layoutpasses {
+#define GEN_PASS_DEF_ASSIGNLAYOUTS
+#include "passes/Layout/Passes.h.inc"
+} // namespace tilewright::layoutpasses
+
+static bool isTensor(Value value) { return isa<RankedTensorType>(value.getType()); }
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// All tensors of the op have one shape and element i of the results depends
+/// on element i of the operands.
+static bool isElementwise(Operation *op) {
+  return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1 &&
+         isTensor(op->getResult(0));
+}
+
+/// The layout of a larger tile of which every aligned part of `layout`'s shape
+/// has `layout`: further registers cover the rest. Nullopt where the factor is
+/// not a power of two.
+static std::optional<LinearLayout> extend(const LinearLayout &layout, ArrayRef<int64_t> shape) {
+  layout::Bases registers(layout.getBases(Place::Register));
+  SmallVector<int64_t> from(layout.getShape());
+  for (unsigned dim = 0; dim < shape.size(); ++dim) {
+    if (shape[dim] == from[dim])
+      continue;
+    int64_t factor = shape[dim] / from[dim];
+    if (shape[dim] % from[dim] || !llvm::isPowerOf2_64(factor) || layout.getRepeat()[dim] != 1)
+      return std::nullopt;
+    for (int64_t extent = from[dim]; extent < shape[dim]; extent *= 2) {
+      layout::Basis basis(shape.size(), 0);
+      basis[dim] = extent;
+      registers.push_back(basis);
+    }
+  }
+  return LinearLayout(layout.getRank(), registers, layout::Bases(layout.getBases(Place::Lane)),
+                      layout::Bases(layout.getBases(Place::Warp)), layout.getRepeat());
+}
+
+namespace {
+class Assigner {
+public:
+  Assigner(func::FuncOp function, unsigned warps, std::array<int64_t, 2> grid)
+      : function(function), warps(warps), grid(grid) {}
+
+  void run() {
+    cloneConstants();
+    function.walk([&](tile::DotOp dot) { seedDot(dot); });
+    spread();
+    // Loads that no product reached, then whatever is still open, in program
+    // order: each decision spreads before the next.
+    function.walk([&](tile::LoadOp load) { assignBlocked(load.getTile(), &load); });
+    function.walk([&](Operation *op) {
+      for (Value result : op->getResults())
+        assignBlocked(result, nullptr);
+    });
+    rewriteTypes();
+    insertConversions();
+    function.walk([&](tile::DotOp dot) { replaceDot(dot); });
+  }
+
+private:
+  void assign(Value value, const LinearLayout &layout) {
+    if (isTensor(value) && layouts.try_emplace(value, layout).second)
+      worklist.push_back(value);
+  }
+  void assignBlocked(Value value, tile::LoadOp *load);
+  void cloneConstants();
+  void seedDot(tile::DotOp dot);
+  void spread();
+  void spreadThroughLoop(Value value);
+  std::optional<LinearLayout> demand(Operation *op, unsigned operand, const LinearLayout &result);
+  void spreadBackward(Operation *op, const LinearLayout &result);
+  void spreadForward(OpOperand &use, const LinearLayout &layout);
+  void rewriteTypes();
+  void insertConversions();
+  void replaceDot(tile::DotOp dot);
+
+  func::FuncOp function;
+  unsigned warps;
+  std::array<int64_t, 2> grid;
+  llvm::MapVector<Value, LinearLayout> layouts;
+  SmallVector<Value> worklist;
+};
+} // namespace
+
+/// A constant costs nothing to repeat: each use may want another layout.
+void Assigner::cloneConstants() {
+  SmallVector<arith::ConstantOp> constants;
+  function.walk([&](arith::ConstantOp op) {
+    if (isTensor(op))
+      constants.push_back(op);
+  });
+  for (arith::ConstantOp op : constants) {
+    for (OpOperand &use : llvm::make_early_inc_range(op->getUses())) {
+      OpBuilder builder(use.getOwner());
+      use.set(builder.clone(*op)->getResult(0));
+    }
+    op.erase();
+  }
+}
+
+void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
+  if (!isTensor(value) || layouts.contains(value))
+    return;
+  RankedTensorType type = tensorOf(value);
+  int64_t vector = 1;
+  if (load) {
+    int64_t bytes = analysis::getAccessBytes(load->getView().getType(), load->getOffsets(),
+                                             type.getShape());
+    vector = std::max<int64_t>(1, bytes * 8 / type.getElementTypeBitWidth());
+  }
+  assign(value, layout::blocked(type.getShape(), vector, warps));
+  spread();
+}
+
+/// mma selection: m16n8k16, the one shape all our targets have.
+void Assigner::seedDot(tile::DotOp dot) {
+  LinearLayout c = layout::mmaAccumulator(tensorOf(dot.getC()).getShape(), grid);
+  assign(dot.getResult(), c);
+  assign(dot.getC(), c);
+  assign(dot.getA(), layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
+  assign(dot.getB(), layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
+}
+
+void Assigner::spread() {
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    LinearLayout layout = layouts.find(value)->second;
+    spreadThroughLoop(value);
+    if (Operation *op = value.getDefiningOp())
+      spreadBackward(op, layout);
+    for (OpOperand &use : value.getUses())
+      spreadForward(use, layout);
+  }
+}
+
+/// Everything a region op carries through one position has one layout.
+void Assigner::spreadThroughLoop(Value value) {
+  LinearLayout layout = layouts.find(value)->second;
+  auto tie = [&](scf::ForOp loop, unsigned index) {
+    assign(loop.getInitArgs()[index], layout);
+    assign(loop.getRegionIterArg(index), layout);
+    assign(loop.getYieldedValues()[index], layout);
+    assign(loop.getResult(index), layout);
+  };
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()))
+      tie(loop, argument.getArgNumber() - loop.getNumInductionVars());
+  } else if (auto loop = value.getDefiningOp<scf::ForOp>()) {
+    tie(loop, cast<OpResult>(value).getResultNumber());
+  } else if (auto branch = value.getDefiningOp<scf::IfOp>()) {
+    unsigned index = cast<OpResult>(value).getResultNumber();
+    assign(branch.thenYield().getOperand(index), layout);
+    assign(branch.elseYield().getOperand(index), layout);
+  }
+  for (OpOperand &use : value.getUses()) {
+    unsigned index = use.getOperandNumber();
+    if (auto loop = dyn_cast<scf::ForOp>(use.getOwner()); loop && index >= 3)
+      tie(loop, index - 3);
+    if (auto yield = dyn_cast<scf::YieldOp>(use.getOwner())) {
+      if (auto loop = dyn_cast<scf::ForOp>(yield->getParentOp()))
+        tie(loop, index);
+      else
+        assign(yield->getParentOp()->getResult(index), layout);
+    }
+  }
+}
+
+/// The layout an op wants of an operand when its result has `result`; nullopt
+/// when it takes any.
+std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
+                                             const LinearLayout &result) {
+  RankedTensorType type = dyn_cast<RankedTensorType>(op->getOperand(operand).getType());
+  if (!type)
+    return std::nullopt;
+  if (isElementwise(op))
+    return result;
+  if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+    LinearLayout layout = result;
+    for (unsigned dim = 0; dim < type.getRank(); ++dim)
+      if (type.getDimSize(dim) != tensorOf(broadcast.getResult()).getDimSize(dim))
+        layout = layout.squeeze(dim);
+    return layout;
+  }
+  if (isa<tile::ReshapeOp>(op))
+    return result.reshape(type.getShape());
+  if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
+    SmallVector<unsigned> inverse(type.getRank());
+    for (auto [i, dim] : llvm::enumerate(transpose.getOrder()))
+      inverse[dim] = i;
+    return result.transpose(inverse);
+  }
+  if (isa<tile::SliceOp>(op))
+    return extend(result, type.getShape());
+  if (isa<tile::UnpackOp>(op))
+    return layout::packedWords(type.getShape(), grid);
+  if (isa<tile::DequantOp>(op)) {
+    if (operand == 0)
+      return result;
+    if (type.getDimSize(0) == 1)
+      return result.squeeze(0);
+  }
+  return std::nullopt;
+}
+
+void Assigner::spreadBackward(Operation *op, const LinearLayout &result) {
+  for (OpOperand &operand : op->getOpOperands())
+    if (auto wanted = demand(op, operand.getOperandNumber(), result))
+      assign(operand.get(), *wanted);
+}
+
+void Assigner::spreadForward(OpOperand &use, const LinearLayout &layout) {
+  Operation *op = use.getOwner();
+  if (isElementwise(op)) {
+    assign(op->getResult(0), layout);
+  } else if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
+    SmallVector<unsigned> order(transpose.getOrder().begin(), transpose.getOrder().end());
+    if (auto result = layout.transpose(order))
+      assign(transpose.getResult(), *result);
+  } else if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) {
+    if (auto result = layout.reshape(tensorOf(reshape.getResult()).getShape()))
+      assign(reshape.getResult(), *result);
+  }
+}
+
+void Assigner::rewriteTypes() {
+  for (auto &[value, layout] : layouts) {
+    RankedTensorType type = tilegpu::withLayout(tensorOf(value), layout);
+    value.setType(type);
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>()) {
+      auto splat = cast<SplatElementsAttr>(constant.getValue());
+      constant.setValueAttr(DenseElementsAttr::get(type, splat.getSplatValue<Attribute>()));
+    }
+  }
+}
+
+void Assigner::insertConversions() {
+  function.walk([&](Operation *op) {
+    auto convert = [&](OpOperand &use, const LinearLayout &wanted) {
+      if (!isTensor(use.get()) || tilegpu::getLayout(use.get()) == wanted)
+        return;
+      OpBuilder builder(op);
+      Type type = tilegpu::withLayout(tensorOf(use.get()), wanted);
+      use.set(tilegpu::ConvertLayoutOp::create(builder, op->getLoc(), type, use.get()));
+    };
+    if (auto dot = dyn_cast<tile::DotOp>(op)) {
+      convert(dot->getOpOperand(0),
+              layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
+      convert(dot->getOpOperand(1),
+              layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
+      convert(dot->getOpOperand(2), tilegpu::getLayout(dot.getResult()));
+    } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
+      for (auto [i, use] : llvm::enumerate(loop.getInitArgsMutable()))
+        if (isTensor(use.get()))
+          convert(use, tilegpu::getLayout(loop.getRegionIterArg(i)));
+    } else if (isa<scf::YieldOp>(op)) {
+      for (OpOperand &use : op->getOpOperands())
+        if (isTensor(use.get()))
+          convert(use, tilegpu::getLayout(op->getParentOp()->getResult(use.getOperandNumber())));
+    } else if (op->getNumResults() == 1 && isTensor(op->getResult(0))) {
+      LinearLayout result = tilegpu::getLayout(op->getResult(0));
+      for (OpOperand &use : op->getOpOperands())
+        if (auto wanted = demand(op, use.getOperandNumber(), result))
+          convert(use, *wanted);
+    }
+  });
+}
+
+void Assigner::replaceDot(tile::DotOp dot) {
+  OpBuilder builder(dot);
+  Value mma = tilegpu::MmaOp::create(builder, dot.getLoc(), dot.getResult().getType(), dot.getA(),
+                                     dot.getB(), dot.getC());
+  dot.replaceAllUsesWith(mma);
+  dot.erase();
+}
+
+namespace {
+struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPass> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName);
+    if (!kernel)
+      return;
+    int64_t warps = kernel.getWarps();
+    if (!llvm::isPowerOf2_64(warps)) {
+      function.emitError() << "expects a power of two of warps, but got " << warps;
+      return signalPassFailure();
+    }
+    std::array<int64_t, 2> grid = {1, warps};
+    if (auto attr = function->getAttrOfType<tile::ScheduleAttr>(tile::scheduleAttrName))
+      if (auto rows = attr.getParameters().getAs<IntegerAttr>("warps_m"))
+        grid = {rows.getInt(), warps / rows.getInt()};
+    WalkResult fits = function.walk([&](tile::DotOp dot) -> WalkResult {
+      ArrayRef<int64_t> c = tensorOf(dot.getC()).getShape();
+      int64_t k = tensorOf(dot.getA()).getDimSize(1);
+      if (c[0] % (16 * grid[0]) || c[1] % (8 * grid[1]) || k % 16)
+        return dot.emitOpError() << "expects tiles of a multiple of " << 16 * grid[0] << "x"
+                                 << 8 * grid[1] << "x16 for " << grid[0] << "x" << grid[1]
+                                 << " warps, but got " << c[0] << "x" << c[1] << "x" << k;
+      return WalkResult::advance();
+    });
+    if (fits.wasInterrupted())
+      return signalPassFailure();
+    Assigner(function, warps, grid).run();
+  }
+};
+} // namespace

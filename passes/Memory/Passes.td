@@ -1,0 +1,55 @@
+//===- Passes.td - Phase Memory: shared memory and asynchrony ---------------===//
+#ifndef TILEWRIGHT_PASSES_MEMORY_PASSES
+#define TILEWRIGHT_PASSES_MEMORY_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
+  let summary = "overlap a loop's loads with its work through shared memory";
+  let description = [{
+    Precondition: layouts are assigned; a loop asks for `tile.stages` = s > 1.
+
+    Every load of the loop that 16-byte copies can serve gets s slots of shared
+    memory. The copies of the first s - 1 iterations start before the loop;
+    iteration i waits for its own copies, starts those of iteration i + s - 1
+    into the slot that iteration i - 1 has left, and reads its tiles from
+    shared memory in the layouts their uses want. So s - 1 tiles are in flight
+    at each wait. A load that 16-byte copies cannot serve stays where it is, and
+    a remark says why.
+
+    Postcondition: the attribute is gone. Barriers are not placed here; that is
+    `tw-insert-barriers`.
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def AllocateShared : Pass<"tw-allocate-shared", "::mlir::func::FuncOp"> {
+  let summary = "give every tile in shared memory its offset";
+  let description = [{
+    Tiles whose lifetimes do not overlap share bytes. Offsets are multiples of
+    128 bytes, one pass over all banks. More bytes than a block of the module's `tile.target`
+    may have is an error at the largest tile, with the number of bytes over.
+
+    Postcondition: every `tilegpu.alloc` has an offset; the function carries
+    `tilegpu.shared_bytes`.
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
+}
+
+def InsertBarriers : Pass<"tw-insert-barriers", "::mlir::func::FuncOp"> {
+  let summary = "order shared-memory accesses of different threads";
+  let description = [{
+    A forward analysis over the program: which tiles have been read, written,
+    or have landed (an `async_wait` publishes copies to the waiting thread
+    only) since the last barrier. An access that conflicts gets a barrier in
+    front of it. Loops are analysed until their entry state is stable. A copy
+    in flight conflicts with earlier reads of its tile, not with later reads
+    of other slots.
+
+    Leaves alone what no other thread can see.
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
+}
+
+#endif
