@@ -144,9 +144,10 @@ void storeVector(Emitter &emit, Value address, ArrayRef<Value> elements, unsigne
 }
 
 /// Elements of the widest access a view allows.
-unsigned getMaxWidth(tile::ViewType view, ValueRange offsets, ArrayRef<int64_t> shape) {
+unsigned getMaxWidth(Value view, ValueRange offsets, ArrayRef<int64_t> shape) {
   int64_t bytes = analysis::getAccessBytes(view, offsets, shape);
-  return std::max<int64_t>(1, bytes * 8 / view.getElementType().getIntOrFloatBitWidth());
+  Type element = cast<tile::ViewType>(view.getType()).getElementType();
+  return std::max<int64_t>(1, bytes * 8 / element.getIntOrFloatBitWidth());
 }
 
 struct LowerLoad : OpConversionPattern<tile::LoadOp> {
@@ -159,7 +160,7 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
     auto tile = cast<RankedTensorType>(op.getTile().getType());
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
-        planAccesses(layout, getMaxWidth(type, op.getOffsets(), tile.getShape()));
+        planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
     Type element = type.getElementType();
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
@@ -199,7 +200,7 @@ struct LowerStore : OpConversionPattern<tile::StoreOp> {
     auto tile = cast<RankedTensorType>(op.getTile().getType());
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
-        planAccesses(layout, getMaxWidth(type, op.getOffsets(), tile.getShape()));
+        planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
     unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
     for (const Access &access : plan.accesses) {

@@ -118,9 +118,14 @@ static void markKernel(LLVM::LLVMFuncOp function, tile::KernelAttr kernel) {
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
   function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                     builder.getDenseI32ArrayAttr({int32_t(32 * kernel.getWarps()), 1, 1}));
+  // What the launcher needs was read before; LLVM IR has no place for it.
+  for (StringRef name : {StringRef(tile::kernelAttrName), StringRef(tile::scheduleAttrName),
+                         StringRef(memory::sharedBytesAttrName)})
+    function->removeAttr(name);
   for (unsigned i = 0, e = function.getNumArguments(); i != e; ++i) {
     auto parameter =
         function.getArgAttrOfType<tile::ParameterAttr>(i, tile::parameterAttrName);
+    function.removeArgAttr(i, tile::parameterAttrName);
     if (!parameter || parameter.getKind() != tile::ParameterKind::Pointer)
       continue;
     function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),

@@ -70,7 +70,7 @@ def Tile_ParameterAttr : Tile_Attr<"Parameter", "parameter"> {
   let parameters = (ins
     "::tilewright::tile::ParameterKind":$kind,
     StringRefParameter<"name">:$name,
-    DefaultValuedParameter<"::llvm::StringRef", "\"\"">:$dtype,
+    StringRefParameter<"element type", "\"\"">:$dtype,
     DefaultValuedParameter<"unsigned", "0">:$axis,
     DefaultValuedParameter<"unsigned", "1">:$align,
     DefaultValuedParameter<"bool", "false">:$written);

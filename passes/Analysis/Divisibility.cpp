@@ -42,21 +42,35 @@ int64_t analysis::getKnownDivisor(Value value) {
   return 1;
 }
 
-int64_t analysis::getAccessBytes(tile::ViewType view, ValueRange offsets, ArrayRef<int64_t> shape,
+/// What divides each stride of a view, in elements.
+static SmallVector<int64_t> getStrideDivisors(Value view) {
+  auto type = cast<tile::ViewType>(view.getType());
+  auto op = view.getDefiningOp<tile::ViewOp>();
+  SmallVector<int64_t> divisors;
+  unsigned next = 0;
+  for (int64_t stride : type.getStrides()) {
+    if (!ShapedType::isDynamic(stride))
+      divisors.push_back(lowestBit(stride));
+    else
+      divisors.push_back(op ? analysis::getKnownDivisor(op.getStrides()[next++]) : 1);
+  }
+  return divisors;
+}
+
+int64_t analysis::getAccessBytes(Value view, ValueRange offsets, ArrayRef<int64_t> shape,
                                  int64_t limit) {
-  int64_t elementBytes = view.getElementType().getIntOrFloatBitWidth() / 8;
-  ArrayRef<int64_t> strides = view.getStrides();
-  if (strides.empty() || strides.back() != 1)
+  auto type = cast<tile::ViewType>(view.getType());
+  int64_t elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+  if (type.getRank() == 0 || type.getStrides().back() != 1)
     return elementBytes;
   // Every chunk starts at a multiple of its size: base, rows, column offset.
-  int64_t bytes = std::min<int64_t>(limit, view.getAlign());
-  for (int64_t stride : strides.drop_back())
-    bytes = std::min(bytes, ShapedType::isDynamic(stride) ? elementBytes
-                                                          : lowestBit(stride) * elementBytes);
+  int64_t bytes = std::min<int64_t>(limit, type.getAlign());
+  for (int64_t divisor : ArrayRef(getStrideDivisors(view)).drop_back())
+    bytes = std::min(bytes, divisor * elementBytes);
   bytes = std::min(bytes, getKnownDivisor(offsets.back()) * elementBytes);
   bytes = std::min(bytes, lowestBit(shape.back()) * elementBytes);
   // No chunk crosses the edge of the view.
-  int64_t extent = view.getShape().back();
+  int64_t extent = type.getShape().back();
   bytes = std::min(bytes,
                    ShapedType::isDynamic(extent) ? elementBytes : lowestBit(extent) * elementBytes);
   return std::max(bytes, elementBytes);

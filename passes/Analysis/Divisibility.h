@@ -19,8 +19,9 @@ int64_t getKnownDivisor(mlir::Value value);
 /// Bytes (a power of two, at most `limit`) that consecutive elements along
 /// the last dimension of a tile can be accessed at a time: each such chunk is
 /// contiguous, aligned to its size, and either all inside the view or all
-/// outside. `offsets` is where the tile starts, `shape` its extents.
-int64_t getAccessBytes(tile::ViewType view, mlir::ValueRange offsets,
+/// outside. `view` is a `!tile.view`; strides it takes at run time count for
+/// what is known to divide them. `offsets` is where the tile starts, `shape` its extents.
+int64_t getAccessBytes(mlir::Value view, mlir::ValueRange offsets,
                        llvm::ArrayRef<int64_t> shape, int64_t limit = 16);
 
 } // namespace tilewright::analysis

@@ -124,7 +124,7 @@ void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
   RankedTensorType type = tensorOf(value);
   int64_t vector = 1;
   if (load) {
-    int64_t bytes = analysis::getAccessBytes(load->getView().getType(), load->getOffsets(),
+    int64_t bytes = analysis::getAccessBytes(load->getView(), load->getOffsets(),
                                              type.getShape());
     vector = std::max<int64_t>(1, bytes * 8 / type.getElementTypeBitWidth());
   }

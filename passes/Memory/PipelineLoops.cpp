@@ -89,8 +89,7 @@ private:
 /// Why asynchronous copies cannot serve a load; empty when they can.
 std::string Pipeliner::whyNot(tile::LoadOp load) {
   auto type = cast<RankedTensorType>(load.getTile().getType());
-  tile::ViewType view = load.getView().getType();
-  int64_t bytes = analysis::getAccessBytes(view, load.getOffsets(), type.getShape(), copyBytes);
+  int64_t bytes = analysis::getAccessBytes(load.getView(), load.getOffsets(), type.getShape(), copyBytes);
   if (bytes < copyBytes)
     return "16-byte copies need aligned rows, but only " + std::to_string(bytes) +
            "-byte accesses are known to be aligned and whole";

@@ -1,0 +1,27 @@
+//===- NNModule.h - Problems as nn programs and back ---------------------------===//
+//
+// The two forms of what is to be computed: problem::Problem, which the runtime
+// builds and caches hash, and an nn op in a function, which the passes take.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_CODEGEN_COMPILE_NNMODULE_H
+#define TILEWRIGHT_CODEGEN_COMPILE_NNMODULE_H
+
+#include "dialects/NN/NNDialect.h"
+#include "dialects/Support/Problem/Problem.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace tilewright::compile {
+
+/// A module with one function that holds the problem's nn op.
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> buildModule(mlir::MLIRContext &context,
+                                                              const problem::Problem &problem);
+
+/// The problem an nn op states: its types and its #nn.problem, with contiguous
+/// aligned operands where there is none.
+problem::Problem getProblem(nn::QuantMatmulOp op);
+
+} // namespace tilewright::compile
+
+#endif
