@@ -47,7 +47,9 @@ def NN_ZeroPoint : I32EnumAttr<"ZeroPoint", "how zero points are given", [
   let cppNamespace = "::tilewright::nn";
   let genSpecializedAttr = 0;
 }
-def NN_ZeroPointAttr : EnumAttr<NN_Dialect, NN_ZeroPoint, "zero_point">;
+def NN_ZeroPointAttr : EnumAttr<NN_Dialect, NN_ZeroPoint, "zero_point"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def NN_Activation : I32EnumAttr<"Activation", "function applied to the result", [
     I32EnumAttrCase<"None", 0, "none">,
@@ -57,7 +59,9 @@ def NN_Activation : I32EnumAttr<"Activation", "function applied to the result", 
   let cppNamespace = "::tilewright::nn";
   let genSpecializedAttr = 0;
 }
-def NN_ActivationAttr : EnumAttr<NN_Dialect, NN_Activation, "activation">;
+def NN_ActivationAttr : EnumAttr<NN_Dialect, NN_Activation, "activation"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
   let summary = "how a weight matrix is quantised";
