@@ -227,10 +227,15 @@ static uint64_t exactDivide(const Unpacked &a, const Unpacked &b, FloatType type
 
 uint64_t numerics::divide(uint64_t a, uint64_t b, FloatType type,
                           const ArithmeticOptions &options) {
-  if (options.rounding == Rounding::NearestEven && !options.flush && type == FloatType::F32)
-    return finish(
-        fast::canonical(std::bit_cast<float>(uint32_t(a)) / std::bit_cast<float>(uint32_t(b))),
-        type, options);
+  if (hasFastPath(type, options)) {
+    if (type == FloatType::F32) {
+      uint32_t result = options.flush ? fast::divideF32<true>(a, b) : fast::divideF32(a, b);
+      return finish(result, type, options);
+    }
+    if (type == FloatType::F64)
+      if (double quotient = asDouble(a) / asDouble(b); quotient == quotient)
+        return finish(asBits(quotient), type, options);
+  }
   return finish(exactDivide(unpackOperand(a, type, options.flush),
                             unpackOperand(b, type, options.flush), type, options.rounding),
                 type, options);
@@ -269,6 +274,12 @@ static uint64_t exactSquareRoot(const Unpacked &a, FloatType type, Rounding roun
 }
 
 uint64_t numerics::squareRoot(uint64_t a, FloatType type, const ArithmeticOptions &options) {
+  if (type == FloatType::F32 && hasFastPath(type, options))
+    return finish(options.flush ? fast::squareRootF32<true>(a) : fast::squareRootF32(a), type,
+                  options);
+  if (type == FloatType::F64 && hasFastPath(type, options))
+    if (double root = std::sqrt(asDouble(a)); root == root)
+      return finish(asBits(root), type, options);
   return finish(exactSquareRoot(unpackOperand(a, type, options.flush), type, options.rounding),
                 type, options);
 }

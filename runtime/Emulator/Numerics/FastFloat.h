@@ -25,6 +25,7 @@
 #define TILEWRIGHT_RUNTIME_EMULATOR_NUMERICS_FASTFLOAT_H
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 namespace tilewright::numerics::fast {
@@ -152,6 +153,13 @@ template <bool Flush = false>
 template <bool Flush = false>
 [[gnu::always_inline]] inline uint32_t multiplyF32(uint32_t a, uint32_t b) {
   return resultF32<Flush>(operandF32<Flush>(a) * operandF32<Flush>(b));
+}
+template <bool Flush = false>
+[[gnu::always_inline]] inline uint32_t divideF32(uint32_t a, uint32_t b) {
+  return resultF32<Flush>(operandF32<Flush>(a) / operandF32<Flush>(b));
+}
+template <bool Flush = false> [[gnu::always_inline]] inline uint32_t squareRootF32(uint32_t a) {
+  return resultF32<Flush>(std::sqrt(operandF32<Flush>(a)));
 }
 template <bool Flush = false>
 [[gnu::always_inline]] inline uint32_t fmaF32(uint32_t a, uint32_t b, uint32_t c) {

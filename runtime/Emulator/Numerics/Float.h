@@ -53,7 +53,7 @@ uint64_t roundToIntegral(uint64_t bits, FloatType type, Rounding rounding, bool 
 
 struct ArithmeticOptions {
   Rounding rounding = Rounding::NearestEven;
-  bool flush = false;    ///< .ftz on inputs and result
+  bool flush = false;    ///< .ftz: subnormal inputs and rounded results become zero
   bool saturate = false; ///< .sat: clamp to [0, 1], NaN becomes +0
   bool relu = false;     ///< .relu: negative results become +0
 };

@@ -10,6 +10,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 using namespace tilewright;
 using namespace tilewright::numerics;
@@ -333,18 +334,28 @@ void numerics::mmaBlockScaled(MmaShape shape, FloatType aType, FloatType bType, 
 // Integers and f64
 //===----------------------------------------------------------------------===//
 
-void numerics::mmaInteger(MmaShape shape, const int32_t *a, const int32_t *b, const int32_t *c,
-                          bool saturate, int32_t *d) {
+/// Wrapping sums need 32 bits only, saturating ones see every carry.
+template <typename Sum>
+static void sumIntegers(MmaShape shape, const int32_t *a, const int32_t *b, const int32_t *c,
+                        int32_t *d) {
   for (unsigned m = 0; m < shape.m; ++m)
     for (unsigned n = 0; n < shape.n; ++n) {
       const int32_t *left = a + size_t(m) * shape.k, *right = b + size_t(n) * shape.k;
-      int64_t sum = c[size_t(m) * shape.n + n];
+      Sum sum = static_cast<Sum>(c[size_t(m) * shape.n + n]);
       for (unsigned k = 0; k < shape.k; ++k)
-        sum += int64_t(left[k]) * right[k];
-      if (saturate)
-        sum = std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX);
-      d[size_t(m) * shape.n + n] = static_cast<int32_t>(static_cast<uint32_t>(sum));
+        sum += static_cast<Sum>(left[k]) * static_cast<Sum>(right[k]);
+      if constexpr (std::is_signed_v<Sum>)
+        sum = std::clamp<Sum>(sum, INT32_MIN, INT32_MAX);
+      d[size_t(m) * shape.n + n] = static_cast<int32_t>(sum);
     }
+}
+
+void numerics::mmaInteger(MmaShape shape, const int32_t *a, const int32_t *b, const int32_t *c,
+                          bool saturate, int32_t *d) {
+  if (saturate)
+    sumIntegers<int64_t>(shape, a, b, c, d);
+  else
+    sumIntegers<uint32_t>(shape, a, b, c, d);
 }
 
 void numerics::mmaDouble(MmaShape shape, const double *a, const double *b, const double *c,

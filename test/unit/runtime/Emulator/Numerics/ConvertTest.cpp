@@ -101,6 +101,23 @@ TEST(Convert, NarrowsInEveryRounding) {
   }
 }
 
+/// cvt of every f16 and bf16 to the 8-, 6- and 4-bit formats.
+TEST(Convert, NarrowsHalvesExhaustively) {
+  for (FloatType from : {FloatType::F16, FloatType::BF16})
+    for (FloatType to :
+         {FloatType::E4M3, FloatType::E5M2, FloatType::E3M2, FloatType::E2M3, FloatType::E2M1})
+      for (uint32_t bits = 0; bits < 65536; ++bits) {
+        double value = reference::decode(bits, from);
+        if (!std::isfinite(value))
+          continue;
+        ConvertOptions options;
+        options.saturateFinite = true;
+        ASSERT_EQ(convert(bits, from, to, options),
+                  reference::round(Fixed(value), to, Rounding::NearestEven, bits >> 15, true))
+            << "from " << int(from) << " to " << int(to) << " bits " << std::hex << bits;
+      }
+}
+
 TEST(Convert, InlineNarrowingIsEqual) {
   std::mt19937_64 generator = makeGenerator("InlineNarrowingIsEqual");
   auto check = [](uint32_t bits) {
