@@ -162,6 +162,26 @@ TEST(Conversion, HeaderExample) {
     }
 }
 
+TEST(Conversion, LanesThatWantOneElementReadOneLane) {
+  // Both lane bits of the destination select the element the source keeps in
+  // its second register: lanes 1 and 2 want the same, lane 3 what lane 0 wants.
+  LinearLayout source(1, {{1}}, {{2}, {4}}, {}), destination(1, {{2}, {4}}, {{1}, {1}}, {});
+  auto conversion = synthesizeConversion(source, destination, 4);
+  ASSERT_TRUE(conversion);
+  ASSERT_EQ(conversion->kind, Kind::Shuffles);
+  expectShuffles(conversion->shuffles, source, destination);
+}
+
+TEST(Conversion, ReplicatedLanesReadThemselves) {
+  LinearLayout source(1, {{1}, {2}}, {{0}, {0}}, {}), destination(1, {}, {{1}, {2}}, {});
+  auto conversion = synthesizeConversion(source, destination, 4);
+  ASSERT_TRUE(conversion);
+  ASSERT_EQ(conversion->kind, Kind::Shuffles);
+  expectShuffles(conversion->shuffles, source, destination);
+  for (unsigned lane = 0; lane < 4; ++lane)
+    EXPECT_EQ(conversion->shuffles.getStep(0, lane, 0).from, lane);
+}
+
 TEST(Conversion, AccumulatorsFeedTheNextProductWithoutShuffles) {
   // Attention: the probabilities, an accumulator, are operand A of P*V.
   LinearLayout accumulator = mmaAccumulator({64, 96}, {4, 1});
