@@ -227,6 +227,29 @@ private:
     return sum;
   }
 
+  /// The register a lane sends is the one its readers want. In round 0 of warp 0
+  /// lane l reads lane L l and wants register R l, so lane s sends R L^-1 s; in
+  /// other rounds and warps, where l reads L l + c and wants R l + d, it sends
+  /// R L^-1 (s + c) + d.
+  BitMatrix findSenders(ArrayRef<uint64_t> readRegister, ArrayRef<uint64_t> readLane) const {
+    ArrayRef<uint64_t> wanted = readRegister.slice(registerBits, laneBits);
+    ArrayRef<uint64_t> read = readLane.slice(registerBits, laneBits);
+    SmallVector<uint64_t, 16> spanning(read.begin(), read.end());
+    for (unsigned bit = 0; bit < laneBits; ++bit) // lanes nobody reads
+      spanning.push_back(uint64_t(1) << bit);
+    BitMatrix reader(spanning), wants(wanted);
+    auto sentBy = [&](uint64_t lane) {
+      return wants.apply(*reader.solve(lane) & maskTrailingOnes<uint64_t>(laneBits));
+    };
+    SmallVector<uint64_t, 16> send;
+    for (unsigned i = 0; i < readLane.size(); ++i) {
+      bool isLane = i >= registerBits && i < registerBits + laneBits;
+      send.push_back(isLane ? sentBy(uint64_t(1) << (i - registerBits))
+                            : readRegister[i] ^ sentBy(readLane[i]));
+    }
+    return BitMatrix(send);
+  }
+
   ShufflePlan build() const {
     // Columns over (round, lane, warp): the register written, and the register
     // and lane read.
@@ -245,28 +268,11 @@ private:
     for (const Origin &origin : originsOfWarps())
       append(0, origin.reg, origin.lane);
 
-    // A lane s sends what its readers want: with reader(s) the lane that reads
-    // s in round 0 of warp 0, and likewise for s shifted by round and warp.
-    ArrayRef<uint64_t> laneColumns = ArrayRef(readLane).slice(registerBits, laneBits);
-    SmallVector<uint64_t, 16> spanning(laneColumns);
-    for (unsigned bit = 0; bit < laneBits; ++bit) // lanes nobody reads
-      spanning.push_back(uint64_t(1) << bit);
-    BitMatrix readers(spanning), wanted(ArrayRef(readRegister).slice(registerBits, laneBits));
-    auto sentBy = [&](uint64_t lane) {
-      return wanted.apply(*readers.solve(lane) & maskTrailingOnes<uint64_t>(laneBits));
-    };
-    SmallVector<uint64_t, 16> send;
-    for (unsigned i = 0; i < receive.size(); ++i) {
-      bool isLane = i >= registerBits && i < registerBits + laneBits;
-      send.push_back(isLane ? sentBy(uint64_t(1) << (i - registerBits))
-                            : readRegister[i] ^ sentBy(readLane[i]));
-    }
-
     ShufflePlan plan;
     plan.roundBits = registerBits;
     plan.laneBits = laneBits;
     plan.sourceBits = sourceBits;
-    plan.send = BitMatrix(send);
+    plan.send = findSenders(readRegister, readLane);
     plan.from = BitMatrix(readLane);
     plan.receive = BitMatrix(receive);
     return plan;
