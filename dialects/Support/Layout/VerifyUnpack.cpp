@@ -57,8 +57,10 @@ static Error verifyScheme(const UnpackProgram &program) {
 /// Whether the scheme's instructions can read a field at this offset.
 static bool isReadable(const UnpackProgram &program, unsigned offset) {
   switch (program.scheme) {
-  case UnpackScheme::MagicFma:
-    return offset + program.bits <= (program.magic == f16Magic.bits ? f16Magic : bf16Magic).window;
+  case UnpackScheme::MagicFma: {
+    unsigned window = (program.magic == f16Magic.bits ? f16Magic : bf16Magic).window;
+    return program.bits <= window && offset <= window - program.bits;
+  }
   case UnpackScheme::MagicByte:
     return offset == 0 || offset == 8;
   case UnpackScheme::MagicSplit:

@@ -414,6 +414,10 @@ TEST(VerifyUnpack, RefusesMalformedPrograms) {
                               "got offset 9 for 3 bits");
 
   program = good;
+  program.fields[3] = {0, ~0u, 3};
+  EXPECT_NE(refusal(program).find("window, but got offset 4294967295"), std::string::npos);
+
+  program = good;
   program.magic = 0x64004300;
   EXPECT_EQ(refusal(program), "expects magic 0x64006400 with base 1024 or 0x43004300 with base "
                               "128, but got 0x64004300 with base 1024");
@@ -447,6 +451,9 @@ TEST(VerifyUnpack, RefusesEightBitSchemesElsewhere) {
   program = getUnpackProgram(8, Activation::BF16);
   program.fields[1] = {0, 8, 1};
   EXPECT_NE(refusal(program).find("pair 1 within the magic number's window"), std::string::npos);
+  program = getUnpackProgram(8, Activation::BF16);
+  program.scheme = UnpackScheme::MagicFma; // 8 bits in a window of 7
+  EXPECT_NE(refusal(program).find("window"), std::string::npos);
   program = getUnpackProgram(8, Activation::BF16);
   program.magic = 0x64006400;
   program.base = 1024;
