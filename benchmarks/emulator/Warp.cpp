@@ -46,6 +46,7 @@ void report(const WarpOperations &operations, Operands &single, Operands &half) 
   binary("add.f32", operations.addF32.plain, single);
   binary("add.ftz.f32", operations.addF32.flush, single);
   ternary("fma.f32", operations.fmaF32.plain, single);
+  binary("max.f32", operations.maximumF32.plain, single);
   unary("ex2.f32", operations.exp2F32.plain, single);
   unary("rcp.f32", operations.reciprocalF32.plain, single);
   unary("rsqrt.f32", operations.reciprocalSqrtF32.plain, single);

@@ -62,9 +62,14 @@ static uint64_t roundWide(long double value, FloatType type) {
 
 static uint64_t roundFunction(double x, Approximate function, FloatType type) {
   double value = evaluate(x, function);
-  uint64_t low = fromDouble(value * (1 - kHostError), type);
-  if (low == fromDouble(value * (1 + kHostError), type))
-    return low;
+  double low = value * (1 - kHostError), high = value * (1 + kHostError);
+  if (type == FloatType::F32) { // the host's conversion rounds once, to nearest even
+    float rounded = static_cast<float>(low);
+    if (rounded == static_cast<float>(high))
+      return std::bit_cast<uint32_t>(rounded);
+  } else if (uint64_t rounded = fromDouble(low, type); rounded == fromDouble(high, type)) {
+    return rounded;
+  }
   return roundWide(evaluate(static_cast<long double>(x), function), type);
 }
 

@@ -295,8 +295,21 @@ static int64_t orderKey(uint64_t bits, FloatType type) {
   return bits & sign ? -static_cast<int64_t>(magnitude) - 1 : static_cast<int64_t>(magnitude);
 }
 
+/// The usual f32 cases, without unpacking.
+template <bool WantMaximum>
+static uint64_t selectSingle(uint32_t a, uint32_t b, bool flush, bool propagate) {
+  if (flush)
+    return propagate ? fast::selectF32<WantMaximum, true, true>(a, b)
+                     : fast::selectF32<WantMaximum, true, false>(a, b);
+  return propagate ? fast::selectF32<WantMaximum, false, true>(a, b)
+                   : fast::selectF32<WantMaximum, false, false>(a, b);
+}
+
 static uint64_t select(uint64_t a, uint64_t b, FloatType type, bool flush, bool propagate,
                        bool xorSign, bool wantMaximum) {
+  if (type == FloatType::F32 && !xorSign)
+    return wantMaximum ? selectSingle<true>(a, b, flush, propagate)
+                       : selectSingle<false>(a, b, flush, propagate);
   if (flush) {
     a = flushSubnormal(a, type);
     b = flushSubnormal(b, type);

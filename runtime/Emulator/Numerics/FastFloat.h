@@ -161,6 +161,24 @@ template <bool Flush = false>
 template <bool Flush = false> [[gnu::always_inline]] inline uint32_t squareRootF32(uint32_t a) {
   return resultF32<Flush>(std::sqrt(operandF32<Flush>(a)));
 }
+/// min.f32 and max.f32: -0 < +0; a NaN gives way to a number unless
+/// `PropagateNaN`.
+template <bool WantMaximum, bool Flush, bool PropagateNaN>
+[[gnu::always_inline]] inline uint32_t selectF32(uint32_t a, uint32_t b) {
+  a = Flush ? flush(a) : a;
+  b = Flush ? flush(b) : b;
+  // Negative encodings are ordered backwards; flipped, all compare as integers.
+  auto key = [](uint32_t bits) __attribute__((always_inline)) {
+    auto number = static_cast<int32_t>(bits);
+    return number ^ ((number >> 31) & 0x7fffffff);
+  };
+  uint32_t result = (key(a) < key(b)) == WantMaximum ? b : a;
+  bool aIsNaN = (a & 0x7fffffffu) > 0x7f800000u, bIsNaN = (b & 0x7fffffffu) > 0x7f800000u;
+  uint32_t number = aIsNaN ? b : a;
+  result = (aIsNaN | bIsNaN) ? number : result;
+  bool isNaN = PropagateNaN ? (aIsNaN | bIsNaN) : (aIsNaN & bIsNaN);
+  return isNaN ? 0x7fffffffu : result;
+}
 template <bool Flush = false>
 [[gnu::always_inline]] inline uint32_t fmaF32(uint32_t a, uint32_t b, uint32_t c) {
 #ifdef __FMA__

@@ -50,6 +50,11 @@ template <bool Flush> struct HardwareFmaF32 {
         fast::operandF32<Flush>(a), fast::operandF32<Flush>(b), fast::operandF32<Flush>(c)));
   }
 };
+template <bool WantMaximum, bool Flush, bool PropagateNaN> struct SelectF32 {
+  [[gnu::always_inline]] static uint32_t apply(uint32_t a, uint32_t b) {
+    return fast::selectF32<WantMaximum, Flush, PropagateNaN>(a, b);
+  }
+};
 template <bool Flush> struct ReciprocalF32 {
   [[gnu::always_inline]] static uint32_t apply(uint32_t a) {
     return fast::resultF32<Flush>(1.0f / fast::operandF32<Flush>(a));
@@ -296,6 +301,14 @@ template <typename Set, template <bool> typename Fma> static WarpOperations make
                         Set::template binary<MultiplyF32<true>, uint32_t>};
   result.fmaF32 = {Set::template ternary<Fma<false>, uint32_t>,
                    Set::template ternary<Fma<true>, uint32_t>};
+  auto select = []<bool WantMaximum, bool PropagateNaN>() -> Flushable<WarpBinary> {
+    return {Set::template binary<SelectF32<WantMaximum, false, PropagateNaN>, uint32_t>,
+            Set::template binary<SelectF32<WantMaximum, true, PropagateNaN>, uint32_t>};
+  };
+  result.minimumF32 = select.template operator()<false, false>();
+  result.maximumF32 = select.template operator()<true, false>();
+  result.minimumNaNF32 = select.template operator()<false, true>();
+  result.maximumNaNF32 = select.template operator()<true, true>();
   result.exp2F32 = {Set::template enclosed<Exp2Enclosure, false>,
                     Set::template enclosed<Exp2Enclosure, true>};
   result.reciprocalF32 = {Set::template unary<ReciprocalF32<false>, uint32_t>,

@@ -30,6 +30,8 @@ template <typename Function> struct Flushable {
 struct WarpOperations {
   Flushable<WarpBinary> addF32, subtractF32, multiplyF32;
   Flushable<WarpTernary> fmaF32;
+  /// A NaN gives way to a number, or with .NaN does not.
+  Flushable<WarpBinary> minimumF32, maximumF32, minimumNaNF32, maximumNaNF32;
   Flushable<WarpUnary> exp2F32, reciprocalF32, reciprocalSqrtF32;
   WarpBinary addF16x2, subtractF16x2, multiplyF16x2, addBF16x2, subtractBF16x2, multiplyBF16x2;
   WarpTernary fmaF16x2, fmaBF16x2;

@@ -283,24 +283,38 @@ TEST(Arithmetic, DoubleNaNKeepsPayload) {
   EXPECT_EQ(squareRoot(std::bit_cast<uint64_t>(-1.0), FloatType::F64), 0xfff8000000000000u);
 }
 
+/// Order by value, -0 below +0; `flush` is for f32.
+void checkMinimumMaximum(uint32_t a, uint32_t b, FloatType type, bool flush) {
+  uint32_t nan = type == FloatType::F32 ? 0x7fffffff : 0x7fff;
+  uint32_t sign = type == FloatType::F32 ? 0x80000000 : 0x8000;
+  auto operand = [&](uint32_t bits) {
+    return flush && std::fabs(reference::decode(bits, type)) < 0x1p-126 ? bits & sign : bits;
+  };
+  uint32_t first = operand(a), second = operand(b);
+  double x = reference::decode(first, type), y = reference::decode(second, type);
+  bool isAnyNaN = std::isnan(x) || std::isnan(y);
+  uint32_t low, high;
+  if (isAnyNaN) {
+    low = high = std::isnan(x) && std::isnan(y) ? nan : std::isnan(x) ? second : first;
+  } else {
+    bool isLess = x < y || (x == y && std::signbit(x) > std::signbit(y));
+    low = isLess ? first : second;
+    high = isLess ? second : first;
+  }
+  ASSERT_EQ(minimum(a, b, type, flush, false), low) << std::hex << a << ", " << b;
+  ASSERT_EQ(maximum(a, b, type, flush, false), high) << std::hex << a << ", " << b;
+  ASSERT_EQ(minimum(a, b, type, flush, true), isAnyNaN ? nan : low) << std::hex << a << ", " << b;
+  ASSERT_EQ(maximum(a, b, type, flush, true), isAnyNaN ? nan : high) << std::hex << a << ", " << b;
+}
+
 TEST(Arithmetic, MinimumMaximum) {
   std::mt19937_64 generator = makeGenerator("MinimumMaximum");
-  for (FloatType type : kHalves)
-    for (int i = 0; i < 200000; ++i) {
-      uint32_t a = generator() & 0xffff, b = generator() & 0xffff;
-      double x = reference::decode(a, type), y = reference::decode(b, type);
-      uint32_t low, high;
-      if (std::isnan(x) || std::isnan(y)) {
-        low = high = std::isnan(x) && std::isnan(y) ? 0x7fff : std::isnan(x) ? b : a;
-        ASSERT_EQ(minimum(a, b, type, false, true), 0x7fffu);
-        ASSERT_EQ(maximum(a, b, type, false, true), 0x7fffu);
-      } else {
-        low = x < y ? a : b;
-        high = x < y ? b : a;
-      }
-      ASSERT_EQ(minimum(a, b, type, false, false), low);
-      ASSERT_EQ(maximum(a, b, type, false, false), high);
-    }
+  for (int i = 0; i < 200000; ++i) {
+    for (FloatType type : kHalves)
+      checkMinimumMaximum(generator() & 0xffff, generator() & 0xffff, type, false);
+    uint32_t a = randomF32(generator), b = i % 4 ? randomF32(generator) : a ^ 0x80000000;
+    checkMinimumMaximum(a, b, FloatType::F32, i % 2);
+  }
   EXPECT_EQ(minimum(0, 0x80000000, FloatType::F32, false, false), 0x80000000u);
   EXPECT_EQ(maximum(0x80000000, 0, FloatType::F32, false, false), 0u);
   EXPECT_EQ(maximum(0x00000001, 0x80000000, FloatType::F32, true, false), 0u);

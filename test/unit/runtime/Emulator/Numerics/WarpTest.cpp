@@ -101,6 +101,14 @@ TEST_P(Warp, Single) {
            [&](uint32_t a, uint32_t b) { return multiply(a, b, F32, options); });
     ternary("fma", operations.fmaF32.get(flush),
             [&](uint32_t a, uint32_t b, uint32_t c) { return fma(a, b, c, F32, options); });
+    binary("min", operations.minimumF32.get(flush),
+           [&](uint32_t a, uint32_t b) { return minimum(a, b, F32, flush, false); });
+    binary("max", operations.maximumF32.get(flush),
+           [&](uint32_t a, uint32_t b) { return maximum(a, b, F32, flush, false); });
+    binary("min.NaN", operations.minimumNaNF32.get(flush),
+           [&](uint32_t a, uint32_t b) { return minimum(a, b, F32, flush, true); });
+    binary("max.NaN", operations.maximumNaNF32.get(flush),
+           [&](uint32_t a, uint32_t b) { return maximum(a, b, F32, flush, true); });
     unary("ex2", operations.exp2F32.get(flush),
           [&](uint32_t a) { return approximateF32(a, Approximate::Exp2, flush); });
     unary("rcp", operations.reciprocalF32.get(flush),
