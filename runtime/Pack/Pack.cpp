@@ -237,10 +237,6 @@ Error unpackCodes(const PackedShape &shape, ArrayRef<uint32_t> words, Matrix<uin
 
 int64_t getPackedColumns(int64_t n) { return alignTo(uint64_t(n), blockN); }
 
-int64_t getPackedRows(int64_t k, int64_t group) {
-  return group ? divideCeil(alignTo(uint64_t(k), blockK), uint64_t(group)) : 1;
-}
-
 static int64_t getPackedColumn(int64_t n) {
   return n / blockN * blockN + layout::scalePosition(n % blockN);
 }
@@ -249,11 +245,10 @@ static Error verifyScales(int64_t groups, int64_t n, size_t count) {
   if (groups < 0 || n < 0)
     return createStringError("scales have extents of 0 or more, but got " + Twine(groups) +
                              " groups, N=" + Twine(n));
-  int64_t columns = getPackedColumns(n);
-  if (columns == 0 ? count != 0 : count % columns != 0 || count / columns < uint64_t(groups))
+  uint64_t expected = uint64_t(groups) * getPackedColumns(n);
+  if (count != expected)
     return createStringError("packed scales of " + Twine(groups) + " groups, N=" + Twine(n) +
-                             " take at least " + Twine(groups) + " rows of " + Twine(columns) +
-                             ", but got " + Twine(count) + " elements");
+                             " take " + Twine(expected) + " elements, but got " + Twine(count));
   return Error::success();
 }
 

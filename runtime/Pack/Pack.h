@@ -62,16 +62,12 @@ llvm::Error unpackCodes(const PackedShape &shape, llvm::ArrayRef<uint32_t> words
 
 /// Columns of a packed row of scales: n rounded up to whole strips.
 int64_t getPackedColumns(int64_t n);
-/// Rows of packed scales for groups of `group` weights along K (0: one group
-/// for the channel). Whole blocks of K have their scales, so that a kernel may
-/// read the rows of any block it reads.
-int64_t getPackedRows(int64_t k, int64_t group);
 
-/// Brings scales or zero points (row: group, column: n) into packed order: row
-/// r of `packed` has getPackedColumns(n) elements, column c at
-/// c/32*32 + layout::scalePosition(c%32). Further rows of `packed` and padding
-/// are zero. T is uint8_t (zero points: biased as the codes are), uint16_t or
-/// uint32_t (scales, as their bits).
+/// Brings scales or zero points (row: group, column: n) into packed order: each
+/// row of `packed` has getPackedColumns(n) elements, column c at
+/// c/32*32 + layout::scalePosition(c%32), and zeros where there is no column. T
+/// is uint8_t (zero points: biased as the codes are), uint16_t or uint32_t
+/// (scales, as their bits). `packed` must have exactly `groups` rows.
 template <typename T>
 llvm::Error packScales(int64_t groups, int64_t n, Matrix<const T> scales,
                        llvm::MutableArrayRef<T> packed);
