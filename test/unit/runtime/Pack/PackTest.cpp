@@ -131,6 +131,27 @@ TEST_P(PackInvalid, NamesTheFirstCodeThatIsTooLarge) {
 INSTANTIATE_TEST_SUITE_P(Bits, Pack, testing::Range(1u, 9u));
 INSTANTIATE_TEST_SUITE_P(Bits, PackInvalid, testing::Range(1u, 8u));
 
+TEST(PackLayout, PutsEachBitWhereTheCompilerReadsIt) {
+  // One code at a time: the only bits set are those that the layout names.
+  std::mt19937 random(seed);
+  for (unsigned bits = 1; bits <= 8; ++bits)
+    for (int trial = 0; trial < 40; ++trial) {
+      PackedShape shape{128, 32, bits};
+      unsigned k = random() % 128, n = random() % 32;
+      std::vector<uint8_t> codes(128 * 32);
+      codes[k * 32 + n] = uint8_t((1u << bits) - 1);
+      std::vector<uint32_t> words(shape.getWordCount()), expected(words.size());
+      layout::BlockPosition at = layout::getBlockPosition({k, n});
+      for (unsigned bit = 0; bit < bits; ++bit) {
+        layout::BitPosition place = layout::WordLayout::get(bits).locate(at.pair, bit);
+        expected[layout::getWordOffset(bits, at.fragment, place.word, at.lane)] |=
+            1u << (16 * at.half + place.offset);
+      }
+      ASSERT_EQ(text(packCodes(shape, dense(codes, 32), words)), "");
+      EXPECT_EQ(words, expected) << bits << " bits, k=" << k << ", n=" << n;
+    }
+}
+
 TEST(PackStrides, ReadsPaddedSteppedAndReversedArrays) {
   PackedShape shape{130, 35, 4};
   std::mt19937 random(seed);
