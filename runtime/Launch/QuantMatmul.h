@@ -1,0 +1,72 @@
+//===- QuantMatmul.h - Calls of the quantised matrix product ----------------===//
+//
+// y[M,N] = activation(x[M,K] * dequant(w[K,N]) + bias[N]), from what a caller
+// holds to the problem that the compiler and the kernel cache understand.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_LAUNCH_QUANTMATMUL_H
+#define TILEWRIGHT_RUNTIME_LAUNCH_QUANTMATMUL_H
+
+#include "runtime/Launch/KernelCache.h"
+#include "runtime/Pack/Pack.h"
+
+namespace tilewright::launch {
+
+/// Packed weights (runtime/Pack/Pack.h) and what they mean.
+struct QuantisedWeights {
+  pack::PackedShape shape;
+  std::string format;          ///< of the codes: "u4", "i8"
+  std::string group;           ///< weights of a column that share a scale: "128", "channel"
+  Tensor words;                ///< "u32", packed
+  Tensor scales;               ///< "f16" or "bf16", packed order
+  std::optional<Tensor> zeros; ///< "u8", packed order
+};
+
+struct QuantMatmulCall {
+  Tensor x; ///< [M,K] "f16" or "bf16"
+  QuantisedWeights weights;
+  std::optional<Tensor> bias; ///< [N], x's dtype or "f32"
+  Tensor y;                   ///< [M,N] "f16", "bf16" or "f32"
+  std::string activation = "none";
+};
+
+/// A description of packed memory: `bytes` bytes at `address`.
+Tensor makePacked(std::shared_ptr<device::Device> device, uint64_t address, llvm::StringRef dtype,
+                  uint64_t bytes);
+
+/// Groups of a column: ceil(K / group), 1 for "channel".
+llvm::Expected<int64_t> getGroupCount(llvm::StringRef group, int64_t k);
+
+/// The operands in the order of the problem: x, w, scales, [zeros], [bias], y,
+/// the packed ones with their logical extents.
+llvm::SmallVector<Tensor, 8> getOperands(const QuantMatmulCall &call);
+
+/// The problem a call is an instance of:
+///   - M is dynamic, N, K and the group count G are static;
+///   - strides that a contiguous array would have are static, others dynamic;
+///     the packed operands have none;
+///   - an alignment is the largest power of two, at most 16, that divides the
+///     address and every dynamic stride in bytes. Arrays in host memory are
+///     copied to aligned memory: only their strides count;
+///   - indices have 64 bits when an operand spans more than 2^31 - 1 elements
+///     or bytes.
+/// Fails on extents that do not belong together, sizes of packed memory that
+/// do not fit the shape, and what the family of kernels does not know.
+llvm::Expected<problem::Problem> makeProblem(const QuantMatmulCall &call);
+
+/// The device of a call: that of its operands, which must all be on the same
+/// one or in host memory; `fallback` if all are in host memory.
+llvm::Expected<std::shared_ptr<device::Device>>
+chooseDevice(llvm::ArrayRef<Tensor> operands, llvm::ArrayRef<problem::Operand> names,
+             const std::shared_ptr<device::Device> &fallback);
+
+/// Compiles where needed and runs a call. `fallback` is where calls with every
+/// operand in host memory run. A call with M = 0 compiles nothing.
+llvm::Error launchQuantMatmul(KernelCache &cache, const QuantMatmulCall &call,
+                              const std::shared_ptr<device::Device> &fallback,
+                              device::Stream stream = 0,
+                              const std::optional<schedule::Schedule> &pinned = std::nullopt);
+
+} // namespace tilewright::launch
+
+#endif
