@@ -35,10 +35,12 @@ static void buildSimplify(OpPassManager &passes) {
 static void buildLayout(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(layoutpasses::createAssignLayouts());
   passes.addNestedPass<func::FuncOp>(layoutpasses::createPlaceDequant());
+  passes.addPass(createCSEPass());
 }
 
 static void buildMemory(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(memory::createPipelineLoops());
+  passes.addNestedPass<func::FuncOp>(memory::createRouteConversions());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addNestedPass<func::FuncOp>(memory::createAllocateShared());

@@ -64,6 +64,18 @@ Value Emitter::shiftRight(Value a, unsigned amount) {
   return amount ? Value(LLVM::LShrOp::create(builder, loc, a, i32(amount))) : a;
 }
 
+Value Emitter::divide(Value a, int64_t divisor) {
+  if (llvm::isPowerOf2_64(divisor))
+    return shiftRight(a, llvm::Log2_64(divisor));
+  return LLVM::UDivOp::create(builder, loc, a, i32(divisor));
+}
+
+Value Emitter::remainder(Value a, int64_t divisor) {
+  if (llvm::isPowerOf2_64(divisor))
+    return bitAnd(a, i32(divisor - 1));
+  return LLVM::URemOp::create(builder, loc, a, i32(divisor));
+}
+
 Value Emitter::lessThan(Value a, Value b) {
   return LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::slt, a, b);
 }
@@ -125,6 +137,18 @@ Value nvvm::emitWarpCoordinate(Emitter &emit, const LinearLayout &layout, unsign
 Value nvvm::emitThreadCoordinate(Emitter &emit, const LinearLayout &layout, unsigned dim) {
   Value lane = emitBits(emit, emit.laneId(), layout.getBases(Place::Lane), dim);
   return emit.add(lane, emitWarpCoordinate(emit, layout, dim));
+}
+
+Value nvvm::emitSharedOffset(Emitter &emit, tilegpu::MemDescType type, Value row, Value byte) {
+  int64_t swizzle = type.getShared().getSwizzle();
+  if (swizzle == 0)
+    return emit.add(emit.mul(row, emit.i32(type.getRowBytes())), byte);
+  int64_t panel = std::min<int64_t>(type.getRowBytes(), 128);
+  Value start = emit.mul(emit.divide(byte, panel), emit.i32(type.getNumRows() * panel));
+  Value within = emit.add(emit.mul(row, emit.i32(panel)), emit.remainder(byte, panel));
+  Value offset = emit.add(start, within);
+  Value line = emit.bitAnd(emit.shiftRight(offset, 7), emit.i32(swizzle / 16 - 1));
+  return emit.bitXor(offset, emit.shiftLeft(line, 4));
 }
 
 RegisterMap::RegisterMap(const LinearLayout &layout) : shape(layout.getShape()) {

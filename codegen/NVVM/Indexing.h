@@ -8,6 +8,7 @@
 #define TILEWRIGHT_CODEGEN_NVVM_INDEXING_H
 
 #include "dialects/Support/Layout/LinearLayout.h"
+#include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Builders.h"
 #include <map>
@@ -27,6 +28,9 @@ public:
   mlir::Value bitXor(mlir::Value a, mlir::Value b);
   mlir::Value shiftLeft(mlir::Value a, unsigned amount);
   mlir::Value shiftRight(mlir::Value a, unsigned amount);
+  /// Unsigned quotient and remainder by a constant.
+  mlir::Value divide(mlir::Value a, int64_t divisor);
+  mlir::Value remainder(mlir::Value a, int64_t divisor);
   mlir::Value lessThan(mlir::Value a, mlir::Value b);
   /// Sign-extends an i32 to i64; an i64 stays.
   mlir::Value extend(mlir::Value a);
@@ -48,6 +52,10 @@ public:
 mlir::Value emitThreadCoordinate(Emitter &emit, const layout::LinearLayout &layout, unsigned dim);
 /// What the warp alone contributes.
 mlir::Value emitWarpCoordinate(Emitter &emit, const layout::LinearLayout &layout, unsigned dim);
+
+/// SharedLayout::getOffset(row, byte) of a tile as instructions.
+mlir::Value emitSharedOffset(Emitter &emit, tilegpu::MemDescType type, mlir::Value row,
+                             mlir::Value byte);
 
 /// Registers of thread 0 by the coordinates they hold.
 class RegisterMap {

@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/NVVM/Passes.h"
 #include "codegen/NVVM/ViewRegisters.h"
-#include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -64,8 +63,8 @@ private:
     Value chunk = emit.add(emit.threadId(), emit.i32(first));
     Value row = emit.i32(0), column = chunk;
     if (chunksPerRow != chunks) {
-      row = divide(chunk, chunksPerRow);
-      column = remainder(chunk, row, chunksPerRow);
+      row = emit.divide(chunk, chunksPerRow);
+      column = emit.remainder(chunk, chunksPerRow);
     }
     Value byte = emit.mul(column, emit.i32(chunkBytes));
     SmallVector<Value> coordinates(viewType.getRank());
@@ -77,9 +76,8 @@ private:
         coordinates[dim] = rest;
         break;
       }
-      Value next = extent == 1 ? rest : divide(rest, extent);
-      coordinates[dim] = extent == 1 ? emit.i32(0) : remainder(rest, next, extent);
-      rest = next;
+      coordinates[dim] = extent == 1 ? emit.i32(0) : emit.remainder(rest, extent);
+      rest = extent == 1 ? rest : emit.divide(rest, extent);
     }
 
     Value inside, bytes = emit.i64(0);
@@ -96,34 +94,9 @@ private:
                                         emit.i32(0));
     bytes = LLVM::SelectOp::create(builder, emit.loc, inside, bytes, emit.i64(0));
     Value source = emit.displace(origin, bytes);
-    Value target = emit.displace(memory, emitSharedOffset(row, byte));
+    Value target = emit.displace(memory, emitSharedOffset(emit, memoryType, row, byte));
     NVVM::CpAsyncOp::create(builder, emit.loc, target, source, chunkBytes,
                             NVVM::LoadCacheModifierKind::CG, size);
-  }
-
-  /// SharedLayout::getOffset as instructions.
-  Value emitSharedOffset(Value row, Value byte) {
-    int64_t swizzle = memoryType.getShared().getSwizzle();
-    if (swizzle == 0)
-      return emit.add(emit.mul(row, emit.i32(memoryType.getRowBytes())), byte);
-    int64_t panel = std::min<int64_t>(memoryType.getRowBytes(), 128);
-    Value panels = divide(byte, panel);
-    Value within = remainder(byte, panels, panel);
-    Value offset = emit.add(emit.mul(panels, emit.i32(memoryType.getNumRows() * panel)),
-                            emit.add(emit.mul(row, emit.i32(panel)), within));
-    Value line = emit.bitAnd(emit.shiftRight(offset, 7), emit.i32(swizzle / 16 - 1));
-    return emit.bitXor(offset, emit.shiftLeft(line, 4));
-  }
-
-  Value divide(Value a, int64_t divisor) {
-    if (llvm::isPowerOf2_64(divisor))
-      return emit.shiftRight(a, llvm::Log2_64(divisor));
-    return LLVM::UDivOp::create(emit.builder, emit.loc, a, emit.i32(divisor));
-  }
-  Value remainder(Value a, Value quotient, int64_t divisor) {
-    if (llvm::isPowerOf2_64(divisor))
-      return emit.bitAnd(a, emit.i32(divisor - 1));
-    return LLVM::SubOp::create(emit.builder, emit.loc, a, emit.mul(quotient, emit.i32(divisor)));
   }
 
   Emitter &emit;

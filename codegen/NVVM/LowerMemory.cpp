@@ -249,36 +249,42 @@ struct LowerSlot : OpConversionPattern<tilegpu::SlotOp> {
   }
 };
 
-/// Byte address of an element of a tile that is flat in shared memory.
+/// Byte addresses of elements of a tile in shared memory.
 class SharedTile {
 public:
   SharedTile(Emitter &emit, tilegpu::MemDescType type, Value memory, const LinearLayout &layout)
-      : emit(emit) {
-    int64_t stride = type.getElementType().getIntOrFloatBitWidth() / 8;
-    strides.resize(type.getShape().size());
-    for (unsigned dim = strides.size(); dim-- > 0; stride *= type.getShape()[dim])
-      strides[dim] = stride;
-    Value bytes = emit.i32(0);
-    for (unsigned dim = 0; dim < strides.size(); ++dim)
-      bytes = emit.add(
-          bytes, emit.mul(emitThreadCoordinate(emit, layout, dim), emit.i32(strides[dim])));
-    base = emit.displace(memory, bytes);
+      : emit(emit), type(type), memory(memory),
+        elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8) {
+    // Rows are all dimensions but the last, in row-major order.
+    row = emit.i32(0);
+    for (unsigned dim = 0; dim + 1 < layout.getRank(); ++dim)
+      row = emit.add(emit.mul(row, emit.i32(type.getShape()[dim])),
+                     emitThreadCoordinate(emit, layout, dim));
+    byte = emit.mul(emitThreadCoordinate(emit, layout, layout.getRank() - 1),
+                    emit.i32(elementBytes));
+    base = emit.displace(memory, emit.add(emit.mul(row, emit.i32(type.getRowBytes())), byte));
   }
 
   Value address(ArrayRef<int64_t> at) {
-    int64_t bytes = 0;
-    for (auto [coordinate, stride] : llvm::zip_equal(at, strides))
-      bytes += coordinate * stride;
-    return emit.displace(base, bytes);
+    int64_t atRow = 0, atByte = at.back() * elementBytes;
+    for (auto [coordinate, extent] : llvm::zip(at.drop_back(), type.getShape()))
+      atRow = atRow * extent + coordinate;
+    if (type.getShared().getSwizzle() == 0)
+      return emit.displace(base, atRow * type.getRowBytes() + atByte);
+    Value offset = emitSharedOffset(emit, type, emit.add(row, emit.i32(atRow)),
+                                    emit.add(byte, emit.i32(atByte)));
+    return emit.displace(memory, offset);
   }
 
 private:
   Emitter &emit;
-  SmallVector<int64_t> strides;
-  Value base;
+  tilegpu::MemDescType type;
+  Value memory;
+  int64_t elementBytes;
+  Value row, byte, base;
 };
 
-/// Elements of the widest flat shared-memory access: 16 bytes where rows allow.
+/// Elements of the widest shared-memory access: 16 bytes where rows allow.
 unsigned getSharedWidth(tilegpu::MemDescType type, ArrayRef<int64_t> offsets) {
   int64_t elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
   int64_t bytes = std::min<int64_t>(16, type.getRowBytes() & -type.getRowBytes());
@@ -293,8 +299,6 @@ struct LowerLocalLoad : OpConversionPattern<tilegpu::LocalLoadOp> {
   LogicalResult matchAndRewrite(tilegpu::LocalLoadOp op, OpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     tilegpu::MemDescType type = op.getMemory().getType();
-    if (type.getShared().getSwizzle() != 0)
-      return rewriter.notifyMatchFailure(op, "swizzled tiles are read by ldmatrix");
     LinearLayout layout = tilegpu::getLayout(op.getTile());
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan = planAccesses(layout, getSharedWidth(type, op.getOffsets()));
@@ -324,8 +328,6 @@ struct LowerLocalStore : OpConversionPattern<tilegpu::LocalStoreOp> {
   LogicalResult matchAndRewrite(tilegpu::LocalStoreOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     tilegpu::MemDescType type = op.getMemory().getType();
-    if (type.getShared().getSwizzle() != 0)
-      return rewriter.notifyMatchFailure(op, "stores go to tiles without a swizzle");
     LinearLayout layout = tilegpu::getLayout(op.getTile());
     Emitter emit(rewriter, op.getLoc());
     SmallVector<int64_t> origin(type.getShape().size(), 0);

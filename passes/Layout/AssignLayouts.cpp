@@ -65,6 +65,7 @@ public:
     cloneConstants();
     function.walk([&](tile::DotOp dot) { seedDot(dot); });
     spread();
+    spreadsBlocked = true;
     // Loads that no product reached, then whatever is still open, in program
     // order: each decision spreads before the next.
     function.walk([&](tile::LoadOp load) { assignBlocked(load.getTile(), &load); });
@@ -79,9 +80,12 @@ public:
 
 private:
   void assign(Value value, const LinearLayout &layout) {
-    if (isTensor(value) && layouts.try_emplace(value, layout).second)
+    if (!isTensor(value) || refuses(value))
+      return;
+    if (layouts.try_emplace(value, layout).second)
       worklist.push_back(value);
   }
+  bool refuses(Value value);
   void assignBlocked(Value value, tile::LoadOp *load);
   void cloneConstants();
   void seedDot(tile::DotOp dot);
@@ -99,6 +103,7 @@ private:
   std::array<int64_t, 2> grid;
   llvm::MapVector<Value, LinearLayout> layouts;
   SmallVector<Value> worklist;
+  bool spreadsBlocked = false; ///< demands of products have been spread
 };
 } // namespace
 
@@ -130,6 +135,17 @@ void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
   }
   assign(value, layout::blocked(type.getShape(), vector, warps));
   spread();
+}
+
+/// A load of an operand tile that 16-byte copies cannot serve keeps the layout
+/// that coalesces it, and goes to the operand's through shared memory.
+bool Assigner::refuses(Value value) {
+  auto load = value.getDefiningOp<tile::LoadOp>();
+  if (!load || spreadsBlocked || tensorOf(value).getRank() != 2 ||
+      tensorOf(value).getDimSize(0) == 1)
+    return false;
+  return analysis::getAccessBytes(load.getView(), load.getOffsets(),
+                                  tensorOf(value).getShape()) < 16;
 }
 
 /// mma selection: m16n8k16, the one shape all our targets have.

@@ -24,6 +24,22 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def RouteConversions : Pass<"tw-route-conversions", "::mlir::func::FuncOp"> {
+  let summary = "send layout conversions through shared memory where threads must exchange";
+  let description = [{
+    Precondition: layouts are assigned.
+
+    A conversion that only renames registers stays and costs nothing. Any other
+    becomes a store to a tile in shared memory and a load in the new layout;
+    slices of the result load their part where they take it. The swizzle is the
+    one with the fewest wavefronts for the pair of accesses, or the one that
+    ldmatrix wants where the tile feeds mma operand A.
+
+    Postcondition: every `tilegpu.convert_layout` left is a renaming.
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
+}
+
 def AllocateShared : Pass<"tw-allocate-shared", "::mlir::func::FuncOp"> {
   let summary = "give every tile in shared memory its offset";
   let description = [{

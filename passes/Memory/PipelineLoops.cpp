@@ -13,6 +13,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "passes/Analysis/Divisibility.h"
 #include "passes/Memory/Passes.h"
+#include "passes/Memory/SharedReads.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -24,17 +25,6 @@ namespace tilewright::memory {
 
 /// Bytes one asynchronous copy moves for a thread.
 constexpr int64_t copyBytes = 16;
-
-/// True when every use of the tile reads it as mma operand A: those reads are
-/// ldmatrix and decide the swizzle.
-static bool feedsOperandA(Value tile) {
-  return llvm::all_of(tile.getUses(), [](OpOperand &use) {
-    if (isa<tilegpu::MmaOp>(use.getOwner()))
-      return use.getOperandNumber() == 0;
-    auto slice = dyn_cast<tile::SliceOp>(use.getOwner());
-    return slice && feedsOperandA(slice.getResult());
-  });
-}
 
 /// True when the value can be computed for another iteration: it depends on
 /// nothing the loop carries but the induction variable, without side effects.
@@ -157,9 +147,7 @@ void Pipeliner::readFromSlot(Stream &stream, Value slot, IRMapping &mapping) {
   Location loc = stream.load.getLoc();
   auto type = cast<tilegpu::MemDescType>(stream.memory.getType());
   Value source = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
-  bool onlySlices = llvm::all_of(stream.load.getTile().getUsers(),
-                                 [](Operation *user) { return isa<tile::SliceOp>(user); });
-  if (!onlySlices) {
+  if (!memory::isOnlySliced(stream.load.getTile())) {
     SmallVector<int64_t> origin(type.getShape().size(), 0);
     Value whole = tilegpu::LocalLoadOp::create(builder, loc, stream.load.getTile().getType(),
                                                source, origin);
@@ -219,11 +207,7 @@ void Pipeliner::run() {
   Location loc = loop.getLoc();
   for (Stream &stream : streams) {
     auto type = cast<RankedTensorType>(stream.load.getTile().getType());
-    unsigned swizzle = 0;
-    if (type.getRank() == 2 && feedsOperandA(stream.load.getTile()))
-      swizzle = layout::chooseLdmatrixSwizzle(type.getShape().back() *
-                                              type.getElementTypeBitWidth() / 8)
-                    .swizzleBytes;
+    unsigned swizzle = memory::getOperandSwizzle(stream.load.getTile()).value_or(0);
     auto memory = tilegpu::MemDescType::get(
         builder.getContext(), stages, type.getShape(), type.getElementType(),
         tilegpu::SharedAttr::get(builder.getContext(), swizzle));

@@ -1,0 +1,22 @@
+//===- SharedReads.h - How a tile will be read from shared memory -------------===//
+//
+// Facts about the uses of a tile that decide how it lies in shared memory.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_PASSES_MEMORY_SHAREDREADS_H
+#define TILEWRIGHT_PASSES_MEMORY_SHAREDREADS_H
+
+#include "dialects/TileGPU/TileGPUDialect.h"
+
+namespace tilewright::memory {
+
+/// The swizzle bytes that keep ldmatrix free of bank conflicts, where every use
+/// of the tile (or of its slices) is as mma operand A; nullopt otherwise.
+std::optional<unsigned> getOperandSwizzle(mlir::Value tile);
+
+/// Every use takes a static part of the tile.
+bool isOnlySliced(mlir::Value tile);
+
+} // namespace tilewright::memory
+
+#endif
