@@ -44,6 +44,7 @@ test: build
 
 lint: install
 	@$(PYTHON_BIN) tools/lint.py
+	@$(PYTHON_BIN) tools/docs/generate.py --check
 
 clean:
 	rm -rf build out
