@@ -114,16 +114,23 @@ Error Executable::verifyAddress(const OperandPlan &plan, const Tensor &tensor) c
   return Error::success();
 }
 
-Error Executable::verify(ArrayRef<Tensor> tensors) const {
+Expected<Executable::Dimensions> Executable::verifyAndBind(ArrayRef<Tensor> tensors) const {
   if (tensors.size() != operands.size())
     return createStringError("kernel '" + metadata.kernel + "' takes " + Twine(operands.size()) +
                              " operands, but got " + Twine(tensors.size()));
   for (auto [plan, tensor] : zip_equal(operands, tensors))
     if (Error error = verifyOperand(plan, tensor))
-      return error;
-  if (Expected<Dimensions> dimensions = bindDimensions(tensors); !dimensions)
+      return std::move(error);
+  Expected<Dimensions> dimensions = bindDimensions(tensors);
+  if (!dimensions)
     return dimensions.takeError();
-  return verifyOverlap(tensors);
+  if (Error error = verifyOverlap(tensors))
+    return std::move(error);
+  return dimensions;
+}
+
+Error Executable::verify(ArrayRef<Tensor> tensors) const {
+  return verifyAndBind(tensors).takeError();
 }
 
 bool Executable::areOutputsEmpty(ArrayRef<Tensor> tensors) const {
@@ -196,10 +203,11 @@ Executable::getShape(const Dimensions &dimensions) {
 
 //===- Arguments ------------------------------------------------------------===//
 
-/// Stores an integer in 4 or 8 bytes.
-static Error storeInteger(int64_t value, unsigned bytes, uint8_t *to, const Twine &what) {
+/// Stores an integer in 4 or 8 bytes. Errors call it `what` `name`.
+static Error storeInteger(int64_t value, unsigned bytes, uint8_t *to, StringRef what,
+                          StringRef name) {
   if (bytes == 4 && (value < std::numeric_limits<int32_t>::min() || value > maxInt32))
-    return createStringError(what + " is " + Twine(value) +
+    return createStringError(what + " '" + name + "' is " + Twine(value) +
                              ", but the kernel was compiled for 32-bit indices");
   std::memcpy(to, &value, bytes); // little-endian: the low bytes come first
   return Error::success();
@@ -244,14 +252,13 @@ Error Executable::packArguments(ArrayRef<Tensor> tensors, const Dimensions &dime
       std::memcpy(to, &workspaceAddresses[plan.index], 8);
       break;
     case Parameter::Kind::Dimension:
-      if (Error error =
-              storeInteger(dimensions[plan.index], plan.bytes, to,
-                           "dimension '" + metadata.problem.dimensions[plan.index].name + "'"))
+      if (Error error = storeInteger(dimensions[plan.index], plan.bytes, to, "dimension",
+                                     metadata.problem.dimensions[plan.index].name))
         return error;
       break;
     case Parameter::Kind::Stride:
       if (Error error = storeInteger(tensors[plan.index].strides[plan.axis], plan.bytes, to,
-                                     "a stride of '" + operands[plan.index].name + "'"))
+                                     "a stride of", operands[plan.index].name))
         return error;
       break;
     case Parameter::Kind::Scalar:
@@ -268,8 +275,9 @@ Error Executable::packArguments(ArrayRef<Tensor> tensors, const Dimensions &dime
 
 Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars,
                          device::Stream stream) {
-  if (Error error = verify(tensors))
-    return error;
+  Expected<Dimensions> dimensions = verifyAndBind(tensors);
+  if (!dimensions)
+    return dimensions.takeError();
   if (scalars.size() != scalarNames.size())
     return createStringError("kernel '" + metadata.kernel + "' takes " + Twine(scalarNames.size()) +
                              " scalars, but got " + Twine(scalars.size()));
@@ -279,15 +287,14 @@ Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars,
   if (areOutputsEmpty(tensors))
     return Error::success();
 
-  Dimensions dimensions = cantFail(bindDimensions(tensors));
-  Expected<std::shared_ptr<const LaunchShape>> shape = getShape(dimensions);
+  Expected<std::shared_ptr<const LaunchShape>> shape = getShape(*dimensions);
   if (!shape)
     return shape.takeError();
   Expected<Workspaces::Lease> lease = workspaces->acquire(stream, (*shape)->workspaces);
   if (!lease)
     return lease.takeError();
   SmallVector<uint8_t, 256> block(argumentBytes);
-  if (Error error = packArguments(tensors, dimensions, scalars, lease->getAddresses(), block))
+  if (Error error = packArguments(tensors, *dimensions, scalars, lease->getAddresses(), block))
     return error;
   device::LaunchConfig config;
   config.grid = (*shape)->grid;

@@ -86,6 +86,7 @@ private:
   llvm::Error planParameter(const artifact::Parameter &parameter, ParameterPlan &plan);
   llvm::Error loadKernel(const artifact::Artifact &artifact);
 
+  llvm::Expected<Dimensions> verifyAndBind(llvm::ArrayRef<Tensor> operands) const;
   llvm::Expected<Dimensions> bindDimensions(llvm::ArrayRef<Tensor> operands) const;
   llvm::Error verifyOperand(const OperandPlan &plan, const Tensor &tensor) const;
   llvm::Error verifyOverlap(llvm::ArrayRef<Tensor> operands) const;
