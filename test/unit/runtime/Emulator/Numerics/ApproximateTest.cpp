@@ -1,5 +1,6 @@
 //===- ApproximateTest.cpp - Correct rounding of the approximations --------===//
 #include "Reference.h"
+#include "runtime/Emulator/Numerics/Warp.h"
 #include <bit>
 #include <gtest/gtest.h>
 #include <random>
@@ -67,6 +68,25 @@ TEST(Approximate, IsNearest) {
           << "function " << int(function) << " of " << x;
     }
   }
+}
+
+/// Arguments whose value lies within 2^-28 of a unit from the middle of two f32,
+/// found by search; the nearest is 2^-35 away, beyond what f64 can tell.
+TEST(Approximate, HardToRound) {
+  for (uint32_t bits :
+       {0xb52d1f9au, 0xbcf3a937u, 0x3b429d37u, 0xb8d3d026u, 0xbaec2b40u, 0x3a07857cu}) {
+    long double exact = std::exp2(static_cast<long double>(std::bit_cast<float>(bits)));
+    uint32_t result = approximateF32(bits, Approximate::Exp2, false);
+    EXPECT_TRUE(isNearest(result, exact)) << std::hex << bits;
+    alignas(64) uint32_t lanes[32];
+    for (const WarpOperations *operations : {&getWarpOperations(), &getBaselineWarpOperations()}) {
+      std::fill_n(lanes, 32, bits);
+      operations->exp2F32.plain(lanes, lanes, ~0u);
+      EXPECT_EQ(lanes[7], result) << std::hex << bits;
+    }
+  }
+  EXPECT_TRUE(isNearest(approximateF32(0x403a18e3, Approximate::ReciprocalSqrt, false),
+                        1 / std::sqrt(static_cast<long double>(std::bit_cast<float>(0x403a18e3)))));
 }
 
 /// The special values of the PTX ISA's tables.

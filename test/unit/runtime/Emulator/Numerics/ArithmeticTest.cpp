@@ -205,6 +205,13 @@ TEST(Arithmetic, DoubleMatchesHost) {
     compareWithHost(random(), random(), FloatType::F64);
 }
 
+/// 1 / (1 - 2^-52) = 1 + 2^-52 + 2^-104 + ...: the remainder alone decides.
+TEST(Arithmetic, DivisionSeesTheRemainder) {
+  uint64_t one = std::bit_cast<uint64_t>(1.0), divisor = std::bit_cast<uint64_t>(1 - 0x1p-52);
+  EXPECT_EQ(divide(one, divisor, FloatType::F64, withRounding(Rounding::Up)), one + 2);
+  EXPECT_EQ(divide(one, divisor, FloatType::F64, withRounding(Rounding::Down)), one + 1);
+}
+
 TEST(Arithmetic, DoubleFmaMatchesHost) {
   std::mt19937_64 generator = makeGenerator("DoubleFmaMatchesHost");
   for (int i = 0; i < 100000; ++i) {

@@ -164,10 +164,20 @@ uint32_t model(const Case &test, const Matrices &matrices, FloatType accumulator
 // Inputs
 //===----------------------------------------------------------------------===//
 
-enum class Inputs { Normal, AnyFinite, Cancellation, SmallIntegers, Subnormals, Extreme, Anything };
-constexpr Inputs kInputs[] = {Inputs::Normal,        Inputs::AnyFinite,  Inputs::Cancellation,
-                              Inputs::SmallIntegers, Inputs::Subnormals, Inputs::Extreme,
-                              Inputs::Anything};
+enum class Inputs {
+  Normal,
+  AnyFinite,
+  Cancellation,
+  SmallIntegers,
+  Subnormals,
+  Extreme,      ///< exponents far apart
+  Tiny,         ///< around the lower end of the fast path
+  Significands, ///< the largest significands, all of one sign: the widest sums
+  Anything      ///< infinities and NaNs among finite values
+};
+constexpr Inputs kInputs[] = {Inputs::Normal,        Inputs::AnyFinite,    Inputs::Cancellation,
+                              Inputs::SmallIntegers, Inputs::Subnormals,   Inputs::Extreme,
+                              Inputs::Tiny,          Inputs::Significands, Inputs::Anything};
 
 uint32_t randomElement(std::mt19937_64 &generator, FloatType type, Inputs inputs) {
   const reference::Encoding encoding = reference::getEncoding(type);
@@ -187,11 +197,15 @@ uint32_t randomElement(std::mt19937_64 &generator, FloatType type, Inputs inputs
       return encode((generator() & 1 ? 1.0 : -1.0) * (1 + std::ldexp(int(generator() % 8), -3)));
     case Inputs::SmallIntegers:
       return encode(double(int(generator() % 9)) - 4);
+    case Inputs::Tiny:
+      return encode(std::ldexp(normal(generator), -40 - int(generator() % 30)));
+    case Inputs::Significands:
+      return encode(2 - std::ldexp(1.0, -encoding.mantissaBits));
     case Inputs::Subnormals:
       if (generator() % 4)
         bits &= signBit | ((1u << encoding.mantissaBits) - 1);
       break;
-    case Inputs::Extreme: // far apart exponents
+    case Inputs::Extreme:
       if (generator() % 3)
         bits |= (generator() & 1) ? (signBit >> 1) : 0;
       else
@@ -222,6 +236,9 @@ Matrices makeMatrices(const Case &test, FloatType accumulator, Inputs inputs,
   if (test.aType == TF32) // bits that the hardware drops
     for (uint32_t &bits : result.a)
       bits |= generator() & 0x1fff;
+  if (inputs == Inputs::Tiny && accumulator == FloatType::F32)
+    for (uint32_t &bits : result.c)
+      bits = (bits & 0x807fffff) | (generator() % 40) << 23;
   if (generator() % 4 == 0)
     std::fill(result.c.begin(), result.c.end(), 0);
   return result;
