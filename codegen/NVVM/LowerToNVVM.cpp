@@ -72,6 +72,7 @@ static LogicalResult lowerTiles(ModuleOp module) {
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
   nvvm::populateMmaPatterns(converter, patterns);
+  nvvm::populateShufflePatterns(converter, patterns);
   nvvm::populateDequantPatterns(converter, patterns);
   ConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();

@@ -33,6 +33,8 @@ void populateAsyncPatterns(const mlir::TypeConverter &converter,
                            mlir::RewritePatternSet &patterns);
 void populateMmaPatterns(const mlir::TypeConverter &converter,
                          mlir::RewritePatternSet &patterns);
+void populateShufflePatterns(const mlir::TypeConverter &converter,
+                             mlir::RewritePatternSet &patterns);
 void populateDequantPatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);
 

@@ -25,17 +25,18 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
 }
 
 def RouteConversions : Pass<"tw-route-conversions", "::mlir::func::FuncOp"> {
-  let summary = "send layout conversions through shared memory where threads must exchange";
+  let summary = "choose moves, shuffles or shared memory for each layout conversion";
   let description = [{
     Precondition: layouts are assigned.
 
-    A conversion that only renames registers stays and costs nothing. Any other
+    A conversion that only renames registers stays and costs nothing; one within
+    warps stays too where rounds of shuffles are fewer instructions. Any other
     becomes a store to a tile in shared memory and a load in the new layout;
     slices of the result load their part where they take it. The swizzle is the
     one with the fewest wavefronts for the pair of accesses, or the one that
     ldmatrix wants where the tile feeds mma operand A.
 
-    Postcondition: every `tilegpu.convert_layout` left is a renaming.
+    Postcondition: every `tilegpu.convert_layout` left stays within a warp.
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }

@@ -20,6 +20,25 @@ namespace tilewright::memory {
 #include "passes/Memory/Passes.h.inc"
 } // namespace tilewright::memory
 
+/// Whether rounds of shuffles are fewer instructions a warp than the way
+/// through shared memory: a shuffle and, for each lane or warp bit that changes
+/// which register is sent or filled, a select a round; against the wavefronts
+/// of both accesses, the address arithmetic and a barrier.
+static bool isBetterShuffled(const LayoutConversion &conversion, unsigned bits) {
+  if (conversion.kind != LayoutConversion::Kind::Shuffles || bits > 32)
+    return false;
+  constexpr uint64_t addressesAndBarrier = 16;
+  const layout::ShufflePlan &plan = conversion.shuffles;
+  uint64_t selects = 0;
+  for (const layout::BitMatrix *matrix : {&plan.send, &plan.receive})
+    selects += llvm::count_if(matrix->getColumns().drop_front(plan.roundBits),
+                              [](uint64_t column) { return column != 0; });
+  uint64_t warps = uint64_t(1) << (plan.from.getColumns().size() - plan.roundBits - plan.laneBits);
+  const layout::SharedRoundTrip &trip = conversion.roundTrip;
+  uint64_t shared = (trip.store.wavefronts + trip.load.wavefronts) / warps + addressesAndBarrier;
+  return plan.getNumRounds() * (1 + selects) <= shared;
+}
+
 /// Replaces a conversion by a store and loads; `swizzle` is the tile's.
 static void goThroughShared(tilegpu::ConvertLayoutOp op, unsigned swizzle) {
   OpBuilder builder(op);
@@ -68,7 +87,8 @@ struct RouteConversionsPass : memory::impl::RouteConversionsBase<RouteConversion
         op.emitError() << "expects layouts of one tile over the same threads";
         return signalPassFailure();
       }
-      if (conversion->kind == LayoutConversion::Kind::Moves)
+      if (conversion->kind == LayoutConversion::Kind::Moves ||
+          isBetterShuffled(*conversion, bits))
         continue;
       unsigned swizzle = type.getRank() == 2 ? conversion->roundTrip.shared.swizzleBytes : 0;
       goThroughShared(op, memory::getOperandSwizzle(op.getResult()).value_or(swizzle));
