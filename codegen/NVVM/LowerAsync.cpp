@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Analysis/Bounds.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -29,9 +30,11 @@ namespace {
 class CopyEmitter {
 public:
   CopyEmitter(Emitter &emit, tile::ViewType viewType, ViewRegisters view, ArrayRef<Value> offsets,
-              tilegpu::MemDescType memoryType, Value memory, int64_t threads)
+              tilegpu::MemDescType memoryType, Value memory, int64_t threads,
+              SmallVector<bool> insideDims)
       : emit(emit), viewType(viewType), view(std::move(view)), offsets(offsets),
-        memoryType(memoryType), memory(memory), threads(threads),
+        memoryType(memoryType), memory(memory), insideDims(std::move(insideDims)),
+        threads(threads),
         elementBytes(memoryType.getElementType().getIntOrFloatBitWidth() / 8),
         chunksPerRow(memoryType.getRowBytes() / chunkBytes),
         chunks(memoryType.getSlotBytes() / chunkBytes) {
@@ -82,17 +85,21 @@ private:
 
     Value inside, bytes = emit.i64(0);
     for (auto [dim, coordinate] : llvm::enumerate(coordinates)) {
-      Value test = emit.lessThan(emit.add(coordinate, offsets[dim]), view.sizes[dim]);
-      inside = inside ? emit.bitAnd(inside, test) : test;
+      if (!insideDims[dim]) {
+        Value test = emit.lessThan(emit.add(coordinate, offsets[dim]), view.sizes[dim]);
+        inside = inside ? emit.bitAnd(inside, test) : test;
+      }
       Value stride = emit.mul(view.strides[dim], emit.i64(elementBytes));
       bytes = emit.add(bytes, emit.mul(emit.extend(coordinate), stride));
     }
     // A chunk outside reads nothing; its address need not be valid, but stays
     // inside the view's allocation.
     OpBuilder &builder = emit.builder;
-    Value size = LLVM::SelectOp::create(builder, emit.loc, inside, emit.i32(chunkBytes),
-                                        emit.i32(0));
-    bytes = LLVM::SelectOp::create(builder, emit.loc, inside, bytes, emit.i64(0));
+    Value size;
+    if (inside) {
+      size = LLVM::SelectOp::create(builder, emit.loc, inside, emit.i32(chunkBytes), emit.i32(0));
+      bytes = LLVM::SelectOp::create(builder, emit.loc, inside, bytes, emit.i64(0));
+    }
     Value source = emit.displace(origin, bytes);
     Value target = emit.displace(memory, emitSharedOffset(emit, memoryType, row, byte));
     NVVM::CpAsyncOp::create(builder, emit.loc, target, source, chunkBytes,
@@ -105,6 +112,7 @@ private:
   ArrayRef<Value> offsets;
   tilegpu::MemDescType memoryType;
   Value memory, origin;
+  SmallVector<bool> insideDims; ///< dimensions that need no test
   int64_t threads, elementBytes, chunksPerRow, chunks;
 };
 
@@ -125,7 +133,10 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
       offsets.push_back(offset.front());
     tile::ViewType view = op.getView().getType();
     CopyEmitter(emit, view, ViewRegisters(emit, view, adaptor.getView()), offsets,
-                op.getMemory().getType(), adaptor.getMemory().front(), getThreads(op))
+                op.getMemory().getType(), adaptor.getMemory().front(), getThreads(op),
+                analysis::getInsideDimensions(view, op.getOffsets(),
+                                              op.getMemory().getType().getShape(),
+                                              op.getPredicate()))
         .emitAll();
     rewriter.eraseOp(op);
     return success();

@@ -12,6 +12,7 @@
 #include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Analysis/Bounds.h"
 #include "passes/Analysis/Divisibility.h"
 
 using namespace mlir;
@@ -59,11 +60,11 @@ struct LowerView : OpConversionPattern<tile::ViewOp> {
 /// Addresses and bounds of the accesses of one tile of a view.
 class GlobalTile {
 public:
+  /// `insideDims`: dimensions that need no test.
   GlobalTile(Emitter &emit, tile::ViewType type, ValueRange viewValues, ValueRange offsets,
-             const LinearLayout &layout)
-      : emit(emit), type(type), view(emit, type, viewValues) {
+             const LinearLayout &layout, SmallVector<bool> insideDims)
+      : emit(emit), type(type), view(emit, type, viewValues), insideDims(std::move(insideDims)) {
     elementBytes = type.getElementType().getIntOrFloatBitWidth() / 8;
-    SmallVector<int64_t> shape(layout.getShape());
     Value origin = emit.i64(0), within = emit.i64(0);
     for (unsigned dim = 0; dim < type.getRank(); ++dim) {
       Value offset = emit.extend(offsets[dim]);
@@ -95,10 +96,13 @@ public:
     return emit.displace(from, constant);
   }
 
-  /// True where the access that starts at `at` lies inside the view.
+  /// True where the access that starts at `at` lies inside the view; null
+  /// where it always does.
   Value isInside(const layout::Coordinates &at) {
     Value inside;
     for (auto [dim, coordinate] : llvm::enumerate(at)) {
+      if (insideDims[dim])
+        continue;
       Value index = emit.add(threads[dim], emit.i32(coordinate));
       Value test = emit.lessThan(index, rooms[dim]);
       inside = inside ? emit.bitAnd(inside, test) : test;
@@ -110,6 +114,7 @@ private:
   Emitter &emit;
   tile::ViewType type;
   ViewRegisters view;
+  SmallVector<bool> insideDims;
   int64_t elementBytes;
   Value base;
   SmallVector<Value> rooms, threads;
@@ -150,6 +155,23 @@ unsigned getMaxWidth(Value view, ValueRange offsets, ArrayRef<int64_t> shape) {
   return std::max<int64_t>(1, bytes * 8 / element.getIntOrFloatBitWidth());
 }
 
+/// `count` values that `read` builds, where `condition` holds (null: always),
+/// else `zero`.
+SmallVector<Value> buildGuarded(Emitter &emit, Value condition, unsigned count, Value zero,
+                                llvm::function_ref<SmallVector<Value>()> read) {
+  if (!condition)
+    return read();
+  OpBuilder &builder = emit.builder;
+  SmallVector<Type> types(count, zero.getType());
+  auto branch = scf::IfOp::create(builder, emit.loc, types, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(builder, emit.loc, read());
+  builder.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(builder, emit.loc, SmallVector<Value>(count, zero));
+  return SmallVector<Value>(branch.getResults());
+}
+
 struct LowerLoad : OpConversionPattern<tile::LoadOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -161,27 +183,22 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
-    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
+    GlobalTile memory(
+        emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
+        analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
     Type element = type.getElementType();
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
 
     SmallVector<Value> registers(layout.getNumRegisters());
     for (const Access &access : plan.accesses) {
-      SmallVector<Type> types(plan.width, element);
-      auto branch = scf::IfOp::create(rewriter, op.getLoc(), types,
-                                      memory.isInside(access.origin), /*withElseRegion=*/true);
-      {
-        OpBuilder::InsertionGuard guard(rewriter);
-        rewriter.setInsertionPointToStart(branch.thenBlock());
-        scf::YieldOp::create(rewriter, op.getLoc(),
-                             loadVector(emit, memory.address(access.origin), element, plan.width,
-                                        align));
-        rewriter.setInsertionPointToStart(branch.elseBlock());
-        scf::YieldOp::create(rewriter, op.getLoc(), SmallVector<Value>(plan.width, zero));
-      }
+      auto read = [&] {
+        return loadVector(emit, memory.address(access.origin), element, plan.width, align);
+      };
+      SmallVector<Value> values =
+          buildGuarded(emit, memory.isInside(access.origin), plan.width, zero, read);
       for (auto [i, reg] : llvm::enumerate(access.registers))
-        registers[reg] = branch.getResult(i);
+        registers[reg] = values[i];
     }
     for (auto [copy, original] : plan.copies)
       registers[copy] = registers[original];
@@ -201,13 +218,16 @@ struct LowerStore : OpConversionPattern<tile::StoreOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
-    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout);
+    GlobalTile memory(
+        emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
+        analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
     unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
     for (const Access &access : plan.accesses) {
-      auto branch = scf::IfOp::create(rewriter, op.getLoc(), memory.isInside(access.origin),
-                                      /*withElseRegion=*/false);
       OpBuilder::InsertionGuard guard(rewriter);
-      rewriter.setInsertionPointToStart(branch.thenBlock());
+      if (Value inside = memory.isInside(access.origin)) {
+        auto branch = scf::IfOp::create(rewriter, op.getLoc(), inside, /*withElseRegion=*/false);
+        rewriter.setInsertionPointToStart(branch.thenBlock());
+      }
       SmallVector<Value> elements;
       for (unsigned reg : access.registers)
         elements.push_back(adaptor.getTile()[reg]);

@@ -164,7 +164,9 @@ unsigned Expander::addPointer(StringRef name, Type element, bool written) {
 tile::KernelAttr Expander::getKernelAttr() {
   std::string rows = ShapedType::isDynamic(m) ? "M" : std::to_string(m);
   std::string tilesN = std::to_string(llvm::divideCeil(n, schedule.tileN));
-  std::string tilesM = "ceildiv(" + rows + ", " + std::to_string(schedule.tileM) + ")";
+  std::string tilesM = ShapedType::isDynamic(m)
+                           ? "ceildiv(M, " + std::to_string(schedule.tileM) + ")"
+                           : std::to_string(llvm::divideCeil(m, schedule.tileM));
   SmallVector<tile::WorkspaceAttr> workspaces;
   if (schedule.splitK > 1) {
     int64_t paddedN = llvm::alignTo(n, schedule.tileN);
