@@ -92,4 +92,18 @@ KernelCache::get(const problem::Problem &problem, const std::shared_ptr<device::
       .first->second;
 }
 
+std::shared_ptr<Executable> KernelCache::findCall(StringRef bits) {
+  std::shared_lock<std::shared_mutex> lock(mutex);
+  auto found = calls.find(bits);
+  if (found == calls.end())
+    return nullptr;
+  ++hits;
+  return found->second;
+}
+
+void KernelCache::rememberCall(StringRef bits, std::shared_ptr<Executable> executable) {
+  std::unique_lock<std::shared_mutex> lock(mutex);
+  calls[bits] = std::move(executable);
+}
+
 } // namespace tilewright::launch

@@ -13,6 +13,7 @@
 
 #include "runtime/Launch/Executable.h"
 #include "runtime/Launch/OnceMap.h"
+#include "llvm/ADT/StringMap.h"
 #include <atomic>
 #include <functional>
 #include <optional>
@@ -43,8 +44,14 @@ public:
   get(const problem::Problem &problem, const std::shared_ptr<device::Device> &device, int64_t m,
       const std::optional<schedule::Schedule> &pinned = std::nullopt);
 
+  /// Short cuts past problems: a caller that can tell calls apart by a few bits
+  /// remembers the kernel under them. Equal bits must mean an equal problem,
+  /// device and bucket. null where nothing is remembered; allocates nothing.
+  std::shared_ptr<Executable> findCall(llvm::StringRef bits);
+  void rememberCall(llvm::StringRef bits, std::shared_ptr<Executable> executable);
+
   struct Counters {
-    uint64_t hits = 0;     ///< found under problem, device and bucket
+    uint64_t hits = 0;     ///< found without asking for a schedule
     uint64_t compiles = 0; ///< calls of the callback
     uint64_t loads = 0;    ///< executables made
   };
@@ -85,8 +92,9 @@ private:
   std::shared_ptr<Workspaces> getWorkspaces(const std::shared_ptr<device::Device> &device);
 
   const CompileFunction compile;
-  std::shared_mutex mutex; ///< of known
+  std::shared_mutex mutex; ///< of known and calls
   std::unordered_map<Key, std::shared_ptr<Executable>, KeyHash, KeyEqual> known;
+  llvm::StringMap<std::shared_ptr<Executable>> calls;
   OnceMap<const artifact::Artifact> artifacts;
   OnceMap<Executable> executables;
   std::mutex workspacesMutex;

@@ -157,6 +157,19 @@ static bool needsWideIndices(const Tensor &tensor, unsigned elementBytes) {
   return elements > limit || getByteRange(tensor, elementBytes).size() > limit;
 }
 
+using OperandNames = SmallVector<std::pair<StringRef, SmallVector<StringRef, 2>>, 8>;
+
+/// Names and dimensions of what getOperands() gives.
+static OperandNames getNames(const QuantMatmulCall &call) {
+  OperandNames names = {{"x", {"M", "K"}}, {"w", {"N", "K"}}, {"scales", {"G", "N"}}};
+  if (call.weights.zeros)
+    names.push_back({"zeros", {"G", "N"}});
+  if (call.bias)
+    names.push_back({"bias", {"N"}});
+  names.push_back({"y", {"M", "N"}});
+  return names;
+}
+
 Expected<problem::Problem> makeProblem(const QuantMatmulCall &call) {
   if (Error error = checkCall(call))
     return std::move(error);
@@ -173,13 +186,7 @@ Expected<problem::Problem> makeProblem(const QuantMatmulCall &call) {
                         {"scale", weights.scales.dtype},
                         {"zero", weights.zeros ? "integer" : "none"},
                         {"activation", call.activation}};
-  SmallVector<std::pair<StringRef, SmallVector<StringRef, 2>>, 8> names = {
-      {"x", {"M", "K"}}, {"w", {"N", "K"}}, {"scales", {"G", "N"}}};
-  if (weights.zeros)
-    names.push_back({"zeros", {"G", "N"}});
-  if (call.bias)
-    names.push_back({"bias", {"N"}});
-  names.push_back({"y", {"M", "N"}});
+  OperandNames names = getNames(call);
   for (const auto &[name, tensor] : zip_equal(names, tensors)) {
     Expected<format::Format> dtype = format::parse(tensor.dtype);
     if (!dtype)
@@ -200,8 +207,8 @@ Expected<problem::Problem> makeProblem(const QuantMatmulCall &call) {
 
 //===- The call -------------------------------------------------------------===//
 
-Expected<std::shared_ptr<device::Device>>
-chooseDevice(ArrayRef<Tensor> operands, ArrayRef<problem::Operand> names,
+static Expected<std::shared_ptr<device::Device>>
+chooseDevice(ArrayRef<Tensor> operands, const QuantMatmulCall &call,
              const std::shared_ptr<device::Device> &fallback) {
   const Tensor *first = nullptr;
   for (const Tensor &tensor : operands) {
@@ -209,31 +216,100 @@ chooseDevice(ArrayRef<Tensor> operands, ArrayRef<problem::Operand> names,
       continue;
     if (!first)
       first = &tensor;
-    if (tensor.device != first->device)
-      return createStringError(
-          "'" + names[&tensor - operands.data()].name + "' is on " + tensor.device->getName() +
-          ", but '" + names[first - operands.data()].name + "' is on " + first->device->getName());
+    if (tensor.device == first->device)
+      continue;
+    OperandNames names = getNames(call);
+    return createStringError(
+        "'" + names[&tensor - operands.data()].first + "' is on " + tensor.device->getName() +
+        ", but '" + names[first - operands.data()].first + "' is on " + first->device->getName());
   }
   return first ? first->device : fallback;
 }
 
+Expected<std::shared_ptr<device::Device>>
+chooseDevice(const QuantMatmulCall &call, const std::shared_ptr<device::Device> &fallback) {
+  return chooseDevice(getOperands(call), call, fallback);
+}
+
+namespace {
+
+/// The bits of a call that decide its kernel, as a string for
+/// KernelCache::findCall(). They may tell apart calls of one problem, but never
+/// give two problems the same bits: every length is there, every number whole.
+class CallBits {
+public:
+  CallBits(const QuantMatmulCall &call, ArrayRef<Tensor> operands, const device::Device *device) {
+    add("quant_matmul");
+    add(reinterpret_cast<uintptr_t>(device));
+    add(call.x.shape.empty() ? 0 : getBucket(call.x.shape[0]));
+    const QuantisedWeights &weights = call.weights;
+    add(weights.shape.k), add(weights.shape.n);
+    add(weights.shape.bits), add(weights.shape.version);
+    add(weights.format), add(weights.group), add(call.activation);
+    add(weights.zeros.has_value()), add(call.bias.has_value());
+    for (const Tensor &tensor : operands)
+      add(tensor);
+  }
+  StringRef str() const { return StringRef(bytes.data(), bytes.size()); }
+
+private:
+  void add(uint64_t value) {
+    const char *raw = reinterpret_cast<const char *>(&value);
+    bytes.append(raw, raw + sizeof(value));
+  }
+  void add(StringRef text) {
+    add(text.size());
+    bytes.append(text.begin(), text.end());
+  }
+  /// Follows makeOperand() and needsWideIndices() without the element size:
+  /// alignment of strides in elements, and how near 2^31 the span comes.
+  void add(const Tensor &tensor) {
+    add(tensor.dtype);
+    add(tensor.packedBytes);
+    add(tensor.shape.size()), add(tensor.strides.size());
+    add(tensor.device ? getAlignment(tensor.address) : 16);
+    if (tensor.shape.size() != tensor.strides.size())
+      return;
+    int64_t contiguous = 1;
+    for (size_t axis = tensor.shape.size(); axis-- > 0;) {
+      bool isStatic =
+          tensor.strides[axis] == contiguous || tensor.shape[axis] <= 1 || tensor.isEmpty();
+      add(isStatic ? 0 : getAlignment(tensor.strides[axis]));
+      contiguous *= std::max<int64_t>(tensor.shape[axis], 1);
+    }
+    constexpr uint64_t limit = std::numeric_limits<int32_t>::max();
+    uint64_t elements = std::max(getByteRange(tensor, 1).size(), uint64_t(contiguous));
+    add((elements > limit / 4) + (elements > limit / 2) + (elements > limit));
+  }
+
+  SmallVector<char, 768> bytes;
+};
+
+} // namespace
+
 Error launchQuantMatmul(KernelCache &cache, const QuantMatmulCall &call,
                         const std::shared_ptr<device::Device> &fallback, device::Stream stream,
                         const std::optional<schedule::Schedule> &pinned) {
+  SmallVector<Tensor, 8> operands = getOperands(call);
+  Expected<std::shared_ptr<device::Device>> device = chooseDevice(operands, call, fallback);
+  if (!device)
+    return device.takeError();
+  CallBits bits(call, operands, device->get());
+  if (!pinned)
+    if (std::shared_ptr<Executable> known = cache.findCall(bits.str()))
+      return launchStaged(*known, operands, {}, stream);
+
   Expected<problem::Problem> problem = makeProblem(call);
   if (!problem)
     return problem.takeError();
-  SmallVector<Tensor, 8> operands = getOperands(call);
-  Expected<std::shared_ptr<device::Device>> device =
-      chooseDevice(operands, problem->operands, fallback);
-  if (!device)
-    return device.takeError();
   if (call.y.isEmpty())
     return Error::success();
   Expected<std::shared_ptr<Executable>> executable =
       cache.get(*problem, *device, call.x.shape[0], pinned);
   if (!executable)
     return executable.takeError();
+  if (!pinned)
+    cache.rememberCall(bits.str(), *executable);
   return launchStaged(**executable, operands, {}, stream);
 }
 

@@ -57,11 +57,11 @@ llvm::Expected<problem::Problem> makeProblem(const QuantMatmulCall &call);
 /// The device of a call: that of its operands, which must all be on the same
 /// one or in host memory; `fallback` if all are in host memory.
 llvm::Expected<std::shared_ptr<device::Device>>
-chooseDevice(llvm::ArrayRef<Tensor> operands, llvm::ArrayRef<problem::Operand> names,
-             const std::shared_ptr<device::Device> &fallback);
+chooseDevice(const QuantMatmulCall &call, const std::shared_ptr<device::Device> &fallback);
 
 /// Compiles where needed and runs a call. `fallback` is where calls with every
-/// operand in host memory run. A call with M = 0 compiles nothing.
+/// operand in host memory run. A call with M = 0 compiles nothing. A call like
+/// an earlier one builds no problem and allocates nothing.
 llvm::Error launchQuantMatmul(KernelCache &cache, const QuantMatmulCall &call,
                               const std::shared_ptr<device::Device> &fallback,
                               device::Stream stream = 0,

@@ -5,6 +5,7 @@
 #include "FakeDevice.h"
 #include "runtime/Launch/ResidentBuffer.h"
 #include "gtest/gtest.h"
+#include <functional>
 
 using namespace tilewright;
 using namespace tilewright::launch;
@@ -149,7 +150,7 @@ TEST_F(QuantMatmulTest, RunsWhereItsOperandsAre) {
   auto choose = [&](auto change) -> std::string {
     QuantMatmulCall call = makeCall(nullptr);
     change(call);
-    auto chosen = chooseDevice(getOperands(call), make(call).operands, other);
+    auto chosen = chooseDevice(call, other);
     return chosen ? (*chosen)->getName().str() : llvm::toString(chosen.takeError());
   };
   EXPECT_EQ(choose([](auto &) {}), "fake:1");
@@ -179,6 +180,73 @@ TEST_F(QuantMatmulTest, CompilesOnceAndLaunchesOnTheOperands) {
   EXPECT_EQ(device->getArgument(24), call.y.address);
   EXPECT_EQ(device->getArgument(32, 4), 5u);
   EXPECT_EQ(device->lastConfig.stream, 3u);
+}
+
+TEST_F(QuantMatmulTest, TakesTheShortCutToTheSameKernelOnly) {
+  // Each call, repeated after every other, must run the kernel of its problem.
+  KernelCache cache([&](const problem::Problem &problem, const target::GpuModel &model,
+                        const std::optional<schedule::Schedule> &schedule, int64_t) {
+    return llvm::Expected<artifact::Artifact>(makeFakeArtifact(problem, model, schedule));
+  });
+  std::vector<std::function<void(QuantMatmulCall &)>> changes = {
+      [](QuantMatmulCall &) {},
+      [](QuantMatmulCall &call) { call.x.address += 2; },
+      [](QuantMatmulCall &call) { call.x.address += 8; },
+      [](QuantMatmulCall &call) { call.x.strides[0] = 304; },
+      [](QuantMatmulCall &call) { call.x.strides[0] = 301; },
+      [](QuantMatmulCall &call) { call.x.strides[0] = 302; },
+      [](QuantMatmulCall &call) { call.y.dtype = "f32"; },
+      [](QuantMatmulCall &call) { call.x.dtype = "bf16"; },
+      [](QuantMatmulCall &call) { call.weights.scales.dtype = "bf16"; },
+      [](QuantMatmulCall &call) { call.activation = "relu"; },
+      [](QuantMatmulCall &call) { call.weights.format = "i4"; },
+      [](QuantMatmulCall &call) { call.weights.words.address += 4; },
+      [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f32", {48}); },
+      [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f16", {48}); },
+      [&](QuantMatmulCall &call) {
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+      },
+      [](QuantMatmulCall &call) {
+        call.weights.group = "channel";
+        call.weights.scales.packedBytes = 64 * 2;
+      },
+  };
+  for (int round = 0; round < 3; ++round)
+    for (auto &change : changes) {
+      QuantMatmulCall call = makeCall(device);
+      change(call);
+      problem::Problem problem = make(call);
+      unsigned launches = device->launches;
+      KernelCache::Counters before = cache.getCounters();
+      // A kernel compiled for another problem would refuse the operands.
+      ASSERT_EQ(llvm::toString(launchQuantMatmul(cache, call, nullptr)), "") << problem.str();
+      EXPECT_EQ(device->launches, launches + 1);
+      EXPECT_EQ(cache.getCounters().compiles - before.compiles, round == 0) << problem.str();
+      EXPECT_EQ(cache.getCounters().hits - before.hits, round != 0) << problem.str();
+    }
+  EXPECT_EQ(cache.getCounters().compiles, changes.size());
+}
+
+TEST_F(QuantMatmulTest, RefusesBadCallsOnTheShortCutToo) {
+  KernelCache cache([](const problem::Problem &problem, const target::GpuModel &model,
+                       const std::optional<schedule::Schedule> &schedule, int64_t) {
+    return llvm::Expected<artifact::Artifact>(makeFakeArtifact(problem, model, schedule));
+  });
+  ASSERT_EQ(llvm::toString(launchQuantMatmul(cache, makeCall(device), nullptr)), "");
+  auto refused = [&](auto change) {
+    QuantMatmulCall call = makeCall(device);
+    change(call);
+    return llvm::toString(launchQuantMatmul(cache, call, nullptr));
+  };
+  EXPECT_NE(refused([](auto &c) { c.x.shape[1] = 299; }), "");
+  EXPECT_NE(refused([](auto &c) { c.y.shape[0] = 6; }), "");
+  EXPECT_NE(refused([](auto &c) { c.y.address = c.x.address; }), "");
+  EXPECT_NE(refused([](auto &c) { c.weights.words.packedBytes -= 4; }), "");
+  EXPECT_NE(refused([](auto &c) { c.weights.shape.version = 0; }), "");
+  EXPECT_NE(refused([](auto &c) { c.x.strides.pop_back(); }), "");
+  EXPECT_NE(refused([&](auto &c) { c.x = makeDense(device, 0x100000, "f16", {1500}); }), "");
+  EXPECT_NE(refused([](auto &c) { c.x.shape = c.x.strides = {}; }), "");
+  EXPECT_EQ(device->launches, 1u);
 }
 
 TEST_F(QuantMatmulTest, CompilesNothingForNoRows) {
