@@ -72,6 +72,14 @@ static Error checkShape(const Tensor &tensor, StringRef name, ArrayRef<int64_t> 
   if (tensor.strides.size() != tensor.shape.size())
     return createStringError("'" + name + "' has " + Twine(tensor.strides.size()) +
                              " strides for " + Twine(tensor.shape.size()) + " dimensions");
+  for (auto [axis, stride] : enumerate(tensor.strides)) {
+    bool isInner = axis + 1 == tensor.strides.size();
+    if (tensor.shape[axis] <= 1 || tensor.isEmpty() || (isInner ? stride == 1 : stride >= 0))
+      continue;
+    return createStringError("'" + name + "' has stride " + Twine(stride) + " along axis " +
+                             Twine(axis) + ", but kernels take " +
+                             (isInner ? "1 along the last axis" : "0 or more"));
+  }
   return Error::success();
 }
 
@@ -161,9 +169,9 @@ using OperandNames = SmallVector<std::pair<StringRef, SmallVector<StringRef, 2>>
 
 /// Names and dimensions of what getOperands() gives.
 static OperandNames getNames(const QuantMatmulCall &call) {
-  OperandNames names = {{"x", {"M", "K"}}, {"w", {"N", "K"}}, {"scales", {"G", "N"}}};
+  OperandNames names = {{"x", {"M", "K"}}, {"w", {"N", "K"}}, {"scales", {"groups", "N"}}};
   if (call.weights.zeros)
-    names.push_back({"zeros", {"G", "N"}});
+    names.push_back({"zeros", {"groups", "N"}});
   if (call.bias)
     names.push_back({"bias", {"N"}});
   names.push_back({"y", {"M", "N"}});
@@ -180,7 +188,7 @@ Expected<problem::Problem> makeProblem(const QuantMatmulCall &call) {
   problem.dimensions = {{"M", std::nullopt},
                         {"N", weights.shape.n},
                         {"K", weights.shape.k},
-                        {"G", tensors[2].shape[0]}};
+                        {"groups", tensors[2].shape[0]}};
   problem.attributes = {{"format", weights.format},
                         {"group", weights.group},
                         {"scale", weights.scales.dtype},

@@ -42,16 +42,18 @@ llvm::Expected<int64_t> getGroupCount(llvm::StringRef group, int64_t k);
 llvm::SmallVector<Tensor, 8> getOperands(const QuantMatmulCall &call);
 
 /// The problem a call is an instance of:
-///   - M is dynamic, N, K and the group count G are static;
-///   - strides that a contiguous array would have are static, others dynamic;
-///     the packed operands have none;
+///   - M is dynamic; N, K and the number of `groups` are static;
+///   - the last axis of an array is contiguous; strides of the others are static
+///     where they are those of a contiguous array, otherwise dynamic; the packed
+///     operands have none;
 ///   - an alignment is the largest power of two, at most 16, that divides the
 ///     address and every dynamic stride in bytes. Arrays in host memory are
 ///     copied to aligned memory: only their strides count;
 ///   - indices have 64 bits when an operand spans more than 2^31 - 1 elements
 ///     or bytes.
-/// Fails on extents that do not belong together, sizes of packed memory that
-/// do not fit the shape, and what the family of kernels does not know.
+/// Fails on extents that do not belong together, strides that kernels do not
+/// take, sizes of packed memory that do not fit the shape, and what the family of kernels does not
+/// know.
 llvm::Expected<problem::Problem> makeProblem(const QuantMatmulCall &call);
 
 /// The device of a call: that of its operands, which must all be on the same

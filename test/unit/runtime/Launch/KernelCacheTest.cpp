@@ -16,10 +16,10 @@ namespace {
 problem::Problem makeProblem(int64_t n = 4096) {
   problem::Problem problem;
   problem.op = "quant_matmul";
-  problem.dimensions = {{"M"}, {"N", n}, {"K", 4096}, {"G", 32}};
+  problem.dimensions = {{"M"}, {"N", n}, {"K", 4096}, {"groups", 32}};
   problem.operands = {{"x", "f16", {"M", "K"}, {4096, 1}, 16},
                       {"w", "u32", {"N", "K"}, {}, 16},
-                      {"scales", "f16", {"G", "N"}, {}, 16},
+                      {"scales", "f16", {"groups", "N"}, {}, 16},
                       {"y", "f16", {"M", "N"}, {n, 1}, 16}};
   problem.attributes = {{"format", "u4"},
                         {"group", "128"},

@@ -52,8 +52,8 @@ protected:
 
 TEST_F(QuantMatmulTest, SpecialisesOnEverythingButM) {
   EXPECT_EQ(str([](auto &) {}),
-            "quant_matmul(M=?, N=48, K=300, G=3; x:f16[M,K]{300,1}@16, w:u32[N,K]@16, "
-            "scales:f16[G,N]@16, y:f16[M,N]{48,1}@16; activation=none, format=u4, group=128, "
+            "quant_matmul(M=?, N=48, K=300, groups=3; x:f16[M,K]{300,1}@16, w:u32[N,K]@16, "
+            "scales:f16[groups,N]@16, y:f16[M,N]{48,1}@16; activation=none, format=u4, group=128, "
             "scale=f16, zero=none; i32)");
   EXPECT_EQ(str([](auto &) {}), str([&](auto &call) {
               call.x = makeDense(device, 0x100000, "f16", {7000, 300});
@@ -62,15 +62,16 @@ TEST_F(QuantMatmulTest, SpecialisesOnEverythingButM) {
 }
 
 TEST_F(QuantMatmulTest, PutsOptionalOperandsInOrder) {
-  EXPECT_EQ(str([&](QuantMatmulCall &call) {
-              call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
-              call.bias = makeDense(device, 0x600000, "f32", {48});
-              call.activation = "gelu";
-              call.y.dtype = "f32";
-            }),
-            "quant_matmul(M=?, N=48, K=300, G=3; x:f16[M,K]{300,1}@16, w:u32[N,K]@16, "
-            "scales:f16[G,N]@16, zeros:u8[G,N]@16, bias:f32[N]{1}@16, y:f32[M,N]{48,1}@16; "
-            "activation=gelu, format=u4, group=128, scale=f16, zero=integer; i32)");
+  EXPECT_EQ(
+      str([&](QuantMatmulCall &call) {
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+        call.bias = makeDense(device, 0x600000, "f32", {48});
+        call.activation = "gelu";
+        call.y.dtype = "f32";
+      }),
+      "quant_matmul(M=?, N=48, K=300, groups=3; x:f16[M,K]{300,1}@16, w:u32[N,K]@16, "
+      "scales:f16[groups,N]@16, zeros:u8[groups,N]@16, bias:f32[N]{1}@16, y:f32[M,N]{48,1}@16; "
+      "activation=gelu, format=u4, group=128, scale=f16, zero=integer; i32)");
 }
 
 TEST_F(QuantMatmulTest, FoldsAddressesAndDynamicStridesIntoTheAlignment) {
@@ -87,7 +88,6 @@ TEST_F(QuantMatmulTest, FoldsAddressesAndDynamicStridesIntoTheAlignment) {
   EXPECT_EQ(operand([](auto &call) { call.x.strides[0] = 304; }), "?,1@16");
   // Rows of 602 bytes: only every eighth row starts where 16 bytes can be copied.
   EXPECT_EQ(operand([](auto &call) { call.x.strides[0] = 301; }), "?,1@2");
-  EXPECT_EQ(operand([](auto &call) { call.x.strides = {1, 5}; }), "?,?@2");
   EXPECT_EQ(operand([](auto &call) { call.x.strides[0] = 0; }), "?,1@16");
   // With one row its stride means nothing.
   EXPECT_EQ(operand([](auto &call) {
@@ -122,6 +122,11 @@ TEST_F(QuantMatmulTest, RefusesWhatDoesNotBelongTogether) {
             "'y' has shape [6, 48], but expects [5, 48]");
   EXPECT_EQ(refuse([&](auto &c) { c.x = makeDense(device, 0, "f16", {300}); }),
             "'x' has shape [300], but expects [300, 300]");
+  EXPECT_EQ(refuse([](auto &c) { c.x.strides = {1, 5}; }),
+            "'x' has stride 5 along axis 1, but kernels take 1 along the last axis");
+  EXPECT_EQ(refuse([](auto &c) { c.y.strides[0] = -48; }),
+            "'y' has stride -48 along axis 0, but kernels take 0 or more");
+  EXPECT_EQ(refuse([](auto &c) { c.y.strides.pop_back(); }), "'y' has 1 strides for 2 dimensions");
   EXPECT_EQ(refuse([&](auto &c) { c.bias = makeDense(device, 0, "f16", {47}); }),
             "'bias' has shape [47], but expects [48]");
   EXPECT_EQ(refuse([&](auto &c) { c.bias = makeDense(device, 0, "bf16", {48}); }),
