@@ -7,11 +7,10 @@
 //   aligned   trunc(t * 2^F / p)            exact scaling, then a conversion
 //   sum       in integers
 //
-// All of it is exact while operands are in [2^-50, 2^51) and the accumulator
-// in [2^-100, 2^100]: then products lie in [2^-100, 2^102), p in
-// [2^-100, 2^101], 2^F / p below 2^126, and a result that is not zero is at
-// least 2^-125, a normal number. Scaling may underflow only to values below one,
-// which the conversion cuts to zero anyway. Everything else is left to the exact
+// All of it is exact while the powers of all products, and that of the
+// accumulator, are zero or in [2^-100, 2^100]: then 2^F / p is at most 2^125,
+// and a result that is not zero is at least 2^-125, a normal number. Scaling may underflow only to
+// values below one, which the conversion cuts to zero anyway. Everything else is left to the exact
 // path of Mma.cpp.
 //
 // Example, F = 24: terms 1.5 * 1.5 and c = 2^-30. p = 1, the scaled terms are
@@ -36,11 +35,17 @@ typedef double Doubles __attribute__((vector_size(64)));
 static_assert(sizeof(Floats) / sizeof(float) == kKernelLanes);
 
 constexpr int32_t kExponentField = 0x7f800000;
-constexpr float kMinOperand = 0x1p-50f, kMaxOperand = 0x1p50f;
+constexpr int32_t kBias = 127, kTermExponents = 100;
 constexpr float kMinTerm = 0x1p-100f, kMaxAccumulator = 0x1p100f;
 
 /// The value of each encoding of an 8-bit or narrower format.
 using ValueTable = std::array<float, 256>;
+
+/// The exponent fields of the smallest and the largest power of an operand
+/// that is not zero; {255, 0} without one.
+struct Range {
+  int32_t low, high;
+};
 
 /// One operand, decoded: values and the powers of two of rule 1.
 struct Operand {
@@ -164,36 +169,55 @@ TILEWRIGHT_INLINE bool isAnySet(const Ints &mask) {
   return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
 }
 
-/// The powers of `values`; false when one is outside the kernel's range.
-TILEWRIGHT_INLINE bool findPowers(const float *values, float *powers, FloatType type,
-                                  unsigned count) {
-  const float minPower = getMinPower(type);
-  const float limit = type == FloatType::F16 ? 0x1p16f : 2 * kMaxOperand;
-  Floats lowest = (Floats){} + minPower;
-  Ints outside = {};
+/// The powers of `values`, and their range.
+TILEWRIGHT_INLINE void findPowers(const float *values, float *powers, FloatType type,
+                                  unsigned count, Range &range) {
+  Floats lowestPower = (Floats){} + getMinPower(type);
+  Ints low = (Ints){} + kExponentField, high = {};
   for (unsigned i = 0; i < count; i += kKernelLanes) {
     Floats value;
     load(value, values + i);
     Ints magnitude = (Ints)value & INT32_MAX;
     Floats power = (Floats)(magnitude & kExponentField);
+    power = power > lowestPower ? power : lowestPower;
     Ints isNonzero = magnitude != 0;
-    outside |= (power >= limit) | (isNonzero & (power < kMinOperand));
-    power = power > lowest ? power : lowest;
-    power = (Floats)((Ints)power & isNonzero);
-    __builtin_memcpy(powers + i, &power, sizeof(power));
+    Ints field = (Ints)power & isNonzero, nonzeroField = field | (~isNonzero & kExponentField);
+    low = nonzeroField < low ? nonzeroField : low;
+    high = field > high ? field : high;
+    __builtin_memcpy(powers + i, &field, sizeof(field));
   }
-  return !isAnySet(outside);
+  range = {kExponentField, 0};
+  for (unsigned lane = 0; lane < kKernelLanes; ++lane) {
+    range.low = low[lane] < range.low ? low[lane] : range.low;
+    range.high = high[lane] > range.high ? high[lane] : range.high;
+  }
+  range.low >>= 23;
+  range.high >>= 23;
+}
+
+/// Whether every product of the two operands is in the kernel's range. An f16
+/// infinity or NaN decodes to 2^16 and above, others have the top field; a
+/// subnormal bf16 or tf32 has field 0.
+static bool isInRange(const Range &a, const Range &b, const KernelArguments &arguments) {
+  auto isFinite = [](const Range &range, FloatType type) {
+    return range.high <= (type == FloatType::F16 ? kBias + 15 : 2 * kBias) && range.low > 0;
+  };
+  return isFinite(a, arguments.aType) && isFinite(b, arguments.bType) &&
+         a.low + b.low >= 2 * kBias - kTermExponents &&
+         a.high + b.high <= 2 * kBias + kTermExponents;
 }
 
 TILEWRIGHT_INLINE bool loadColumns(const KernelArguments &arguments, unsigned column,
-                                   Columns &columns) {
+                                   const Range &aRange, Columns &columns) {
   const unsigned k = arguments.shape.k;
   alignas(64) float rows[kKernelLanes * kKernelMaxK];
   decode(arguments, arguments.b, size_t(column) * k, arguments.bType, kKernelLanes * k, rows);
   for (unsigned i = 0; i < k; ++i)
     for (unsigned lane = 0; lane < kKernelLanes; ++lane)
       columns.values[i * kKernelLanes + lane] = rows[lane * k + i];
-  return findPowers(columns.values, columns.powers, arguments.bType, k * kKernelLanes);
+  Range range;
+  findPowers(columns.values, columns.powers, arguments.bType, k * kKernelLanes, range);
+  return isInRange(aRange, range, arguments);
 }
 
 //===----------------------------------------------------------------------===//
@@ -405,16 +429,16 @@ TILEWRIGHT_INLINE bool runTile(const KernelArguments &arguments,
   const MmaShape &shape = arguments.shape;
   Operand a;
   decode(arguments, arguments.a, 0, arguments.aType, shape.m * shape.k, a.values);
-  if (!findPowers(a.values, a.powers, arguments.aType, shape.m * shape.k))
-    return false;
+  Range range;
+  findPowers(a.values, a.powers, arguments.aType, shape.m * shape.k, range);
   // All columns are checked before anything is written.
   Columns b;
   if (shape.n > kKernelLanes)
     for (unsigned column = 0; column < shape.n; column += kKernelLanes)
-      if (!loadColumns(arguments, column, b))
+      if (!loadColumns(arguments, column, range, b))
         return false;
   for (unsigned column = 0; column < shape.n; column += kKernelLanes) {
-    if (!loadColumns(arguments, column, b))
+    if (!loadColumns(arguments, column, range, b))
       return false;
     if (arguments.accumulator == FloatType::F16)
       runRule<true>(arguments, a, b, column, redo, context);

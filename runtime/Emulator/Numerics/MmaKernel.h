@@ -30,9 +30,10 @@ constexpr unsigned kKernelMaxRows = 64, kKernelMaxK = 32, kKernelLanes = 8;
 bool isKernelCase(const KernelArguments &arguments);
 
 /// Computes d for m <= kKernelMaxRows. Returns false, with d untouched, when an
-/// operand is not finite or outside [2^-50, 2^51) in magnitude. Otherwise calls
-/// redo(row, column) for each block of eight columns of a row, not yet written,
-/// whose accumulator leaves the range in which f32 scaling is exact.
+/// operand is not finite or the exponent of a product may leave [-100, 100].
+/// Otherwise calls redo(row, column) for each block of eight columns of a row,
+/// not yet written, whose accumulator leaves the range in which f32 scaling is
+/// exact.
 bool runKernel(const KernelArguments &arguments, void (*redo)(void *, unsigned, unsigned),
                void *context);
 
