@@ -69,7 +69,8 @@ def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
     Codes `q` of `bits` bits (`isSigned`: two's complement), one scale `s` (of type
     `scale`) for every `group` consecutive rows along K, and optionally one
     integer zero point `z` a group: `w = (q - z) * s`. `group = 0` is one group
-    for the whole of K ("channel"). The last group may be short.
+    for the whole of K ("channel"). The last group may be short. Signed codes
+    and their zero points are stored biased by 2^(bits-1).
 
     ```mlir
     #nn.qformat<u4, group = 128, scale = f16>

@@ -305,7 +305,9 @@ Value Expander::buildTile(Value kTile, Value acc) {
   Type code = builder.getIntegerType(format.getBits());
   Value codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
   Type half = cast<RankedTensorType>(x.getType()).getElementType();
-  int64_t bias = format.getIsSigned() ? int64_t(1) << (format.getBits() - 1) : 0;
+  // Zero points are stored biased as the codes are: the biases cancel.
+  int64_t bias =
+      format.getIsSigned() && !zerosView ? int64_t(1) << (format.getBits() - 1) : 0;
   int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
   for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
     Value part = format.isChannel() ? acc : zeros({tileM, tileN});
