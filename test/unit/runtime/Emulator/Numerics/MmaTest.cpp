@@ -179,7 +179,8 @@ constexpr Inputs kInputs[] = {Inputs::Normal,        Inputs::AnyFinite,    Input
                               Inputs::SmallIntegers, Inputs::Subnormals,   Inputs::Extreme,
                               Inputs::Tiny,          Inputs::Significands, Inputs::Anything};
 
-uint32_t randomElement(std::mt19937_64 &generator, FloatType type, Inputs inputs) {
+/// `tiny` is the exponent of Inputs::Tiny.
+uint32_t randomElement(std::mt19937_64 &generator, FloatType type, Inputs inputs, int tiny) {
   const reference::Encoding encoding = reference::getEncoding(type);
   const unsigned shift = type == TF32 ? 13 : 0;
   const unsigned width = 1 + encoding.exponentBits + encoding.mantissaBits;
@@ -198,7 +199,7 @@ uint32_t randomElement(std::mt19937_64 &generator, FloatType type, Inputs inputs
     case Inputs::SmallIntegers:
       return encode(double(int(generator() % 9)) - 4);
     case Inputs::Tiny:
-      return encode(std::ldexp(normal(generator), -40 - int(generator() % 30)));
+      return encode(std::ldexp(normal(generator) < 0 ? -1.25 : 1.75, tiny));
     case Inputs::Significands:
       return encode(2 - std::ldexp(1.0, -encoding.mantissaBits));
     case Inputs::Subnormals:
@@ -227,8 +228,9 @@ Matrices makeMatrices(const Case &test, FloatType accumulator, Inputs inputs,
                       std::mt19937_64 &generator) {
   Matrices result;
   auto fill = [&](std::vector<uint32_t> &matrix, size_t size, FloatType type) {
+    int tiny = -45 - int(generator() % 20);
     for (size_t i = 0; i < size; ++i)
-      matrix.push_back(randomElement(generator, type, inputs));
+      matrix.push_back(randomElement(generator, type, inputs, tiny));
   };
   fill(result.a, test.shape.m * test.shape.k, test.aType);
   fill(result.b, test.shape.n * test.shape.k, test.bType);
@@ -396,6 +398,19 @@ TEST(Mma, TinyAccumulators) {
              c.data(), d.data());
     double x = 0x1p-50, y = 0x1p-50;
     ASSERT_EQ(d[0], modelSum(&x, &y, 1, BF16, BF16, c[0], FloatType::F32, 24, 23)) << exponent;
+  }
+}
+
+/// Products of bf16 keep all their bits, however small they are.
+TEST(Mma, TinyProducts) {
+  std::vector<uint32_t> a(256, 0), b(128, 0), c(128, 0), d(128, 0);
+  for (int exponent = -72; exponent < -40; ++exponent) {
+    double x = std::ldexp(1.9921875, exponent), y = std::ldexp(1.9765625, exponent);
+    a[0] = reference::round(Fixed(x), BF16, Rounding::NearestEven);
+    b[0] = reference::round(Fixed(y), BF16, Rounding::NearestEven);
+    mmaFloat(TensorCore::Ampere, {16, 8, 16}, BF16, BF16, FloatType::F32, a.data(), b.data(),
+             c.data(), d.data());
+    ASSERT_EQ(d[0], modelSum(&x, &y, 1, BF16, BF16, 0, FloatType::F32, 24, 23)) << exponent;
   }
 }
 
