@@ -1,9 +1,10 @@
-"""Writes docs/reference/: what the .td files and the tables in the code say.
+"""Writes what the docs take from the code: docs/reference/ and a picture.
 
   nn.md tile.md tilegpu.md   operations, attributes and types, by mlir-tblgen
   passes.md                  passes, in the order of the pipeline, by mlir-tblgen
   tables.md                  formats, targets, GPU models, unpack programs, by
                              build/bin/tw-tables (left out where nothing is built)
+  ../images/packing.svg      drawn by draw_packing.py from tables.md
 
 The pages are checked in. `--check` writes nothing; it prints what differs and
 exits with 1, so that `make lint` notices a page that no longer tells the truth.
@@ -19,8 +20,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import draw_packing
+
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
+PICTURE = "../images/packing.svg"
 
 #: Page, dialect, the file that includes all of its definitions.
 DIALECTS = [
@@ -107,14 +111,16 @@ def tables_page(build: Path) -> str | None:
 
 
 def pages(build: Path) -> dict[str, str]:
-    """File name in docs/reference/ to text."""
+    """Path from docs/reference/ to contents."""
     result = {f"{name}.md": dialect_page(name, td) for name, td in DIALECTS}
     result["passes.md"] = passes_page()
     tables = tables_page(build)
     if tables is None:
         print(f"reference: tables.md left alone, {build.name}/bin/tw-tables is not built")
+        tables = (REFERENCE / "tables.md").read_text()
     else:
         result["tables.md"] = tables
+    result[PICTURE] = draw_packing.draw(tables)
     return result
 
 
@@ -130,7 +136,7 @@ def main() -> int:
         return 1
     stale = 0
     for name, text in generated.items():
-        path = REFERENCE / name
+        path = (REFERENCE / name).resolve()
         old = path.read_text() if path.exists() else ""
         if old == text:
             continue

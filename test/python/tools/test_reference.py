@@ -23,15 +23,15 @@ def test_pages_are_current():
         pytest.skip(f"tw-tables is not built in {BUILD}")
     result = generate("--check", "--build", BUILD)
     assert result.returncode == 0, result.stdout
-    assert "0 of 5 pages differ" in result.stdout
+    assert "0 of 6 pages differ" in result.stdout
 
 
 def test_a_changed_description_is_noticed(tmp_path):
-    for folder in ("cmake", "codegen", "dialects", "passes", "docs/reference", "tools/docs"):
+    for folder in ("cmake", "codegen", "dialects", "passes", "docs", "tools/docs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     td = tmp_path / "passes" / "Memory" / "Passes.td"
     td.write_text(td.read_text().replace("overlap a loop's loads", "hide a loop's loads"))
     result = generate("--check", script=tmp_path / "tools" / "docs" / "generate.py")
     assert result.returncode == 1
-    assert "1 of 4 pages differ" in result.stdout
+    assert "1 of 5 pages differ" in result.stdout
     assert "+_Hide a loop's loads" in result.stdout
