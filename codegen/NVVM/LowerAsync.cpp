@@ -170,9 +170,11 @@ struct LowerBarrier : OpConversionPattern<tilegpu::BarrierOp> {
   }
 };
 
-/// Thread 0 counts the block in with an acquire-release atomic between two
-/// barriers: the first makes the block's writes part of its release, the second
-/// spreads its acquire, and carries the answer as a reduction.
+/// Thread 0 counts the block in between two barriers: the first makes the
+/// block's writes part of its release, the second spreads its acquire, and
+/// carries the answer as a reduction. The fences are explicit because the
+/// backend emits atomicrmw relaxed whatever its ordering (PTX ISA, "Memory
+/// Consistency Model": fence, relaxed atomic, fence is release and acquire).
 struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -190,9 +192,11 @@ struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
     {
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(branch.thenBlock());
+      LLVM::FenceOp::create(rewriter, loc, LLVM::AtomicOrdering::acq_rel, "device");
       Value before =
           LLVM::AtomicRMWOp::create(rewriter, loc, LLVM::AtomicBinOp::add, address, emit.i32(1),
-                                    LLVM::AtomicOrdering::acq_rel, "device");
+                                    LLVM::AtomicOrdering::monotonic, "device");
+      LLVM::FenceOp::create(rewriter, loc, LLVM::AtomicOrdering::acq_rel, "device");
       Value last = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, before,
                                         emit.i32(op.getExpected() - 1));
       auto reset = scf::IfOp::create(rewriter, loc, last, false);
