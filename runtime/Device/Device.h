@@ -72,7 +72,10 @@ public:
 
   /// At least 256-byte aligned; zero bytes give a valid pointer.
   virtual llvm::Expected<DevicePointer> allocate(uint64_t bytes) = 0;
+  /// Waits for work that may still use the memory.
   virtual llvm::Error release(DevicePointer pointer) = 0;
+  /// Copies follow the work issued on `stream` before them and have finished
+  /// when they return: the host memory is the caller's again.
   virtual llvm::Error copyToDevice(DevicePointer to, const void *from, uint64_t bytes,
                                    Stream stream = 0) = 0;
   virtual llvm::Error copyToHost(void *to, DevicePointer from, uint64_t bytes,
@@ -81,7 +84,8 @@ public:
                            Stream stream = 0) = 0;
 
   virtual llvm::Expected<std::unique_ptr<Module>> load(const Image &image) = 0;
-  /// `arguments` is the packed argument block (see Kernel::getArgumentBytes).
+  /// `kernel` is of a module of this device; `arguments` is the packed argument
+  /// block (see Kernel::getArgumentBytes).
   virtual llvm::Error launch(Kernel &kernel, const LaunchConfig &config,
                              llvm::ArrayRef<uint8_t> arguments) = 0;
   /// Waits for everything issued on `stream`; reports errors of kernels.
