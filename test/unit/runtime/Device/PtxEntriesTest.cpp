@@ -33,12 +33,13 @@ TEST(PtxEntries, PlacesEachParameterAtItsNaturalAlignment) {
 }
 
 TEST(PtxEntries, TellsAlignmentOfTheParameterFromThatOfItsTarget) {
-  // The pointee's alignment must not move the second pointer; the array's must
-  // move the array: 4, pad to 8, 16, pad to 64, 64 + 128.
-  auto entries = read(".entry k(.param .u32 a, .param .u64 .ptr .global .align 16 b,\n"
-                      ".param .align 64 .b8 map[128]) { }");
-  ASSERT_EQ(entries.size(), 1u);
-  EXPECT_EQ(entries[0].argumentBytes, 192u);
+  // The pointee's alignment must not move the pointer (4, pad to 8, 16); the
+  // array's must move the array (4, pad to 64, 64 + 128).
+  auto entries = read(".entry a(.param .u32 n, .param .u64 .ptr .global .align 16 p) { }\n"
+                      ".entry b(.param .u32 n, .param .align 64 .b8 map[128]) { }");
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].argumentBytes, 16u);
+  EXPECT_EQ(entries[1].argumentBytes, 192u);
 }
 
 TEST(PtxEntries, ListsEveryEntryAndNothingElse) {
