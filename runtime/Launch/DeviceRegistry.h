@@ -19,7 +19,7 @@ namespace tilewright::launch {
 using EmulatedFactory =
     std::function<llvm::Expected<std::unique_ptr<device::Device>>(const target::GpuModel &)>;
 
-/// Thread-safe.
+/// Thread-safe; the devices are as their classes say.
 class DeviceRegistry {
 public:
   explicit DeviceRegistry(EmulatedFactory makeEmulated, std::string driverPath = "libcuda.so.1")

@@ -87,17 +87,24 @@ Expected<Executable::Dimensions> Executable::bindDimensions(ArrayRef<Tensor> ten
 }
 
 Error Executable::verifyOverlap(ArrayRef<Tensor> tensors) const {
-  for (auto [i, output] : enumerate(tensors)) {
+  SmallVector<ByteRange, 8> ranges;
+  for (auto [plan, tensor] : zip_equal(operands, tensors))
+    ranges.push_back(getByteRange(tensor, plan.elementBytes));
+  for (size_t i = 0; i < tensors.size(); ++i) {
     if (!operands[i].written)
       continue;
-    if (mayOverlapItself(output))
+    if (mayOverlapItself(tensors[i]))
       return createStringError("output '" + operands[i].name +
                                "' overlaps itself: its strides reach the same memory twice");
-    for (auto [j, other] : enumerate(tensors))
-      if (i != j && mayOverlap(output, operands[i].elementBytes, other, operands[j].elementBytes))
+    for (size_t j = 0; j < tensors.size(); ++j) {
+      // Nearly always apart, and then there is nothing else to look at.
+      if (i == j || ranges[i].end <= ranges[j].begin || ranges[j].end <= ranges[i].begin)
+        continue;
+      if (mayOverlap(tensors[i], operands[i].elementBytes, tensors[j], operands[j].elementBytes))
         return createStringError("output '" + operands[i].name + "' overlaps " +
                                  (operands[j].written ? "output '" : "input '") + operands[j].name +
                                  "'; kernels do not work in place");
+    }
   }
   return Error::success();
 }
