@@ -1,0 +1,312 @@
+//===- Access.cpp - Bounds, alignment, windows ---------------------------------===//
+//
+// See Access.h; the counting is in AccessCounters.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/Access.h"
+#include "runtime/Emulator/Machine/Lanes.h"
+#include <algorithm>
+
+using namespace tilewright::emulator;
+
+void tilewright::emulator::computeAddresses(const Warp &warp, const Inst &inst,
+                                            const MemoryInfo &info, Access &access) {
+  uint64_t offset = inst.imm + (info.frameRelative ? warp.localBase : 0);
+  if (info.addressIs32) {
+    const uint32_t *base = warp.at<uint32_t>(inst.a);
+    TILEWRIGHT_LANE_LOOP
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      access.address[lane] = static_cast<uint32_t>(base[lane] + static_cast<uint32_t>(offset));
+    return;
+  }
+  const uint64_t *base = warp.at<uint64_t>(inst.a);
+  TILEWRIGHT_LANE_LOOP
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    access.address[lane] = base[lane] + offset;
+}
+
+static const char *verb(AccessKind kind) {
+  switch (kind) {
+  case AccessKind::Load:
+  case AccessKind::AsyncRead:
+    return "reads";
+  case AccessKind::Store:
+  case AccessKind::AsyncWrite:
+    return "writes";
+  case AccessKind::Atomic:
+    return "updates";
+  }
+  return "";
+}
+
+static bool writes(AccessKind kind) {
+  return kind != AccessKind::Load && kind != AccessKind::AsyncRead;
+}
+
+static bool failBounds(Warp &warp, const Access &access, unsigned lane, Space space,
+                       const llvm::Twine &where) {
+  warp.reportAt(FindingKind::OutOfBounds, lane,
+                llvm::Twine(verb(access.kind)) + " " + llvm::Twine(access.bytes) + " bytes " +
+                    where,
+                space, access.address[lane]);
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// One lane in one space
+//===----------------------------------------------------------------------===//
+
+static bool resolveGlobal(Warp &warp, Access &access, unsigned lane) {
+  Launch &launch = warp.launch;
+  uint64_t address = access.address[lane];
+  if (!launch.recent || !launch.recent->contains(address, access.bytes)) {
+    const Allocation *found = launch.global.find(address, access.bytes);
+    if (!found)
+      return failBounds(warp, access, lane, Space::Global, "outside every allocation");
+    launch.recent = found;
+  }
+  if (launch.recent->isReadOnly && writes(access.kind)) {
+    warp.reportAt(FindingKind::ReadOnlyWrite, lane, "writes constant memory", Space::Const,
+                  address);
+    return false;
+  }
+  if (access.space == Space::Const && !launch.recent->isReadOnly) {
+    warp.reportAt(FindingKind::WrongSpace, lane, "reads global memory as constant", Space::Const,
+                  address);
+    return false;
+  }
+  access.host[lane] = launch.recent->at(address);
+  return true;
+}
+
+static bool resolveShared(Warp &warp, Access &access, unsigned lane) {
+  if (!warp.block.contains(access.address[lane], access.bytes))
+    return failBounds(warp, access, lane, Space::Shared,
+                      "outside the block's " + llvm::Twine(warp.block.shared.size()) +
+                          " bytes of shared memory, which start at 0x400");
+  access.host[lane] = warp.block.at(access.address[lane]);
+  return true;
+}
+
+static bool resolveLocal(Warp &warp, Access &access, unsigned lane) {
+  uint64_t address = access.address[lane];
+  if (access.bytes > warp.localStride || address > warp.localStride - access.bytes)
+    return failBounds(warp, access, lane, Space::Local, "outside the thread's stack");
+  access.host[lane] = warp.localAt(lane, address);
+  return true;
+}
+
+static bool resolveParameter(Warp &warp, Access &access, unsigned lane) {
+  std::vector<uint8_t> &parameters = warp.launch.parameters;
+  uint64_t address = access.address[lane];
+  if (access.bytes > parameters.size() || address > parameters.size() - access.bytes)
+    return failBounds(warp, access, lane, Space::Param,
+                      "outside the " + llvm::Twine(parameters.size()) + " bytes of parameters");
+  if (writes(access.kind)) {
+    warp.reportAt(FindingKind::ReadOnlyWrite, lane, "writes a kernel parameter", Space::Param,
+                  address);
+    return false;
+  }
+  access.host[lane] = parameters.data() + address;
+  return true;
+}
+
+static Space spaceOf(uint64_t address) {
+  if (address - kSharedWindow < kWindowBytes)
+    return Space::Shared;
+  if (address - kLocalWindow < kWindowBytes)
+    return Space::Local;
+  if (address - kParamWindow < kWindowBytes)
+    return Space::Param;
+  return Space::Global;
+}
+
+static uint64_t windowOf(Space space) {
+  switch (space) {
+  case Space::Shared:
+    return kSharedWindow;
+  case Space::Local:
+    return kLocalWindow;
+  case Space::Param:
+    return kParamWindow;
+  default:
+    return 0;
+  }
+}
+
+static bool resolveLane(Warp &warp, Access &access, Space space, unsigned lane) {
+  switch (space) {
+  case Space::Shared:
+    return resolveShared(warp, access, lane);
+  case Space::Local:
+    return resolveLocal(warp, access, lane);
+  case Space::Param:
+    return access.info && !access.info->entryParameters && access.space == Space::Param
+               ? resolveLocal(warp, access, lane)
+               : resolveParameter(warp, access, lane);
+  default:
+    return resolveGlobal(warp, access, lane);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Checks over all lanes
+//===----------------------------------------------------------------------===//
+
+static bool checkAlignment(Warp &warp, const Access &access) {
+  uint64_t low = 0;
+  if (access.mask == kFullMask) {
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      low |= access.address[lane];
+  } else {
+    forEachLane(access.mask, [&](unsigned lane) { low |= access.address[lane]; });
+  }
+  if ((low & (access.alignment - 1)) == 0)
+    return true;
+  for (uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    if (access.address[lane] & (access.alignment - 1)) {
+      warp.reportAt(FindingKind::Misaligned, lane,
+                    llvm::Twine(verb(access.kind)) + " " + llvm::Twine(access.bytes) +
+                        " bytes that must be aligned to " + llvm::Twine(access.alignment),
+                    access.space, access.address[lane]);
+      return false;
+    }
+  }
+  return true;
+}
+
+// Copies in flight own their destination (PTX ISA, cp.async: "there is no
+// ordering guarantee ... unless the completion is waited for").
+static void checkPending(Warp &warp, const Access &access) {
+  const PendingBytes &pending = warp.block.pending;
+  for (uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint32_t offset = access.address[lane] - kSharedBase;
+    bool isPending = false;
+    for (uint32_t done = 0; done < access.bytes && !isPending; done += 16)
+      isPending = pending.test(offset + done, std::min(access.bytes - done, 16u));
+    if (!isPending)
+      continue;
+    bool isWrite = writes(access.kind);
+    warp.reportAt(isWrite ? FindingKind::AsyncDestinationWrite : FindingKind::AsyncDestinationRead,
+                  lane,
+                  llvm::Twine(verb(access.kind)) +
+                      " the destination of an asynchronous copy that has not been waited for",
+                  Space::Shared, access.address[lane], /*stops=*/false);
+    return;
+  }
+}
+
+static void count(Warp &warp, const Access &access) {
+  Counters &counters = warp.counters();
+  uint64_t bytes = uint64_t(std::popcount(access.mask)) * access.bytes;
+  bool isWrite = writes(access.kind);
+  if (access.space == Space::Shared) {
+    (isWrite ? counters.sharedStoreBytes : counters.sharedLoadBytes) += bytes;
+    uint32_t ideal = 0;
+    ++counters.sharedAccesses;
+    if (warp.launch.options.countAccesses)
+      counters.sharedWavefronts +=
+          countWavefronts(access.address, access.mask, access.bytes, ideal);
+    counters.sharedIdealWavefronts += ideal;
+  } else if (access.space == Space::Global) {
+    (isWrite ? counters.globalStoreBytes : counters.globalLoadBytes) += bytes;
+    ++counters.globalRequests;
+    if (!warp.launch.options.countAccesses)
+      return;
+    counters.globalSectorsNeeded += (bytes + 31) / 32;
+    counters.globalSectors +=
+        access.isContiguous ? (access.address[0] + bytes - 1) / 32 - access.address[0] / 32 + 1
+                            : countSectors(access.address, access.mask, access.bytes);
+  } else if (access.space == Space::Local) {
+    counters.localBytes += bytes;
+  }
+}
+
+// Lanes that follow each other need one bounds check and one copy.
+static bool isContiguous(const Access &access) {
+  if (access.mask != kFullMask)
+    return false;
+  uint64_t difference = 0, expected = access.address[0];
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    difference |= access.address[lane] ^ (expected + lane * access.bytes);
+  return difference == 0;
+}
+
+// Generic addresses of one warp may name several spaces; usually one.
+static bool resolveGeneric(Warp &warp, Access &access) {
+  unsigned first = std::countr_zero(access.mask);
+  Space space = spaceOf(access.address[first]);
+  bool isUniform = true;
+  forEachLane(access.mask,
+              [&](unsigned lane) { isUniform &= spaceOf(access.address[lane]) == space; });
+  if (isUniform) {
+    uint64_t window = windowOf(space);
+    forEachLane(access.mask, [&](unsigned lane) { access.address[lane] -= window; });
+    access.space = space;
+    return resolve(warp, access);
+  }
+  // A mixture: one part a space.
+  uint8_t *host[kLanes];
+  uint64_t address[kLanes];
+  uint32_t all = access.mask;
+  std::copy_n(access.address, kLanes, address);
+  for (uint32_t rest = all; rest;) {
+    space = spaceOf(address[std::countr_zero(rest)]);
+    uint32_t part = 0;
+    forEachLane(rest, [&](unsigned lane) {
+      if (spaceOf(address[lane]) != space)
+        return;
+      part |= 1u << lane;
+      access.address[lane] = address[lane] - windowOf(space);
+    });
+    access.mask = part;
+    access.space = space;
+    if (!resolve(warp, access))
+      return false;
+    forEachLane(part, [&](unsigned lane) { host[lane] = access.host[lane]; });
+    rest &= ~part;
+  }
+  access.mask = all;
+  access.isContiguous = false;
+  std::copy_n(host, kLanes, access.host);
+  return true;
+}
+
+bool tilewright::emulator::resolve(Warp &warp, Access &access) {
+  if (warp.launch.options.checkAlignment && !checkAlignment(warp, access))
+    return false;
+  if (access.space == Space::Generic)
+    return resolveGeneric(warp, access);
+  access.isContiguous =
+      (access.space == Space::Global || access.space == Space::Shared) && isContiguous(access);
+  if (access.isContiguous) {
+    // Ends in the same allocation as it begins: nothing between can be outside.
+    Access whole;
+    whole.kind = access.kind;
+    whole.space = access.space;
+    whole.bytes = access.bytes * kLanes;
+    whole.address[0] = access.address[0];
+    bool inside =
+        access.space == Space::Shared
+            ? warp.block.contains(whole.address[0], whole.bytes)
+            : (warp.launch.recent && warp.launch.recent->contains(whole.address[0], whole.bytes)) ||
+                  warp.launch.global.find(whole.address[0], whole.bytes);
+    access.isContiguous = inside && resolveLane(warp, whole, access.space, 0);
+    if (access.isContiguous)
+      access.host[0] = whole.host[0];
+    else if (inside)
+      return false;
+  }
+  if (!access.isContiguous)
+    for (uint32_t rest = access.mask; rest; rest &= rest - 1)
+      if (!resolveLane(warp, access, access.space, std::countr_zero(rest)))
+        return false;
+  if (access.space == Space::Shared && warp.launch.options.checkAsync &&
+      !warp.block.pending.isEmpty())
+    checkPending(warp, access);
+  warp.launch.progress += writes(access.kind);
+  count(warp, access);
+  return true;
+}

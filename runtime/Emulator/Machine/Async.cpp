@@ -1,0 +1,95 @@
+//===- Async.cpp - Copies in flight ------------------------------------------===//
+//
+// See Async.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/Async.h"
+#include "runtime/Emulator/Machine/Machine.h"
+#include <bit>
+#include <cstring>
+
+using namespace tilewright::emulator;
+
+void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes) {
+  Block &block = warp.block;
+  for (uint32_t rest = lanes & copy.mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint8_t *to = block.at(copy.destination[lane]);
+    unsigned read = copy.sourceBytes[lane];
+    if (read)
+      std::memcpy(to, copy.source[lane], read);
+    std::memset(to + read, 0, copy.bytes - read);
+    block.pending.clear(copy.destination[lane] - kSharedBase, copy.bytes);
+  }
+  copy.mask &= ~lanes;
+  ++warp.launch.progress;
+}
+
+void CopyQueue::issue(Warp &warp, Copy copy) {
+  for (uint32_t rest = copy.mask; rest; rest &= rest - 1)
+    warp.block.pending.set(copy.destination[std::countr_zero(rest)] - kSharedBase, copy.bytes);
+  Launch &launch = warp.launch;
+  copies.push_back(copy);
+  if (launch.options.landing == LandingPolicy::Eager)
+    land(warp, copies.back(), kFullMask);
+  else if (launch.options.landing == LandingPolicy::Random)
+    // Any copy may land at any time: a quarter of the lanes of a random one.
+    land(warp, copies[launch.landing() % copies.size()],
+         static_cast<uint32_t>(launch.landing() & launch.landing()));
+  finish();
+}
+
+void CopyQueue::commit(Warp &warp, uint32_t mask) {
+  for (size_t i = 0; i < copies.size(); ++i) {
+    if (copies[i].isCommitted || !(copies[i].mask & mask))
+      continue;
+    // Lanes that have committed equally often stay one object.
+    uint32_t all = copies[i].mask & mask;
+    uint32_t number = commits[std::countr_zero(all)], same = 0;
+    for (uint32_t rest = all; rest; rest &= rest - 1)
+      if (unsigned lane = std::countr_zero(rest); commits[lane] == number)
+        same |= 1u << lane;
+    if (copies[i].mask != same) {
+      Copy remainder = copies[i];
+      remainder.mask &= ~same;
+      copies.push_back(remainder);
+    }
+    copies[i].mask = same;
+    copies[i].isCommitted = true;
+    copies[i].group = number;
+  }
+  for (uint32_t rest = mask; rest; rest &= rest - 1)
+    ++commits[std::countr_zero(rest)];
+}
+
+void CopyQueue::waitGroups(Warp &warp, uint32_t mask, uint32_t allowed) {
+  for (Copy &copy : copies) {
+    if (!copy.isCommitted || !(copy.mask & mask))
+      continue;
+    uint32_t due = 0;
+    for (uint32_t rest = copy.mask & mask; rest; rest &= rest - 1)
+      if (unsigned lane = std::countr_zero(rest); commits[lane] - copy.group > allowed)
+        due |= 1u << lane;
+    if (due)
+      land(warp, copy, due);
+  }
+  finish();
+}
+
+void CopyQueue::waitAll(Warp &warp, uint32_t mask) {
+  for (Copy &copy : copies)
+    if (copy.mask & mask)
+      land(warp, copy, mask);
+  finish();
+}
+
+void CopyQueue::finish() {
+  std::erase_if(copies, [](const Copy &copy) { return copy.mask == 0; });
+}
+
+uint64_t CopyQueue::bytesInFlight() const {
+  uint64_t bytes = 0;
+  for (const Copy &copy : copies)
+    bytes += uint64_t(std::popcount(copy.mask)) * copy.bytes;
+  return bytes;
+}

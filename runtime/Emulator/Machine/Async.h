@@ -1,0 +1,83 @@
+//===- Async.h - Copies in flight ---------------------------------------------===//
+//
+// cp.async as objects with a landing policy (PTX ISA, "Data Movement and
+// Conversion Instructions: cp.async"). A copy is issued, belongs to a group
+// once committed, and lands when its lanes wait for that group. Until it lands
+// its destination is pending: reading it is a finding.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_ASYNC_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_ASYNC_H
+
+#include "runtime/Emulator/Machine/Program.h"
+#include <array>
+#include <vector>
+
+namespace tilewright::emulator {
+
+class Warp;
+
+/// One bit a byte of shared memory: some copy in flight will write it. An
+/// access is a power of two of bytes, aligned, at most 16: one load answers.
+class PendingBytes {
+public:
+  void resize(size_t bytes) { bits.assign(bytes / 16 + 2, 0); }
+  bool isEmpty() const { return count == 0; }
+  /// Any of `bytes` bytes from `offset` on.
+  bool test(uint32_t offset, uint32_t bytes) const {
+    uint32_t word = bits[offset / 16] | uint32_t(bits[offset / 16 + 1]) << 16;
+    return word >> (offset % 16) & ((uint64_t(1) << bytes) - 1);
+  }
+  void set(uint32_t offset, uint32_t bytes) {
+    for (uint32_t i = offset; i < offset + bytes; ++i) {
+      count += !(bits[i / 16] >> (i % 16) & 1);
+      bits[i / 16] |= 1u << (i % 16);
+    }
+  }
+  void clear(uint32_t offset, uint32_t bytes) {
+    for (uint32_t i = offset; i < offset + bytes; ++i) {
+      count -= bits[i / 16] >> (i % 16) & 1;
+      bits[i / 16] &= ~(1u << (i % 16));
+    }
+  }
+
+private:
+  std::vector<uint16_t> bits;
+  size_t count = 0;
+};
+
+/// One cp.async of one warp.
+struct Copy {
+  uint32_t pc = 0;
+  uint32_t mask = 0; ///< lanes whose part has not landed
+  bool isCommitted = false;
+  uint32_t group = 0; ///< number of the group, by lane's own count of commits
+  uint32_t bytes = 0; ///< written, 4, 8 or 16
+  std::array<const uint8_t *, kLanes> source;
+  std::array<uint8_t, kLanes> sourceBytes;  ///< the rest is zero
+  std::array<uint32_t, kLanes> destination; ///< shared address
+};
+
+/// The copies in flight of one warp.
+class CopyQueue {
+public:
+  void issue(Warp &warp, Copy copy);
+  void commit(Warp &warp, uint32_t mask);
+  /// Lands, for the lanes in `mask`, all but the newest `allowed` groups.
+  void waitGroups(Warp &warp, uint32_t mask, uint32_t allowed);
+  /// Lands everything of the lanes in `mask`, committed or not.
+  void waitAll(Warp &warp, uint32_t mask);
+  uint64_t bytesInFlight() const;
+  bool isEmpty() const { return copies.empty(); }
+
+private:
+  void land(Warp &warp, Copy &copy, uint32_t lanes);
+  /// Forgets copies that have wholly landed.
+  void finish();
+  std::vector<Copy> copies; ///< in order of issue
+  std::array<uint32_t, kLanes> commits{};
+};
+
+} // namespace tilewright::emulator
+
+#endif

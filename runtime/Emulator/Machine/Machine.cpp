@@ -1,0 +1,109 @@
+//===- Machine.cpp - Warps, frames, findings ---------------------------------===//
+//
+// See Machine.h; blocks and their barriers are in Block.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/Machine.h"
+#include "runtime/Emulator/Machine/Lanes.h"
+#include "runtime/Emulator/Machine/Special.h"
+#include <cstring>
+
+using namespace tilewright::emulator;
+
+Warp::Warp(Launch &launch, Block &block, unsigned index, uint32_t initialLanes)
+    : launch(launch), block(block), index(index), initialLanes(initialLanes), live(initialLanes) {
+  // Handlers only read constants.
+  banks[0] = nullptr;
+  banks[1] = const_cast<uint8_t *>(launch.program.constants.data());
+  auto frame = makeFrame(launch.program.getEntry(), nullptr);
+  frame->lanes = initialLanes;
+  groups.push_back({frame.get(), launch.program.getEntry().firstPc, initialLanes});
+  frames.push_back(std::move(frame));
+}
+
+std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *caller) {
+  auto frame = std::make_unique<Frame>();
+  frame->function = &function;
+  frame->caller = caller;
+  if (caller) {
+    frame->depth = caller->depth + 1;
+    frame->localBase = caller->localBase + caller->function->localBytes;
+  }
+  if (!growLocal(frame->localBase + function.localBytes))
+    report(FindingKind::CallDepth, -1,
+           "the stack needs " + llvm::Twine(frame->localBase + function.localBytes) +
+               " bytes of local memory a thread, above the limit of " +
+               llvm::Twine(launch.options.localBytesPerThread));
+  size_t bytes = (function.registerBytes + 63) / 64 * 64 + 64;
+  frame->registers.reset(static_cast<uint8_t *>(std::aligned_alloc(64, bytes)));
+  // Undefined registers hold what no program expects.
+  std::memset(frame->registers.get(), 0xcb, bytes);
+  for (const SpecialSlot &special : function.specials)
+    fillSpecial(*this, special, frame->registers.get());
+  return frame;
+}
+
+bool Warp::growLocal(uint32_t bytes) {
+  if (bytes <= localStride)
+    return true;
+  if (bytes > launch.options.localBytesPerThread)
+    return false;
+  uint32_t stride = (std::max(bytes, localStride * 2) + 15) / 16 * 16;
+  std::vector<uint8_t> grown(size_t(stride) * kLanes, 0xcb);
+  for (unsigned lane = 0; lane < kLanes && localStride; ++lane)
+    std::memcpy(&grown[size_t(lane) * stride], localAt(lane, 0), localStride);
+  local = std::move(grown);
+  localStride = stride;
+  return true;
+}
+
+Finding Warp::makeFinding(FindingKind kind, int lane, uint32_t atPc) const {
+  const Program &program = launch.program;
+  const Origin &origin = program.origins[program.code[atPc].origin];
+  Finding finding;
+  finding.kind = kind;
+  finding.kernel = program.kernelName;
+  finding.instruction = origin.text;
+  finding.location = origin.location;
+  finding.source = origin.source;
+  if (origin.source.file < program.files.size())
+    finding.sourceFile = program.files[origin.source.file];
+  finding.block = {block.index.x, block.index.y, block.index.z};
+  finding.warp = index;
+  finding.lane = lane;
+  return finding;
+}
+
+static void record(Launch &launch, Finding finding, bool stops) {
+  launch.isStopped |= stops;
+  // One finding an instruction and kind says it all; the rest are echoes.
+  for (const Finding &known : launch.findings)
+    if (known.kind == finding.kind && known.location.line == finding.location.line &&
+        known.location.column == finding.location.column)
+      return;
+  if (launch.findings.size() < launch.options.maxFindings || stops)
+    launch.findings.push_back(std::move(finding));
+}
+
+void Warp::report(FindingKind kind, int lane, const llvm::Twine &message, bool stops) {
+  Finding finding = makeFinding(kind, lane, pc);
+  finding.message = message.str();
+  record(launch, std::move(finding), stops);
+}
+
+void Warp::reportAt(FindingKind kind, int lane, const llvm::Twine &message, Space space,
+                    uint64_t address, bool stops) {
+  Finding finding = makeFinding(kind, lane, pc);
+  finding.message = message.str();
+  finding.hasAddress = true;
+  finding.space = space;
+  finding.address = address;
+  if (space == Space::Global || space == Space::Const || space == Space::Generic)
+    finding.symbol = launch.global.describe(address);
+  if (space == Space::Shared)
+    for (const Program::SharedSymbol &symbol : launch.program.sharedSymbols)
+      if (address >= symbol.address &&
+          (address - symbol.address < symbol.bytes || finding.symbol.empty()))
+        finding.symbol = symbol.name + " + " + std::to_string(address - symbol.address);
+  record(launch, std::move(finding), stops);
+}

@@ -1,0 +1,188 @@
+//===- Machine.h - The state of a launch: grid, blocks, warps ---------------===//
+//
+// What handlers read and change. A Launch holds what all blocks share, a Block
+// its shared memory and barriers, a Warp its registers, its groups of lanes and
+// its copies in flight. The interpreter (Execution/) moves them.
+//
+// A warp is a set of groups, each with a frame, a pc and a mask; together they
+// cover the lanes that have not exited. Lanes of one frame share its bank.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_MACHINE_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_MACHINE_H
+
+#include "dialects/Support/Target/Target.h"
+#include "runtime/Device/Device.h"
+#include "runtime/Emulator/Machine/Async.h"
+#include "runtime/Emulator/Machine/GlobalMemory.h"
+#include "runtime/Emulator/Machine/Options.h"
+#include "runtime/Emulator/Machine/Report.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/Twine.h"
+#include <chrono>
+#include <memory>
+#include <random>
+
+namespace tilewright::emulator {
+
+class Block;
+
+/// Where spaces lie among generic addresses. Global memory is generic as it is.
+constexpr uint64_t kSharedWindow = uint64_t(0x7f) << 40;
+constexpr uint64_t kLocalWindow = uint64_t(0x7e) << 40;
+constexpr uint64_t kParamWindow = uint64_t(0x7d) << 40;
+constexpr uint64_t kWindowBytes = uint64_t(1) << 32;
+/// Shared variables start after the bytes that the system reserves in each
+/// block, so that address zero is never valid.
+constexpr uint32_t kSharedBase = 1024;
+
+/// What all blocks of one launch share.
+struct Launch {
+  const Program &program;
+  GlobalMemory &global;
+  const Options &options;
+  const target::GpuModel &model;
+  target::TensorCore tensorCore;
+  device::Dim3 grid, blockSize;
+  uint32_t dynamicSharedBytes = 0;
+  std::vector<uint8_t> parameters;
+
+  // What it leaves behind.
+  std::vector<Counters> counters; ///< by pc
+  std::vector<Finding> findings;
+  std::string output;
+  bool isStopped = false; ///< by a finding; every loop looks at it
+
+  uint64_t steps = 0;                 ///< warp instructions so far; the clock
+  uint64_t progress = 0;              ///< changes others could wait for
+  std::mt19937_64 landing, order;     ///< seeded from the options
+  const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
+};
+
+/// Registers of one call of one function.
+struct Frame {
+  const FunctionCode *function = nullptr;
+  std::unique_ptr<uint8_t, decltype(&std::free)> registers{nullptr, &std::free};
+  uint32_t localBase = 0; ///< of the frame's variables in each lane's local memory
+  uint32_t returnPc = 0;
+  uint32_t depth = 0;
+  Frame *caller = nullptr;
+  const CallSite *site = nullptr;
+  uint32_t lanes = 0; ///< that have not returned or exited
+};
+
+enum class GroupState : uint8_t {
+  Ready,
+  AtBarrier,  ///< has arrived at Group::barrier; goes on when it completes
+  AtWarpSync, ///< its pc's instruction waits for lanes in `waitsFor`
+};
+
+struct Group {
+  Frame *frame = nullptr;
+  uint32_t pc = 0, mask = 0;
+  GroupState state = GroupState::Ready;
+  uint8_t barrier = 0;
+  uint32_t waitsFor = 0;
+  uint32_t demotion = 0; ///< rounds of spinning; lower runs first
+  uint32_t loops = 0;    ///< back edges in turns it has used up
+};
+
+class Warp {
+public:
+  Warp(Launch &launch, Block &block, unsigned index, uint32_t initialLanes);
+  Warp(const Warp &) = delete;
+
+  /// The lanes of a slot in the running frame or among the constants.
+  template <typename T> T *at(Slot slot) const {
+    return reinterpret_cast<T *>(banks[slot >> 31] + (slot & ~kConstantBank));
+  }
+  uint32_t predicate(Slot slot) const { return *at<uint32_t>(slot); }
+  void setPredicate(Slot slot, uint32_t mask, uint32_t value) const {
+    uint32_t *bits = at<uint32_t>(slot);
+    *bits = (*bits & ~mask) | (value & mask);
+  }
+
+  /// Records an error at the running instruction. Those after which lanes could
+  /// not go on stop the launch.
+  void report(FindingKind kind, int lane, const llvm::Twine &message, bool stops = true);
+  void reportAt(FindingKind kind, int lane, const llvm::Twine &message, Space space,
+                uint64_t address, bool stops = true);
+  Finding makeFinding(FindingKind kind, int lane, uint32_t atPc) const;
+  Counters &counters() { return launch.counters[pc]; }
+
+  /// Makes a frame's registers ready; depth 0 is the kernel.
+  std::unique_ptr<Frame> makeFrame(const FunctionCode &function, Frame *caller);
+  void enter(Frame &frame) {
+    banks[0] = frame.registers.get();
+    localBase = frame.localBase;
+  }
+  /// Bytes of a lane's local memory; grows up to the device's limit.
+  bool growLocal(uint32_t bytes);
+  uint8_t *localAt(unsigned lane, uint64_t offset) {
+    return local.data() + size_t(lane) * localStride + offset;
+  }
+
+  Launch &launch;
+  Block &block;
+  const unsigned index;
+  const uint32_t initialLanes;
+  uint32_t live; ///< lanes that have not exited
+  uint8_t *banks[2];
+  uint32_t pc = 0;        ///< of the running instruction
+  uint32_t localBase = 0; ///< of the running frame
+  uint32_t localStride = 0;
+  std::vector<uint8_t> local;
+
+  llvm::SmallVector<Group, 4> groups;
+  std::vector<std::unique_ptr<Frame>> frames;
+  CopyQueue copies;
+
+  // Said by handlers to the interpreter.
+  bool waitFailed = false; ///< a wait that may succeed later
+  bool hasSpun = false;    ///< looked at memory that others change
+  bool blockAtBarrier = false;
+  uint8_t barrier = 0;
+};
+
+/// One of a block's 16 barriers (PTX ISA, "bar, barrier").
+struct NamedBarrier {
+  uint32_t expectedWarps = 0;    ///< of the open phase, unless countsAll
+  bool countsAll = false;        ///< no thread count: every warp that has not exited
+  std::vector<uint32_t> arrived; ///< lanes by warp; empty: no phase is open
+  // bar.red
+  uint32_t population = 0;
+  bool all = true, any = false;
+};
+
+class Block {
+public:
+  Block(Launch &launch, uint64_t linearIndex);
+
+  /// Bytes [address, address + bytes) lie in the block's shared memory.
+  bool contains(uint64_t address, uint64_t bytes) const {
+    return address >= kSharedBase && bytes <= shared.size() &&
+           address - kSharedBase <= shared.size() - bytes;
+  }
+  uint8_t *at(uint64_t address) { return shared.data() + (address - kSharedBase); }
+
+  /// Lanes arrive at barrier `id`. Completes it when they were the last.
+  void arrive(Warp &warp, unsigned id, uint32_t lanes, bool hasCount, uint32_t threads);
+  /// Opens a barrier whose warps have all arrived or exited.
+  bool completeIfFull(unsigned id);
+  /// After lanes exited: a barrier over all warps may now be full.
+  void noteExit(Warp &warp);
+  bool isDone() const;
+
+  Launch &launch;
+  const uint64_t linearIndex;
+  device::Dim3 index; ///< %ctaid
+  std::vector<uint8_t> shared;
+  PendingBytes pending; ///< shared bytes that a copy in flight will write
+  std::vector<NamedBarrier> barriers{16};
+  std::vector<std::unique_ptr<Warp>> warps;
+  std::vector<unsigned> order; ///< in which warps take turns
+};
+
+} // namespace tilewright::emulator
+
+#endif

@@ -1,0 +1,45 @@
+//===- Options.h - How an emulated device behaves ----------------------------===//
+//
+// Given at creation of a device; every launch obeys them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_OPTIONS_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_OPTIONS_H
+
+#include <cstdint>
+
+namespace tilewright::emulator {
+
+/// When an asynchronous copy reads its source and writes its destination.
+enum class LandingPolicy : uint8_t {
+  Late,   ///< at the last legal moment: the wait that covers it
+  Eager,  ///< at issue
+  Random, ///< at any legal moment, by seed
+};
+
+struct Options {
+  LandingPolicy landing = LandingPolicy::Late;
+  uint64_t landingSeed = 1;
+  /// 0: warps take turns by index. Otherwise each round is shuffled.
+  uint64_t warpOrderSeed = 0;
+
+  uint64_t instructionBudget = uint64_t(1) << 40; ///< warp instructions a launch
+  double timeBudgetSeconds = 600;
+  uint32_t backEdgeBudget = 4096; ///< loop turns before other warps run
+  /// Blocks that may be resident when those that are cannot go on alone; 0: as
+  /// many as the device model holds.
+  uint32_t maxResidentBlocks = 0;
+  uint64_t memoryLimit = uint64_t(16) << 30; ///< at most the model's memory
+  uint32_t localBytesPerThread = 512 * 1024;
+  uint32_t callDepth = 256;
+  uint32_t maxFindings = 16; ///< further ones are dropped; the launch goes on
+
+  // Checkers.
+  bool checkAlignment = true;
+  bool checkAsync = true;    ///< destinations of copies in flight
+  bool countAccesses = true; ///< wavefronts and sectors
+};
+
+} // namespace tilewright::emulator
+
+#endif

@@ -1,0 +1,162 @@
+//===- Report.cpp - Sums and JSON of counters and findings ------------------===//
+//
+// See Report.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/Report.h"
+#include "llvm/Support/raw_ostream.h"
+#include <algorithm>
+
+using namespace tilewright::emulator;
+using llvm::json::Object;
+
+llvm::StringRef tilewright::emulator::getName(OpClass opClass) {
+  constexpr llvm::StringLiteral names[] = {"integer", "float",     "half",    "double",  "convert",
+                                           "move",    "predicate", "special", "control", "load",
+                                           "store",   "atomic",    "async",   "barrier", "shuffle",
+                                           "matrix",  "other"};
+  static_assert(std::size(names) == kNumOpClasses);
+  return names[static_cast<unsigned>(opClass)];
+}
+
+llvm::StringRef tilewright::emulator::getName(FindingKind kind) {
+  constexpr llvm::StringLiteral names[] = {
+      "out-of-bounds",    "misaligned",       "read-only-write",    "wrong-space",
+      "async-read-early", "async-write-race", "async-source",       "barrier-divergence",
+      "barrier-misuse",   "deadlock",         "warp-sync",          "trap",
+      "assert",           "call-depth",       "instruction-budget", "time-budget",
+      "invalid-operand"};
+  static_assert(std::size(names) == static_cast<unsigned>(FindingKind::InvalidOperand) + 1);
+  return names[static_cast<unsigned>(kind)];
+}
+
+void Counters::add(const Counters &other) {
+  issues += other.issues;
+  activeLanes += other.activeLanes;
+  sharedAccesses += other.sharedAccesses;
+  sharedWavefronts += other.sharedWavefronts;
+  sharedIdealWavefronts += other.sharedIdealWavefronts;
+  globalRequests += other.globalRequests;
+  globalSectors += other.globalSectors;
+  globalSectorsNeeded += other.globalSectorsNeeded;
+  globalLoadBytes += other.globalLoadBytes;
+  globalStoreBytes += other.globalStoreBytes;
+  sharedLoadBytes += other.sharedLoadBytes;
+  sharedStoreBytes += other.sharedStoreBytes;
+  localBytes += other.localBytes;
+  asyncBytes += other.asyncBytes;
+  matrixOperations += other.matrixOperations;
+  barrierWaits += other.barrierWaits;
+  asyncWaits += other.asyncWaits;
+  asyncInFlightMin = std::min(asyncInFlightMin, other.asyncInFlightMin);
+  asyncInFlightMax = std::max(asyncInFlightMax, other.asyncInFlightMax);
+}
+
+Object Counters::toJSON() const {
+  Object object{{"issues", issues}, {"activeLanes", activeLanes}};
+  // Zero says nothing about an instruction of another kind: leave it out.
+  auto put = [&](llvm::StringRef name, uint64_t value) {
+    if (value)
+      object[name] = value;
+  };
+  put("sharedAccesses", sharedAccesses);
+  put("sharedWavefronts", sharedWavefronts);
+  put("sharedIdealWavefronts", sharedIdealWavefronts);
+  put("globalRequests", globalRequests);
+  put("globalSectors", globalSectors);
+  put("globalSectorsNeeded", globalSectorsNeeded);
+  put("globalLoadBytes", globalLoadBytes);
+  put("globalStoreBytes", globalStoreBytes);
+  put("sharedLoadBytes", sharedLoadBytes);
+  put("sharedStoreBytes", sharedStoreBytes);
+  put("localBytes", localBytes);
+  put("asyncBytes", asyncBytes);
+  put("matrixOperations", matrixOperations);
+  put("barrierWaits", barrierWaits);
+  if (asyncWaits) {
+    object["asyncWaits"] = asyncWaits;
+    object["asyncInFlightMin"] = asyncInFlightMin;
+    object["asyncInFlightMax"] = asyncInFlightMax;
+  }
+  return object;
+}
+
+std::string Finding::toString() const {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << getName(kind) << ": " << message;
+  if (hasAddress) {
+    out << " at " << parser::getName(space) << " address 0x";
+    out.write_hex(address);
+    if (!symbol.empty())
+      out << " (" << symbol << ")";
+  }
+  out << " in kernel '" << kernel << "'";
+  if (location.line) {
+    out << ", ptx line " << location.line << " '" << instruction << "'";
+    if (source.line)
+      out << " (" << (sourceFile.empty() ? "source" : sourceFile) << ":" << source.line << ")";
+  }
+  out << ", block (" << block[0] << "," << block[1] << "," << block[2] << "), warp " << warp;
+  if (lane >= 0)
+    out << ", lane " << lane;
+  return text;
+}
+
+Object Finding::toJSON() const {
+  Object object{{"kind", getName(kind)},
+                {"message", message},
+                {"kernel", kernel},
+                {"instruction", instruction},
+                {"ptxLine", location.line},
+                {"ptxColumn", location.column},
+                {"block", llvm::json::Array{block[0], block[1], block[2]}},
+                {"warp", warp},
+                {"text", toString()}};
+  if (lane >= 0)
+    object["lane"] = lane;
+  if (source.line)
+    object["source"] = Object{{"file", sourceFile}, {"line", source.line}};
+  if (hasAddress) {
+    object["space"] = parser::getName(space);
+    object["address"] = address;
+    object["symbol"] = symbol;
+  }
+  return object;
+}
+
+static llvm::json::Array toJSON(llvm::ArrayRef<CounterLine> lines) {
+  llvm::json::Array array;
+  for (const CounterLine &line : lines) {
+    Object object{{"class", getName(line.opClass)}, {"counters", line.counters.toJSON()}};
+    if (line.location.line) {
+      object["ptxLine"] = line.location.line;
+      object["instruction"] = line.text;
+    } else {
+      object.erase("class");
+      object["file"] = line.text;
+    }
+    if (line.source.line)
+      object["sourceLine"] = line.source.line;
+    array.push_back(std::move(object));
+  }
+  return array;
+}
+
+Object Report::toJSON() const {
+  Object classes;
+  for (unsigned i = 0; i < kNumOpClasses; ++i)
+    classes[getName(static_cast<OpClass>(i))] = issuesByClass[i];
+  llvm::json::Array found;
+  for (const Finding &finding : findings)
+    found.push_back(finding.toJSON());
+  return Object{{"kernel", kernel},
+                {"blocks", blocks},
+                {"warps", warps},
+                {"total", total.toJSON()},
+                {"issuesByClass", std::move(classes)},
+                {"lines", ::toJSON(lines)},
+                {"sourceLines", ::toJSON(sourceLines)},
+                {"findings", std::move(found)},
+                {"output", output}};
+}
