@@ -1,0 +1,186 @@
+//===- Atomic.cpp - atom, red ------------------------------------------------------------===//
+//
+// PTX ISA, "Parallel Synchronization and Communication Instructions: atom,
+// red". Lanes of a warp take their turns in order of their index.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Instructions/Apply.h"
+#include "runtime/Emulator/Instructions/MemoryModifiers.h"
+#include "runtime/Emulator/Machine/Access.h"
+#include <cstring>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+
+namespace {
+
+enum class Operation : uint8_t { Add, Min, Max, Inc, Dec, And, Or, Xor, Exch, Cas };
+constexpr llvm::StringLiteral operationNames[] = {"add", "min", "max", "inc",  "dec",
+                                                  "and", "or",  "xor", "exch", "cas"};
+
+uint64_t addFloat(uint64_t a, uint64_t b, ScalarType type) {
+  numerics::ArithmeticOptions options;
+  numerics::FloatType element = toFloatType(type);
+  if (parser::getClass(type) != parser::TypeClass::Packed)
+    return numerics::add(a, b, element, options);
+  uint64_t low = numerics::add(a & 0xffff, b & 0xffff, element, options);
+  uint64_t high = numerics::add(a >> 16 & 0xffff, b >> 16 & 0xffff, element, options);
+  return high << 16 | low;
+}
+
+uint64_t minMaxFloat(uint64_t a, uint64_t b, ScalarType type, bool isMinimum) {
+  numerics::FloatType element = toFloatType(type);
+  auto one = [&](uint64_t x, uint64_t y) {
+    return isMinimum ? numerics::minimum(x, y, element, false, false)
+                     : numerics::maximum(x, y, element, false, false);
+  };
+  if (parser::getClass(type) != parser::TypeClass::Packed)
+    return one(a, b);
+  return one(a >> 16 & 0xffff, b >> 16 & 0xffff) << 16 | one(a & 0xffff, b & 0xffff);
+}
+
+uint64_t compute(Operation operation, ScalarType type, uint64_t old, uint64_t b, uint64_t c) {
+  bool is32 = parser::getBits(type) == 32;
+  auto less = [&](uint64_t x, uint64_t y) {
+    if (parser::isSigned(type))
+      return is32 ? int32_t(x) < int32_t(y) : int64_t(x) < int64_t(y);
+    return x < y;
+  };
+  switch (operation) {
+  case Operation::Add:
+    return isFloat(type) ? addFloat(old, b, type) : old + b;
+  case Operation::Min:
+    return isFloat(type) ? minMaxFloat(old, b, type, true) : less(b, old) ? b : old;
+  case Operation::Max:
+    return isFloat(type) ? minMaxFloat(old, b, type, false) : less(old, b) ? b : old;
+  case Operation::Inc:
+    return old >= b ? 0 : old + 1;
+  case Operation::Dec:
+    return old == 0 || old > b ? b : old - 1;
+  case Operation::And:
+    return old & b;
+  case Operation::Or:
+    return old | b;
+  case Operation::Xor:
+    return old ^ b;
+  case Operation::Exch:
+    return b;
+  case Operation::Cas:
+    return old == b ? c : old;
+  }
+  return old;
+}
+
+// flags: operation; target: type (no atomic branches); extra: slots of results,
+// then of values, then of cas' new values.
+void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
+  const MemoryInfo &info = w.launch.program.memory[i.aux];
+  Operation operation = static_cast<Operation>(i.flags);
+  ScalarType type = static_cast<ScalarType>(i.target);
+  Access access;
+  access.kind = AccessKind::Atomic;
+  access.space = info.space;
+  access.bytes = access.alignment = info.bytes();
+  access.mask = m;
+  access.info = &info;
+  computeAddresses(w, i, info, access);
+  w.hasSpun = true;
+  if (!resolve(w, access))
+    return;
+  const Slot *slots = &w.launch.program.slots[i.extra];
+  unsigned width = info.vectorWidth, bytes = info.elementBytes;
+  forEachLane(m, [&](unsigned l) {
+    uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
+    for (unsigned k = 0; k < width; ++k, host += bytes) {
+      uint64_t old = 0, b = readLane(w, slots[width + k], bytes, l);
+      uint64_t c = operation == Operation::Cas ? readLane(w, slots[2 * width + k], bytes, l) : 0;
+      std::memcpy(&old, host, bytes);
+      uint64_t value = compute(operation, type, old, b, c);
+      std::memcpy(host, &value, bytes);
+      if (slots[k] != kNoSlot)
+        writeLane(w, slots[k], bytes, l, old);
+    }
+  });
+}
+
+bool isLegal(Operation operation, ScalarType type) {
+  unsigned bits = parser::getBits(type);
+  switch (operation) {
+  case Operation::Add:
+    return (isFloat(type) && bits >= 16) || type == ScalarType::U32 || type == ScalarType::S32 ||
+           type == ScalarType::U64 || type == ScalarType::S64;
+  case Operation::Min:
+  case Operation::Max:
+    return type == ScalarType::U32 || type == ScalarType::S32 || type == ScalarType::U64 ||
+           type == ScalarType::S64 || (isFloat(type) && (bits == 16 || type != ScalarType::F32));
+  case Operation::Inc:
+  case Operation::Dec:
+    return type == ScalarType::U32;
+  case Operation::And:
+  case Operation::Or:
+  case Operation::Xor:
+    return type == ScalarType::B32 || type == ScalarType::B64;
+  // The unsigned and signed spellings are accepted by assemblers too.
+  case Operation::Exch:
+    return (bits == 32 || bits == 64) && type != ScalarType::TF32;
+  case Operation::Cas:
+    return (bits == 16 || bits == 32 || bits == 64) && type != ScalarType::TF32;
+  }
+  return false;
+}
+
+void decodeAtomic(InstructionDecoder &d) {
+  bool hasResult = d.source.opcode == "atom";
+  MemoryInfo info;
+  takeOrdering(d, info);
+  info.space = takeMemorySpace(d);
+  std::optional<unsigned> name = d.takeOneOf(operationNames);
+  if (!name)
+    return d.fail("'" + d.source.opcode + "' needs an operation such as .add");
+  Operation operation = static_cast<Operation>(*name);
+  // Atomics on f16 must say .noftz; they never flush.
+  d.take("noftz");
+  bool hasPolicy = d.take("L2::cache_hint");
+  info.vectorWidth = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
+  ScalarType type = d.requireType();
+  if (!isLegal(operation, type))
+    return d.fail("no '" + d.source.opcode + "." + operationNames[*name].str() + "' of '." +
+                  parser::getName(type) + "'");
+  info.elementBytes = info.registerBytes = parser::getBits(type) / 8;
+  bool isCas = operation == Operation::Cas;
+  if (!d.expectOperands((hasResult ? 3 : 2) + isCas + hasPolicy))
+    return;
+  unsigned next = 0;
+  llvm::SmallVector<Slot, 12> slots;
+  auto take = [&](bool isWrite) {
+    const parser::Operand &operand = d.operand(next++);
+    llvm::ArrayRef<parser::Operand> parts = d.elements(operand);
+    if (parts.size() != info.vectorWidth)
+      d.fail(operand.location, "expects " + llvm::Twine(unsigned(info.vectorWidth)) + " elements");
+    for (const parser::Operand &part : parts)
+      slots.push_back(isWrite ? d.write(part, type) : d.read(part, type));
+  };
+  if (hasResult)
+    take(true);
+  else
+    slots.append(info.vectorWidth, kNoSlot);
+  d.address(d.operand(next++), info);
+  take(false);
+  if (isCas)
+    take(false);
+  if (hasPolicy)
+    d.read(next, ScalarType::B64);
+  d.inst.extra = d.addSlots(slots);
+  d.inst.aux = d.addMemory(info);
+  d.inst.flags = static_cast<uint8_t>(operation);
+  d.inst.target = static_cast<uint32_t>(type);
+  d.inst.flow = Flow::Checked;
+  d.set(handleAtomic, OpClass::Atomic);
+}
+
+} // namespace
+
+llvm::ArrayRef<InstructionEntry> tilewright::emulator::getAtomicInstructions() {
+  static constexpr InstructionEntry entries[] = {{"atom", decodeAtomic}, {"red", decodeAtomic}};
+  return entries;
+}

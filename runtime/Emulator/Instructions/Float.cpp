@@ -1,0 +1,489 @@
+//===- Float.cpp - Floating-point arithmetic -------------------------------------===//
+//
+// PTX ISA, "Floating Point Instructions", "Half Precision Floating-Point
+// Instructions". f32 and f64 with round-to-nearest run on the host's own
+// arithmetic, which rounds the same; everything else goes through Numerics.
+// NaN results are canonical for f32 (PTX ISA, "Semantics: NaN payloads").
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Instructions/Apply.h"
+#include <cmath>
+#include <cstring>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+using numerics::ArithmeticOptions;
+using numerics::FloatType;
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Host fast paths: f32 and f64, nearest even, no saturation
+//===----------------------------------------------------------------------===//
+
+template <bool flushes> inline float flush(float x) {
+  if (!flushes)
+    return x;
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  return std::bit_cast<float>((bits & 0x7f800000) == 0 ? bits & 0x80000000 : bits);
+}
+template <bool flushes> inline float finish(float x) {
+  x = flush<flushes>(x);
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  return std::bit_cast<float>((bits & 0x7fffffff) > 0x7f800000 ? 0x7fffffffu : bits);
+}
+
+enum class Operation : uint8_t { Add, Subtract, Multiply, Divide, Fma };
+
+template <Operation op, bool flushes> void handleF32(Warp &w, const Inst &i, uint32_t m) {
+  float *d = w.at<float>(i.d);
+  const float *a = w.at<float>(i.a), *b = w.at<float>(i.b);
+  forLanes(m, [=](unsigned l) {
+    float x = flush<flushes>(a[l]), y = flush<flushes>(b[l]);
+    d[l] = finish<flushes>(op == Operation::Add        ? x + y
+                           : op == Operation::Subtract ? x - y
+                           : op == Operation::Multiply ? x * y
+                                                       : x / y);
+  });
+}
+
+template <Operation op> void handleF64(Warp &w, const Inst &i, uint32_t m) {
+  double *d = w.at<double>(i.d);
+  const double *a = w.at<double>(i.a), *b = w.at<double>(i.b);
+  forLanes(m, [=](unsigned l) {
+    d[l] = op == Operation::Add        ? a[l] + b[l]
+           : op == Operation::Subtract ? a[l] - b[l]
+           : op == Operation::Multiply ? a[l] * b[l]
+                                       : a[l] / b[l];
+  });
+}
+
+template <bool flushes>
+inline void fmaLanes(float *d, const float *a, const float *b, const float *c, uint32_t m) {
+  forLanes(m, [=](unsigned l) {
+    d[l] = finish<flushes>(
+        __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
+  });
+}
+
+#if defined(__x86_64__)
+// The baseline of the architecture has no fused multiply-add; asking once at
+// decode time picks the version that uses the instruction.
+template <bool flushes>
+__attribute__((target("avx2,fma"))) void handleFmaF32Native(Warp &w, const Inst &i, uint32_t m) {
+  float *d = w.at<float>(i.d);
+  const float *a = w.at<float>(i.a), *b = w.at<float>(i.b), *c = w.at<float>(i.c);
+  if (m == kFullMask) {
+    TILEWRIGHT_LANE_LOOP
+    for (unsigned l = 0; l < kLanes; ++l)
+      d[l] = finish<flushes>(
+          __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
+    return;
+  }
+  for (; m; m &= m - 1) {
+    unsigned l = std::countr_zero(m);
+    d[l] = finish<flushes>(
+        __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
+  }
+}
+bool hasNativeFma() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#else
+template <bool flushes> void handleFmaF32Native(Warp &w, const Inst &i, uint32_t m) {
+  fmaLanes<flushes>(w.at<float>(i.d), w.at<float>(i.a), w.at<float>(i.b), w.at<float>(i.c), m);
+}
+bool hasNativeFma() { return true; }
+#endif
+
+template <bool flushes> void handleFmaF32(Warp &w, const Inst &i, uint32_t m) {
+  fmaLanes<flushes>(w.at<float>(i.d), w.at<float>(i.a), w.at<float>(i.b), w.at<float>(i.c), m);
+}
+
+void handleFmaF64(Warp &w, const Inst &i, uint32_t m) {
+  double *d = w.at<double>(i.d);
+  const double *a = w.at<double>(i.a), *b = w.at<double>(i.b), *c = w.at<double>(i.c);
+  forEachLane(m, [=](unsigned l) { d[l] = std::fma(a[l], b[l], c[l]); });
+}
+
+//===----------------------------------------------------------------------===//
+// Everything else, element by element through Numerics
+//===----------------------------------------------------------------------===//
+
+constexpr uint8_t kFlush = 1, kSaturate = 2, kRelu = 4, kPropagateNaN = 8, kXorSign = 16;
+
+ArithmeticOptions optionsOf(const Inst &i) {
+  ArithmeticOptions options;
+  options.rounding = static_cast<numerics::Rounding>(i.aux & 15);
+  options.flush = i.flags & kFlush;
+  options.saturate = i.flags & kSaturate;
+  options.relu = i.flags & kRelu;
+  return options;
+}
+FloatType typeOf(const Inst &i) { return static_cast<FloatType>(i.aux >> 4 & 15); }
+unsigned elementBits(const Inst &i) { return i.aux >> 8 & 255; }
+unsigned registerBytes(const Inst &i) { return i.aux >> 16 & 255; }
+
+/// Calls f(a, b, c) on each element of each lane; packed types have two.
+template <unsigned sources, typename F> void forElements(Warp &w, const Inst &i, uint32_t m, F f) {
+  unsigned bits = elementBits(i), bytes = registerBytes(i);
+  uint64_t mask = bits == 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1;
+  forEachLane(m, [&](unsigned l) {
+    uint64_t a = readLane(w, i.a, bytes, l), b = 0, c = 0, result = 0;
+    if (sources > 1)
+      b = readLane(w, i.b, bytes, l);
+    if (sources > 2)
+      c = readLane(w, i.c, bytes, l);
+    for (unsigned shift = 0; shift < 8 * bytes; shift += bits)
+      result |= (f(a >> shift & mask, b >> shift & mask, c >> shift & mask) & mask) << shift;
+    writeLane(w, i.d, bytes, l, result);
+  });
+}
+
+template <Operation op> void handleBinary(Warp &w, const Inst &i, uint32_t m) {
+  ArithmeticOptions options = optionsOf(i);
+  FloatType type = typeOf(i);
+  uint64_t negate = op == Operation::Subtract ? uint64_t(1) << (elementBits(i) - 1) : 0;
+  forElements<2>(w, i, m, [&](uint64_t a, uint64_t b, uint64_t) {
+    switch (op) {
+    case Operation::Multiply:
+      return numerics::multiply(a, b, type, options);
+    case Operation::Divide:
+      return numerics::divide(a, b, type, options);
+    default:
+      return numerics::add(a, b ^ negate, type, options);
+    }
+  });
+}
+
+void handleFma(Warp &w, const Inst &i, uint32_t m) {
+  ArithmeticOptions options = optionsOf(i);
+  FloatType type = typeOf(i);
+  forElements<3>(w, i, m, [&](uint64_t a, uint64_t b, uint64_t c) {
+    return numerics::fma(a, b, c, type, options);
+  });
+}
+
+// PTX ISA, min/max with .xorsign.abs: magnitudes are compared, the sign is the
+// exclusive or of the signs.
+template <bool isMinimum> void handleMinMax(Warp &w, const Inst &i, uint32_t m) {
+  FloatType type = typeOf(i);
+  uint64_t sign = uint64_t(1) << (elementBits(i) - 1);
+  bool propagate = i.flags & kPropagateNaN, flushes = i.flags & kFlush;
+  auto two = [&](uint64_t a, uint64_t b) {
+    return isMinimum ? numerics::minimum(a, b, type, flushes, propagate)
+                     : numerics::maximum(a, b, type, flushes, propagate);
+  };
+  auto one = [&](uint64_t a, uint64_t b) {
+    if (!(i.flags & kXorSign))
+      return two(a, b);
+    return (two(a & ~sign, b & ~sign) & ~sign) | ((a ^ b) & sign);
+  };
+  if (i.c == kNoSlot)
+    return forElements<2>(w, i, m, [&](uint64_t a, uint64_t b, uint64_t) { return one(a, b); });
+  forElements<3>(w, i, m, [&](uint64_t a, uint64_t b, uint64_t c) { return one(one(a, b), c); });
+}
+
+template <bool isNegate> void handleSign(Warp &w, const Inst &i, uint32_t m) {
+  FloatType type = typeOf(i);
+  uint64_t sign = uint64_t(1) << (elementBits(i) - 1);
+  bool flushes = i.flags & kFlush;
+  forElements<1>(w, i, m, [&](uint64_t a, uint64_t, uint64_t) {
+    if (flushes && type == FloatType::F32 && (a & 0x7f800000) == 0)
+      a &= sign;
+    if (flushes && type == FloatType::F16 && (a & 0x7c00) == 0)
+      a &= sign;
+    return isNegate ? a ^ sign : a & ~sign;
+  });
+}
+
+void handleCopysign(Warp &w, const Inst &i, uint32_t m) {
+  uint64_t sign = uint64_t(1) << (elementBits(i) - 1);
+  // copysign d, a, b: the sign of a on the magnitude of b.
+  forElements<2>(w, i, m,
+                 [&](uint64_t a, uint64_t b, uint64_t) { return (a & sign) | (b & ~sign); });
+}
+
+void handleSquareRoot(Warp &w, const Inst &i, uint32_t m) {
+  ArithmeticOptions options = optionsOf(i);
+  FloatType type = typeOf(i);
+  forElements<1>(w, i, m, [&](uint64_t a, uint64_t, uint64_t) {
+    return numerics::squareRoot(a, type, options);
+  });
+}
+
+void handleReciprocal(Warp &w, const Inst &i, uint32_t m) {
+  ArithmeticOptions options = optionsOf(i);
+  FloatType type = typeOf(i);
+  uint64_t one = numerics::fromDouble(1.0, type);
+  forElements<1>(w, i, m, [&](uint64_t a, uint64_t, uint64_t) {
+    return numerics::divide(one, a, type, options);
+  });
+}
+
+void handleApproximate(Warp &w, const Inst &i, uint32_t m) {
+  auto function = static_cast<numerics::Approximate>(i.imm);
+  FloatType type = typeOf(i);
+  bool flushes = i.flags & kFlush;
+  forElements<1>(w, i, m, [&](uint64_t a, uint64_t, uint64_t) -> uint64_t {
+    if (type == FloatType::F32)
+      return numerics::approximateF32(static_cast<uint32_t>(a), function, flushes);
+    return numerics::approximateHalf(static_cast<uint16_t>(a), type, function, flushes);
+  });
+}
+
+// rcp.approx.ftz.f64 and rsqrt.approx.f64 keep the upper 32 bits only.
+void handleApproximateF64(Warp &w, const Inst &i, uint32_t m) {
+  forEachLane(m, [&](unsigned l) {
+    double a = w.at<double>(i.a)[l];
+    if (i.flags & kFlush && std::fpclassify(a) == FP_SUBNORMAL)
+      a = std::copysign(0.0, a);
+    double exact =
+        i.imm == uint64_t(numerics::Approximate::Reciprocal) ? 1.0 / a : 1.0 / std::sqrt(a);
+    uint64_t bits = std::bit_cast<uint64_t>(exact);
+    if (i.flags & kFlush)
+      bits &= ~uint64_t(0xffffffff);
+    w.at<uint64_t>(i.d)[l] = std::isnan(exact) ? 0x7fffffff00000000u : bits;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Decoding
+//===----------------------------------------------------------------------===//
+
+struct Form {
+  ScalarType type = ScalarType::F32;
+  std::optional<numerics::Rounding> rounding;
+  uint8_t flags = 0;
+  bool isPlain() const { // what the host's arithmetic does
+    return (!rounding || *rounding == numerics::Rounding::NearestEven) && !(flags & ~kFlush);
+  }
+};
+
+/// Takes rounding, .ftz, .sat, .relu and the type, and fills aux.
+Form takeForm(InstructionDecoder &d, uint8_t allowed) {
+  Form form;
+  form.rounding = d.takeRounding();
+  auto flag = [&](uint8_t bit, llvm::StringRef name) {
+    if ((allowed & bit) && d.take(name))
+      form.flags |= bit;
+  };
+  flag(kFlush, "ftz");
+  flag(kSaturate, "sat");
+  flag(kRelu, "relu");
+  flag(kPropagateNaN, "NaN");
+  form.type = d.requireType();
+  unsigned bits = parser::getBits(form.type);
+  bool isPacked = parser::getClass(form.type) == parser::TypeClass::Packed;
+  if (!isFloat(form.type) || bits < 16 || form.type == ScalarType::TF32)
+    d.refuseType(form.type);
+  if ((form.flags & kFlush) && form.type == ScalarType::F64)
+    d.fail("'.ftz' does not apply to .f64");
+  d.inst.flags = form.flags;
+  d.inst.aux = static_cast<uint32_t>(form.rounding.value_or(numerics::Rounding::NearestEven)) |
+               static_cast<uint32_t>(toFloatType(form.type)) << 4 |
+               (isPacked ? bits / 2 : bits) << 8 | (bits / 8) << 16;
+  return form;
+}
+
+OpClass classOf(ScalarType type) {
+  return type == ScalarType::F64                                ? OpClass::Double
+         : type == ScalarType::F32 || type == ScalarType::F32x2 ? OpClass::Float
+                                                                : OpClass::Half;
+}
+
+template <Operation op> Handler pickHost(const Form &form) {
+  if (!form.isPlain())
+    return nullptr;
+  if (form.type == ScalarType::F64)
+    return handleF64<op>;
+  if (form.type == ScalarType::F32)
+    return form.flags & kFlush ? handleF32<op, true> : handleF32<op, false>;
+  return nullptr;
+}
+
+void decodeSquareRoot(InstructionDecoder &d) {
+  bool isApproximate = d.take("approx");
+  Form form = takeForm(d, kFlush);
+  if (isApproximate) {
+    d.inst.imm = static_cast<uint64_t>(numerics::Approximate::Sqrt);
+    return decodeUniform(d, 1, form.type,
+                         form.type == ScalarType::F32 ? handleApproximate : nullptr,
+                         OpClass::Special);
+  }
+  if (!form.rounding)
+    d.fail("'sqrt' needs .approx or a rounding");
+  bool isWide = form.type == ScalarType::F32 || form.type == ScalarType::F64;
+  decodeUniform(d, 1, form.type, isWide ? handleSquareRoot : nullptr, OpClass::Special);
+}
+
+void decodeReciprocal(InstructionDecoder &d) {
+  bool isApproximate = d.take("approx");
+  // rcp.approx.ftz.f64 is the one .f64 form with .ftz.
+  bool flushesF64 = isApproximate && d.peekType() == ScalarType::F64 && d.take("ftz");
+  Form form = takeForm(d, kFlush);
+  Handler handler = nullptr;
+  if (form.type == ScalarType::F32)
+    handler = isApproximate ? handleApproximate : handleReciprocal;
+  if (form.type == ScalarType::F64)
+    handler = isApproximate ? handleApproximateF64 : handleReciprocal;
+  if (!isApproximate && !form.rounding)
+    d.fail("'rcp' needs .approx or a rounding");
+  d.inst.flags |= flushesF64 ? kFlush : 0;
+  d.inst.imm = static_cast<uint64_t>(numerics::Approximate::Reciprocal);
+  decodeUniform(d, 1, form.type, handler, OpClass::Special);
+}
+
+template <numerics::Approximate function, bool onHalf>
+void decodeApproximate(InstructionDecoder &d) {
+  bool isApproximate = d.take("approx");
+  bool flushesF64 = isApproximate && d.peekType() == ScalarType::F64 && d.take("ftz");
+  Form form = takeForm(d, kFlush);
+  bool isHalf = classOf(form.type) == OpClass::Half;
+  Handler handler =
+      form.type == ScalarType::F32 || (onHalf && isHalf) ? handleApproximate : nullptr;
+  if (function == numerics::Approximate::ReciprocalSqrt && form.type == ScalarType::F64)
+    handler = handleApproximateF64;
+  if (!isApproximate && !isHalf)
+    d.fail("'" + d.source.opcode + "' needs .approx");
+  d.inst.flags |= flushesF64 ? kFlush : 0;
+  d.inst.imm = static_cast<uint64_t>(function);
+  decodeUniform(d, 1, form.type, handler, OpClass::Special);
+}
+
+void decodeCopysign(InstructionDecoder &d) {
+  Form form = takeForm(d, 0);
+  bool isWide = form.type == ScalarType::F32 || form.type == ScalarType::F64;
+  decodeUniform(d, 2, form.type, isWide ? handleCopysign : nullptr, classOf(form.type));
+}
+
+enum class Test : uint8_t { Finite, Infinite, Number, NotANumber, Normal, Subnormal };
+
+template <typename T> void handleTestp(Warp &w, const Inst &i, uint32_t m) {
+  uint32_t result = 0;
+  const T *a = w.at<T>(i.a);
+  forEachLane(m, [&](unsigned l) {
+    int kind = std::fpclassify(a[l]);
+    bool value = false;
+    switch (static_cast<Test>(i.imm)) {
+    case Test::Finite:
+      value = kind != FP_NAN && kind != FP_INFINITE;
+      break;
+    case Test::Infinite:
+      value = kind == FP_INFINITE;
+      break;
+    case Test::Number:
+      value = kind != FP_NAN;
+      break;
+    case Test::NotANumber:
+      value = kind == FP_NAN;
+      break;
+    case Test::Normal:
+      value = kind == FP_NORMAL;
+      break;
+    // PTX counts zero as neither; "subnormal" is also true of zero on no device.
+    case Test::Subnormal:
+      value = kind == FP_SUBNORMAL;
+      break;
+    }
+    result |= uint32_t(value) << l;
+  });
+  w.setPredicate(i.d, m, result);
+}
+
+void decodeTestp(InstructionDecoder &d) {
+  auto test = d.takeOneOf({"finite", "infinite", "number", "notanumber", "normal", "subnormal"});
+  ScalarType type = d.requireType();
+  if (!test)
+    return d.fail("'testp' needs what to test, such as .finite");
+  if (type != ScalarType::F32 && type != ScalarType::F64)
+    return d.refuseType(type);
+  if (!d.expectOperands(2))
+    return;
+  d.inst.d = d.writePredicate(d.operand(0));
+  d.inst.a = d.read(1, type);
+  d.inst.imm = *test;
+  d.set(type == ScalarType::F32 ? handleTestp<float> : handleTestp<double>, OpClass::Predicate);
+}
+
+} // namespace
+
+void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
+  bool isSubtract = d.source.opcode == "sub";
+  Form form = takeForm(d, kFlush | kSaturate);
+  Handler handler =
+      isSubtract ? pickHost<Operation::Subtract>(form) : pickHost<Operation::Add>(form);
+  if (!handler)
+    handler = isSubtract ? handleBinary<Operation::Subtract> : handleBinary<Operation::Add>;
+  decodeUniform(d, 2, form.type, handler, classOf(form.type));
+}
+
+void tilewright::emulator::decodeFloatMultiply(InstructionDecoder &d) {
+  Form form = takeForm(d, kFlush | kSaturate);
+  Handler handler = pickHost<Operation::Multiply>(form);
+  decodeUniform(d, 2, form.type, handler ? handler : handleBinary<Operation::Multiply>,
+                classOf(form.type));
+}
+
+void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
+  Form form = takeForm(d, kFlush | kSaturate | kRelu);
+  Handler handler = handleFma;
+  if (form.isPlain() && form.type == ScalarType::F64)
+    handler = handleFmaF64;
+  if (form.isPlain() && form.type == ScalarType::F32)
+    handler = hasNativeFma()
+                  ? (form.flags & kFlush ? handleFmaF32Native<true> : handleFmaF32Native<false>)
+                  : (form.flags & kFlush ? handleFmaF32<true> : handleFmaF32<false>);
+  decodeUniform(d, 3, form.type, handler, classOf(form.type));
+}
+
+// div.approx and div.full are within 2 ulp (PTX ISA, div); the emulated device
+// gives the correctly rounded quotient for all forms.
+void tilewright::emulator::decodeFloatDivide(InstructionDecoder &d) {
+  bool isApproximate = d.take("approx") || d.take("full");
+  Form form = takeForm(d, kFlush);
+  if (!isApproximate && !form.rounding)
+    d.fail("'div' needs .approx, .full or a rounding");
+  Handler handler = pickHost<Operation::Divide>(form);
+  bool isWide = form.type == ScalarType::F32 || (form.type == ScalarType::F64 && !isApproximate);
+  decodeUniform(d, 2, form.type,
+                !isWide   ? nullptr
+                : handler ? handler
+                          : handleBinary<Operation::Divide>,
+                classOf(form.type));
+}
+
+void tilewright::emulator::decodeFloatMinMax(InstructionDecoder &d) {
+  bool xorSign = d.take("xorsign");
+  if (xorSign && !d.take("abs"))
+    d.fail("'.xorsign' needs .abs");
+  Form form = takeForm(d, kFlush | kPropagateNaN);
+  if (form.rounding)
+    d.fail("'" + d.source.opcode + "' takes no rounding");
+  d.inst.flags |= xorSign ? kXorSign : 0;
+  unsigned sources = form.type == ScalarType::F32 && d.numOperands() == 4 ? 3 : 2;
+  decodeUniform(d, sources, form.type,
+                d.source.opcode == "min" ? handleMinMax<true> : handleMinMax<false>,
+                classOf(form.type));
+}
+
+void tilewright::emulator::decodeFloatSign(InstructionDecoder &d) {
+  Form form = takeForm(d, kFlush);
+  decodeUniform(d, 1, form.type, d.source.opcode == "neg" ? handleSign<true> : handleSign<false>,
+                classOf(form.type));
+}
+
+llvm::ArrayRef<InstructionEntry> tilewright::emulator::getFloatInstructions() {
+  using A = numerics::Approximate;
+  static constexpr InstructionEntry entries[] = {
+      {"sqrt", decodeSquareRoot},
+      {"rcp", decodeReciprocal},
+      {"rsqrt", decodeApproximate<A::ReciprocalSqrt, false>},
+      {"ex2", decodeApproximate<A::Exp2, true>},
+      {"lg2", decodeApproximate<A::Log2, false>},
+      {"sin", decodeApproximate<A::Sin, false>},
+      {"cos", decodeApproximate<A::Cos, false>},
+      {"tanh", decodeApproximate<A::Tanh, true>},
+      {"copysign", decodeCopysign},
+      {"testp", decodeTestp},
+  };
+  return entries;
+}

@@ -1,0 +1,425 @@
+//===- InstructionDecoder.cpp - Modifiers and operands to slots ---------------===//
+//
+// See Builder.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Instructions/Builder.h"
+#include "runtime/Emulator/Machine/Special.h"
+#include "runtime/Emulator/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
+#include <cstring>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+using parser::Operand;
+using Kind = Operand::Kind;
+
+InstructionDecoder::InstructionDecoder(FunctionBuilder &function, const parser::Instruction &source,
+                                       Inst &inst)
+    : function(function), owner(function.owner), program(function.owner.program), source(source),
+      inst(inst), consumed(source.modifiers.size(), false) {
+  if (source.hasGuard) {
+    inst.guard = function.registerSlot(source.guard);
+    inst.guardNegated = source.guardNegated;
+  }
+}
+
+void InstructionDecoder::fail(parser::Location location, const llvm::Twine &message) {
+  if (failed)
+    return;
+  failed = true;
+  errorLocation = location;
+  errorMessage = message.str();
+}
+
+llvm::Error InstructionDecoder::finish() {
+  for (size_t i = 0; i < consumed.size(); ++i)
+    if (!consumed[i])
+      fail(source.modifiers[i].location,
+           "unknown modifier '." + source.modifiers[i].name + "' on '" + source.opcode + "'");
+  return failed ? parser::makeError(errorLocation, errorMessage) : llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Modifiers
+//===----------------------------------------------------------------------===//
+
+bool InstructionDecoder::take(llvm::StringRef name) {
+  for (size_t i = 0; i < consumed.size(); ++i)
+    if (!consumed[i] && source.modifiers[i].name == name)
+      return consumed[i] = true;
+  return false;
+}
+
+std::optional<unsigned> InstructionDecoder::takeOneOf(llvm::ArrayRef<llvm::StringLiteral> names) {
+  for (auto [index, name] : llvm::enumerate(names))
+    if (take(name))
+      return index;
+  return std::nullopt;
+}
+
+std::optional<ScalarType> InstructionDecoder::takeType() {
+  for (size_t i = 0; i < consumed.size(); ++i)
+    if (!consumed[i])
+      if (auto type = parser::parseScalarType(source.modifiers[i].name)) {
+        consumed[i] = true;
+        return type;
+      }
+  return std::nullopt;
+}
+
+std::optional<ScalarType> InstructionDecoder::peekType() const {
+  for (size_t i = 0; i < consumed.size(); ++i)
+    if (!consumed[i])
+      if (auto type = parser::parseScalarType(source.modifiers[i].name))
+        return type;
+  return std::nullopt;
+}
+
+ScalarType InstructionDecoder::requireType() {
+  if (auto type = takeType())
+    return *type;
+  fail("'" + source.opcode + "' needs a type");
+  return ScalarType::B32;
+}
+
+std::optional<numerics::Rounding> InstructionDecoder::takeRounding() {
+  using numerics::Rounding;
+  constexpr std::pair<llvm::StringLiteral, Rounding> table[] = {
+      {"rn", Rounding::NearestEven}, {"rz", Rounding::Zero},         {"rm", Rounding::Down},
+      {"rp", Rounding::Up},          {"rna", Rounding::NearestAway},
+  };
+  for (const auto &[name, rounding] : table)
+    if (take(name))
+      return rounding;
+  return std::nullopt;
+}
+
+std::optional<std::string> InstructionDecoder::takePrefixed(llvm::StringRef prefix) {
+  for (size_t i = 0; i < consumed.size(); ++i)
+    if (!consumed[i] && llvm::StringRef(source.modifiers[i].name).starts_with(prefix)) {
+      consumed[i] = true;
+      return source.modifiers[i].name;
+    }
+  return std::nullopt;
+}
+
+void InstructionDecoder::refuseType(ScalarType type) {
+  for (const parser::Modifier &modifier : source.modifiers)
+    if (modifier.name == parser::getName(type))
+      return fail(modifier.location,
+                  "'" + source.opcode + "' does not take the type '." + modifier.name + "'");
+  fail("'" + source.opcode + "' does not take the type '." + parser::getName(type) + "'");
+}
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+bool InstructionDecoder::expectOperands(unsigned least, unsigned most) {
+  if (numOperands() >= least && numOperands() <= most)
+    return true;
+  fail("'" + source.opcode + "' expects " + llvm::Twine(least) +
+       (most > least ? " to " + llvm::Twine(most) : llvm::Twine()) + " operands, but got " +
+       llvm::Twine(numOperands()));
+  return false;
+}
+
+const Operand &InstructionDecoder::operand(unsigned index) {
+  static const Operand missing;
+  if (index < numOperands())
+    return source.operands[index];
+  fail("'" + source.opcode + "' misses operand " + llvm::Twine(index + 1));
+  return missing;
+}
+
+unsigned InstructionDecoder::registerBits(const Operand &operand) const {
+  return operand.kind == Kind::Register
+             ? parser::getBits(function.source.registers[operand.index].type)
+             : 0;
+}
+
+Slot InstructionDecoder::readRegister(const Operand &operand, unsigned bits) {
+  unsigned actual = registerBits(operand);
+  if (actual != bits)
+    fail(operand.location, "expects a register of " + llvm::Twine(bits) + " bits, but '" +
+                               operand.name + "' has " + llvm::Twine(actual));
+  if (operand.isNegated)
+    fail(operand.location, "only a predicate can be negated");
+  return function.registerSlot(operand.index);
+}
+
+uint64_t InstructionDecoder::convertImmediate(const Operand &operand, ScalarType type) {
+  if (operand.kind == Kind::Float64 && parser::getBits(type) == 32) {
+    double wide;
+    std::memcpy(&wide, &operand.value, sizeof wide);
+    float narrow = static_cast<float>(wide);
+    uint32_t bits;
+    std::memcpy(&bits, &narrow, sizeof bits);
+    return bits;
+  }
+  if (operand.kind == Kind::Float32 && parser::getBits(type) == 64) {
+    float narrow;
+    uint32_t bits = static_cast<uint32_t>(operand.value);
+    std::memcpy(&narrow, &bits, sizeof bits);
+    double wide = narrow;
+    uint64_t result;
+    std::memcpy(&result, &wide, sizeof wide);
+    return result;
+  }
+  return operand.value;
+}
+
+Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
+  unsigned bits = parser::getBits(type), bytes = (bits + 7) / 8;
+  switch (operand.kind) {
+  case Kind::Register:
+    return readRegister(operand, bits);
+  case Kind::Integer:
+  case Kind::Float32:
+  case Kind::Float64:
+    if (operand.kind != Kind::Integer && bytes < 4)
+      fail(operand.location, "expects a 16-bit value, but got '" + operand.name + "'");
+    return owner.constant(bytes, convertImmediate(operand, type));
+  case Kind::Special:
+    if (auto which = parseSpecialRegister(operand.name)) {
+      if (bits != 32 && bits != 64)
+        fail(operand.location,
+             "'" + operand.name + "' cannot be read as " + llvm::Twine(bits) + " bits");
+      return function.specialSlot(*which, bits == 64);
+    }
+    fail(operand.location, "unknown name '" + operand.name + "'");
+    return 0;
+  case Kind::Global:
+  case Kind::Local:
+  case Kind::Parameter: {
+    MemoryInfo info;
+    Inst scratch;
+    std::swap(scratch, inst);
+    Operand wrapped;
+    wrapped.kind = Kind::Address;
+    wrapped.location = operand.location;
+    wrapped.parts.push_back(operand);
+    address(wrapped, info);
+    Slot slot = inst.a;
+    std::swap(scratch, inst);
+    if (info.frameRelative)
+      fail(operand.location, "the address of '" + operand.name + "' can only be taken by mov");
+    if (bits == 64 || failed)
+      return slot;
+    if (slot == owner.dynamicShared(8))
+      return owner.dynamicShared(4);
+    uint64_t value;
+    std::memcpy(&value, &program.constants[slot & ~kConstantBank], sizeof value);
+    return owner.constant(bytes, value);
+  }
+  default:
+    fail(operand.location, "expects a register or a constant");
+    return 0;
+  }
+  return 0;
+}
+
+Slot InstructionDecoder::write(const Operand &operand, ScalarType type) {
+  if (operand.kind == Kind::Sink)
+    return function.sinkSlot();
+  if (operand.kind != Kind::Register) {
+    fail(operand.location, "expects a register as destination");
+    return 0;
+  }
+  return readRegister(operand, parser::getBits(type));
+}
+
+Slot InstructionDecoder::readPredicate(const Operand &operand, bool &isNegated) {
+  isNegated = operand.isNegated;
+  if (operand.kind == Kind::Integer)
+    return owner.constantPredicate(operand.value != 0);
+  if (registerBits(operand) != 1) {
+    fail(operand.location, "expects a predicate, but got '" + operand.name + "'");
+    return 0;
+  }
+  return function.registerSlot(operand.index);
+}
+
+Slot InstructionDecoder::writePredicate(const Operand &operand) {
+  if (operand.kind == Kind::Sink)
+    return function.sinkSlot();
+  bool isNegated = false;
+  Slot slot = readPredicate(operand, isNegated);
+  if (isNegated || operand.kind != Kind::Register)
+    fail(operand.location, "expects a predicate as destination");
+  return slot;
+}
+
+Slot InstructionDecoder::readAny(const Operand &operand, ScalarType type, unsigned &bits) {
+  bits = registerBits(operand);
+  if (bits > 1)
+    return readRegister(operand, bits);
+  bits = parser::getBits(type);
+  return read(operand, type);
+}
+
+Slot InstructionDecoder::writeAny(const Operand &operand, unsigned &bits) {
+  bits = registerBits(operand);
+  if (operand.kind == Kind::Sink) {
+    bits = 64;
+    return function.sinkSlot();
+  }
+  if (bits <= 1) {
+    fail(operand.location, "expects a register as destination");
+    return 0;
+  }
+  return readRegister(operand, bits);
+}
+
+llvm::ArrayRef<Operand> InstructionDecoder::elements(const Operand &operand) const {
+  if (operand.kind == Kind::Vector)
+    return operand.parts;
+  return operand;
+}
+
+uint32_t InstructionDecoder::addSlots(llvm::ArrayRef<Slot> slots) {
+  uint32_t first = program.slots.size();
+  program.slots.insert(program.slots.end(), slots.begin(), slots.end());
+  return first;
+}
+
+uint64_t InstructionDecoder::immediate(unsigned index, uint64_t least, uint64_t most) {
+  const Operand &value = operand(index);
+  if (value.kind != Kind::Integer)
+    fail(value.location,
+         "expects a constant as operand " + llvm::Twine(index + 1) + " of '" + source.opcode + "'");
+  else if (value.value < least || value.value > most)
+    fail(value.location, "expects a constant from " + llvm::Twine(least) + " to " +
+                             llvm::Twine(most) + ", but got " + llvm::Twine(value.value));
+  return value.value;
+}
+
+uint32_t InstructionDecoder::addMemory(const MemoryInfo &info) {
+  program.memory.push_back(info);
+  return program.memory.size() - 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+void InstructionDecoder::address(const Operand &operand, MemoryInfo &info) {
+  if (operand.kind != Kind::Address)
+    return fail(operand.location, "expects an address in brackets");
+  const Operand &base = operand.parts.front();
+  inst.imm = operand.value;
+  auto fixed = [&](Space space, uint64_t value) {
+    if (info.space == Space::Generic)
+      info.space = space;
+    else if (info.space != space)
+      fail(base.location, "'" + base.name + "' is in space '" + parser::getName(space).str() +
+                              "', but the instruction accesses '" +
+                              parser::getName(info.space).str() + "'");
+    inst.a = owner.constant(8, value);
+  };
+  auto variable = [&](const parser::Variable &variable) {
+    if (variable.space == Space::Shared) {
+      fixed(Space::Shared, owner.placeShared(variable));
+      if (variable.isUnsized)
+        inst.a = owner.dynamicShared(8);
+      return;
+    }
+    auto it = owner.symbols.find(variable.name);
+    if (it == owner.symbols.end())
+      return fail(base.location, "'" + variable.name + "' is declared but not defined");
+    fixed(variable.space, it->second);
+  };
+  switch (base.kind) {
+  case Kind::Register:
+    info.addressIs32 = registerBits(base) == 32;
+    if (info.space == Space::Param && function.source.isEntry)
+      info.entryParameters = true;
+    inst.a = readRegister(base, info.addressIs32 ? 32 : 64);
+    return;
+  case Kind::Integer:
+    inst.a = owner.constant(8, base.value);
+    return;
+  case Kind::Global:
+    return variable(owner.module.variables[base.index]);
+  case Kind::Local: {
+    const parser::Variable &local = function.source.variables[base.index];
+    if (local.space != Space::Local && local.space != Space::Param)
+      return variable(local);
+    fixed(local.space, function.localOffset(base.index));
+    info.space = Space::Local;
+    info.frameRelative = true;
+    return;
+  }
+  case Kind::Parameter:
+    fixed(Space::Param, function.formalOffset(base.index));
+    if (function.source.isEntry) {
+      info.entryParameters = true;
+    } else {
+      info.space = Space::Local;
+      info.frameRelative = true;
+    }
+    return;
+  default:
+    return fail(base.location, "expects a register or a variable as address");
+  }
+}
+
+numerics::FloatType tilewright::emulator::toFloatType(ScalarType type) {
+  using numerics::FloatType;
+  switch (type) {
+  case ScalarType::F64:
+    return FloatType::F64;
+  case ScalarType::F16:
+  case ScalarType::F16x2:
+    return FloatType::F16;
+  case ScalarType::BF16:
+  case ScalarType::BF16x2:
+    return FloatType::BF16;
+  case ScalarType::TF32:
+    return FloatType::TF32;
+  case ScalarType::E4M3:
+  case ScalarType::E4M3x2:
+    return FloatType::E4M3;
+  case ScalarType::E5M2:
+  case ScalarType::E5M2x2:
+    return FloatType::E5M2;
+  case ScalarType::E3M2x2:
+    return FloatType::E3M2;
+  case ScalarType::E2M3x2:
+    return FloatType::E2M3;
+  case ScalarType::E2M1x2:
+    return FloatType::E2M1;
+  case ScalarType::UE8M0x2:
+    return FloatType::UE8M0;
+  default:
+    return FloatType::F32;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Dispatch
+//===----------------------------------------------------------------------===//
+
+static DecodeFunction findDecoder(llvm::StringRef opcode) {
+  for (llvm::ArrayRef<InstructionEntry> family :
+       {getArithmeticInstructions(), getIntegerInstructions(), getBitInstructions(),
+        getFloatInstructions(), getCompareInstructions(), getConvertInstructions(),
+        getMoveInstructions(), getMemoryInstructions(), getAtomicInstructions(),
+        getAsyncInstructions(), getBarrierInstructions(), getShuffleInstructions(),
+        getMatrixInstructions()})
+    for (const InstructionEntry &entry : family)
+      if (entry.opcode == opcode)
+        return entry.decode;
+  return nullptr;
+}
+
+llvm::Error tilewright::emulator::decodeInstruction(FunctionBuilder &function,
+                                                    const parser::Instruction &source, Inst &inst) {
+  InstructionDecoder decoder(function, source, inst);
+  DecodeFunction decode = findDecoder(source.opcode);
+  if (!decode)
+    return parser::makeError(source.location, "unknown instruction '" + source.opcode + "'");
+  decode(decoder);
+  return decoder.finish();
+}
