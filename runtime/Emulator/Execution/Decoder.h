@@ -1,0 +1,26 @@
+//===- Decoder.h - From a parsed kernel to a Program -------------------------===//
+//
+// Decodes an entry function and everything it calls. All errors of the text
+// that the parser leaves come out here: unknown instructions and modifiers,
+// operands that do not fit, calls of nothing.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_EXECUTION_DECODER_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_EXECUTION_DECODER_H
+
+#include "runtime/Emulator/Machine/Program.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Error.h"
+#include <memory>
+
+namespace tilewright::emulator {
+
+/// `symbols`: addresses of the module's .global and .const variables, those
+/// declared in function bodies included.
+llvm::Expected<std::unique_ptr<Program>> decode(const parser::Module &module,
+                                                const parser::Function &entry,
+                                                const llvm::StringMap<uint64_t> &symbols);
+
+} // namespace tilewright::emulator
+
+#endif

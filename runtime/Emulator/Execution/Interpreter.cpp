@@ -1,0 +1,450 @@
+//===- Interpreter.cpp - One turn of one warp -----------------------------------===//
+//
+// A warp is a set of groups of lanes. The group to run is the one with the
+// lowest pc in the deepest frame; groups that meet at a pc merge, so a group
+// stops where another waits. A group that has spun for long is demoted, so that
+// the lanes it waits for get on. See ControlFlow.h for why lowest pc first
+// reconverges.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Execution/Interpreter.h"
+#include "runtime/Emulator/Machine/Lanes.h"
+#include "llvm/ADT/STLExtras.h"
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+
+namespace {
+
+/// Back edges after which a group is demoted even if it does not look like
+/// spinning: plain loads can be spun on too.
+constexpr uint32_t kLongLoop = 1 << 20;
+
+class TurnRunner {
+public:
+  explicit TurnRunner(Warp &warp)
+      : warp(warp), launch(warp.launch), code(launch.program.code.data()),
+        backEdges(launch.options.backEdgeBudget) {}
+
+  Turn run();
+
+private:
+  void merge();
+  Group *select();
+  bool releaseWarpBarrier();
+  uint32_t findStop(const Group &group) const;
+  /// Runs a group until it stops, splits, waits or ends; true ends the turn.
+  bool runGroup(Group &group);
+
+  // Parts of runGroup. `group` is dead after any of them adds or removes groups.
+  void split(Group &group, uint32_t taken, uint32_t target);
+  bool runBranchIndexed(Group &group, const Inst &inst, uint32_t active);
+  bool runBarrier(Group &group, const Inst &inst, uint32_t active);
+  bool parkAtWarpSync(Group &group, const Inst &inst, uint32_t active);
+  void runCall(Group &group, const Inst &inst, uint32_t active);
+  void runReturn(Group &group, uint32_t active);
+  void runExit(Group &group, uint32_t active);
+  void copyValues(const std::vector<Passed> &values, const Frame &caller, const Frame &callee,
+                  uint32_t lanes, bool isReturn);
+  bool spendBackEdge(Group &group);
+  void add(Group group) { warp.groups.push_back(group); }
+
+  Warp &warp;
+  Launch &launch;
+  const Inst *code;
+  uint32_t backEdges;
+  Turn outcome = Turn::Blocked;
+};
+
+void TurnRunner::merge() {
+  auto &groups = warp.groups;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (groups[i].mask == 0) {
+      groups.erase(groups.begin() + i--);
+      continue;
+    }
+    // Awaited lanes may have exited meanwhile.
+    if (groups[i].state == GroupState::AtWarpSync &&
+        !(groups[i].waitsFor & warp.live & ~groups[i].mask))
+      groups[i].state = GroupState::Ready;
+    for (size_t j = 0; j < i; ++j) {
+      Group &a = groups[j], &b = groups[i];
+      if (a.frame != b.frame || a.pc != b.pc || a.state == GroupState::AtBarrier ||
+          b.state == GroupState::AtBarrier)
+        continue;
+      a.mask |= b.mask;
+      a.state = GroupState::Ready;
+      a.demotion = std::min(a.demotion, b.demotion);
+      groups.erase(groups.begin() + i--);
+      break;
+    }
+  }
+}
+
+Group *TurnRunner::select() {
+  Group *best = nullptr;
+  for (Group &group : warp.groups) {
+    if (group.state != GroupState::Ready)
+      continue;
+    auto key = [](const Group &g) {
+      return std::tuple(g.demotion, -int64_t(g.frame->depth), g.pc);
+    };
+    if (!best || key(group) < key(*best))
+      best = &group;
+  }
+  return best;
+}
+
+// bar.warp.sync may be reached at different places: it completes when all the
+// lanes it names wait at one.
+bool TurnRunner::releaseWarpBarrier() {
+  uint32_t waiting = 0;
+  auto isWaiting = [&](const Group &group) {
+    return group.state == GroupState::AtWarpSync && code[group.pc].opClass == OpClass::Barrier;
+  };
+  for (const Group &group : warp.groups)
+    if (isWaiting(group))
+      waiting |= group.mask;
+  bool released = false;
+  for (Group &group : warp.groups)
+    if (isWaiting(group) && !(group.waitsFor & warp.live & ~waiting)) {
+      group.state = GroupState::Ready;
+      ++group.pc;
+      released = true;
+    }
+  return released;
+}
+
+uint32_t TurnRunner::findStop(const Group &group) const {
+  uint32_t stop = UINT32_MAX;
+  for (const Group &other : warp.groups)
+    if (&other != &group && other.frame == group.frame && other.state != GroupState::AtBarrier &&
+        other.pc > group.pc)
+      stop = std::min(stop, other.pc);
+  return stop;
+}
+
+Turn TurnRunner::run() {
+  for (;;) {
+    if (launch.isStopped)
+      return Turn::Stopped;
+    merge();
+    if (warp.groups.empty())
+      return Turn::Exited;
+    Group *group = select();
+    if (!group) {
+      if (releaseWarpBarrier())
+        continue;
+      return Turn::Blocked;
+    }
+    if (runGroup(*group))
+      return launch.isStopped ? Turn::Stopped : outcome;
+  }
+}
+
+bool TurnRunner::spendBackEdge(Group &group) {
+  if (launch.steps > launch.options.instructionBudget) {
+    warp.report(FindingKind::InstructionBudget, -1,
+                "the launch has used its budget of " +
+                    llvm::Twine(launch.options.instructionBudget) + " warp instructions");
+    return true;
+  }
+  if (--backEdges != 0)
+    return false;
+  outcome = Turn::Yielded;
+  group.loops += launch.options.backEdgeBudget;
+  if (warp.hasSpun || group.loops >= kLongLoop)
+    ++group.demotion;
+  warp.hasSpun = false;
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// The loop
+//===----------------------------------------------------------------------===//
+
+bool TurnRunner::runGroup(Group &group) {
+  warp.enter(*group.frame);
+  const uint32_t stop = findStop(group), mask = group.mask;
+  Counters *counters = launch.counters.data();
+  uint32_t pc = group.pc;
+  do {
+    const Inst &inst = code[pc];
+    uint32_t active = mask;
+    if (inst.guard != kNoSlot) {
+      uint32_t guard = warp.predicate(inst.guard);
+      active &= inst.guardNegated ? ~guard : guard;
+    }
+    warp.pc = pc;
+    ++launch.steps;
+    ++counters[pc].issues;
+    counters[pc].activeLanes += std::popcount(active);
+    switch (inst.flow) {
+    case Flow::Next:
+      if (active)
+        inst.handler(warp, inst, active);
+      ++pc;
+      continue;
+    case Flow::Checked:
+      if (active) {
+        inst.handler(warp, inst, active);
+        if (launch.isStopped)
+          return true;
+      }
+      ++pc;
+      continue;
+    case Flow::Branch:
+      if (!active) {
+        ++pc;
+        continue;
+      }
+      if (active != mask) {
+        group.pc = pc + 1;
+        split(group, active, inst.target);
+        return inst.target <= pc && spendBackEdge(warp.groups.back());
+      }
+      if (inst.target <= pc) {
+        group.pc = inst.target;
+        if (spendBackEdge(group))
+          return true;
+      }
+      pc = inst.target;
+      continue;
+    case Flow::WarpSync:
+      if (active) {
+        group.pc = pc;
+        if (parkAtWarpSync(group, inst, active))
+          return launch.isStopped;
+        inst.handler(warp, inst, active);
+        if (launch.isStopped)
+          return true;
+      }
+      ++pc;
+      continue;
+    case Flow::Wait:
+      group.pc = ++pc;
+      if (!active)
+        continue;
+      inst.handler(warp, inst, active);
+      if (launch.isStopped)
+        return true;
+      if (warp.waitFailed) {
+        warp.waitFailed = false;
+        outcome = Turn::Waited;
+        ++group.demotion;
+        return true;
+      }
+      continue;
+    case Flow::Barrier:
+      group.pc = pc;
+      if (!active) {
+        ++pc;
+        continue;
+      }
+      return runBarrier(group, inst, active);
+    case Flow::BranchIndexed:
+      group.pc = pc;
+      return runBranchIndexed(group, inst, active);
+    case Flow::Call:
+      group.pc = pc;
+      runCall(group, inst, active);
+      return launch.isStopped;
+    case Flow::Return:
+      group.pc = pc;
+      runReturn(group, active);
+      return false;
+    case Flow::Exit:
+      group.pc = pc;
+      runExit(group, active);
+      return false;
+    }
+  } while (pc < stop);
+  group.pc = pc;
+  return false;
+}
+
+/// `taken` lanes go to `target`, the others on at group.pc.
+void TurnRunner::split(Group &group, uint32_t taken, uint32_t target) {
+  Group other = group;
+  group.mask &= ~taken;
+  other.mask = taken;
+  other.pc = target;
+  add(other);
+}
+
+bool TurnRunner::runBranchIndexed(Group &group, const Inst &inst, uint32_t active) {
+  const uint32_t pc = group.pc, *index = warp.at<uint32_t>(inst.a);
+  Group base = group;
+  group.mask &= ~active;
+  ++group.pc;
+  for (uint32_t rest = active; rest;) {
+    unsigned first = std::countr_zero(rest);
+    if (index[first] >= inst.aux) {
+      warp.report(FindingKind::InvalidOperand, first,
+                  "branch index " + llvm::Twine(index[first]) + " of " + llvm::Twine(inst.aux) +
+                      " targets");
+      return true;
+    }
+    uint32_t same = 0;
+    forEachLane(rest, [&](unsigned l) { same |= uint32_t(index[l] == index[first]) << l; });
+    base.mask = same;
+    base.pc = launch.program.slots[inst.extra + index[first]];
+    bool isBack = base.pc <= pc;
+    add(base);
+    rest &= ~same;
+    if (isBack && spendBackEdge(warp.groups.back())) {
+      for (base.mask = rest, base.pc = pc; rest; rest = 0)
+        add(base);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool TurnRunner::runBarrier(Group &group, const Inst &inst, uint32_t active) {
+  warp.blockAtBarrier = false;
+  inst.handler(warp, inst, active);
+  if (launch.isStopped)
+    return true;
+  // Lanes whose guard is off go on; the rest stay at the instruction.
+  uint32_t others = group.mask & ~active, pc = group.pc;
+  Group passing = group;
+  passing.mask = others;
+  passing.pc = pc + 1;
+  group.mask = active;
+  if (warp.blockAtBarrier) {
+    group.state = GroupState::AtBarrier;
+    group.barrier = warp.barrier;
+  } else {
+    ++group.pc;
+  }
+  if (others)
+    add(passing);
+  if (!warp.block.completeIfFull(warp.barrier) && warp.blockAtBarrier)
+    ++launch.counters[pc].barrierWaits;
+  return false;
+}
+
+bool TurnRunner::parkAtWarpSync(Group &group, const Inst &inst, uint32_t active) {
+  uint32_t members = inst.c == kNoSlot ? kFullMask : 0;
+  if (inst.c != kNoSlot) {
+    const uint32_t *masks = warp.at<uint32_t>(inst.c);
+    for (uint32_t rest = active; rest; rest &= rest - 1) {
+      unsigned lane = std::countr_zero(rest);
+      members |= masks[lane];
+      if (!(masks[lane] >> lane & 1)) {
+        warp.report(FindingKind::WarpSyncMisuse, lane, "a lane is not in its own member mask");
+        return true;
+      }
+    }
+  }
+  if (inst.c == kNoSlot && (warp.initialLanes != kFullMask || warp.live != kFullMask)) {
+    warp.report(FindingKind::WarpSyncMisuse, -1,
+                "needs all 32 lanes of the warp, but some do not exist or have exited");
+    return true;
+  }
+  if (!(members & warp.live & ~active))
+    return false;
+  // Lanes whose guard is off do not wait.
+  Group passing = group;
+  passing.mask = group.mask & ~active;
+  ++passing.pc;
+  group.mask = active;
+  group.state = GroupState::AtWarpSync;
+  group.waitsFor = members;
+  // Counted again when it runs.
+  --launch.steps;
+  --launch.counters[group.pc].issues;
+  launch.counters[group.pc].activeLanes -= std::popcount(active);
+  if (passing.mask)
+    add(passing);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+void TurnRunner::copyValues(const std::vector<Passed> &values, const Frame &caller,
+                            const Frame &callee, uint32_t lanes, bool isReturn) {
+  for (const Passed &value : values)
+    forEachLane(lanes, [&](unsigned lane) {
+      uint8_t *outer, *inner;
+      if (value.isRegister) {
+        outer = caller.registers.get() + value.caller + lane * value.bytes;
+        inner = callee.registers.get() + value.callee + lane * value.bytes;
+      } else {
+        outer = warp.localAt(lane, caller.localBase + value.caller);
+        inner = warp.localAt(lane, callee.localBase + value.callee);
+      }
+      std::memcpy(isReturn ? outer : inner, isReturn ? inner : outer, value.bytes);
+    });
+}
+
+void TurnRunner::runCall(Group &group, const Inst &inst, uint32_t active) {
+  const CallSite &site = launch.program.calls[inst.aux];
+  ++group.pc;
+  if (!active)
+    return;
+  if (site.builtin != Builtin::None)
+    return callBuiltin(warp, site, *group.frame, active);
+  if (group.frame->depth + 1 >= launch.options.callDepth)
+    return warp.report(FindingKind::CallDepth, std::countr_zero(active),
+                       "calls nest deeper than " + llvm::Twine(launch.options.callDepth));
+  const FunctionCode &function = launch.program.functions[site.function];
+  std::unique_ptr<Frame> frame = warp.makeFrame(function, group.frame);
+  if (launch.isStopped)
+    return;
+  frame->returnPc = group.pc;
+  frame->site = &site;
+  frame->lanes = active;
+  copyValues(site.arguments, *group.frame, *frame, active, false);
+  Group inner = group;
+  inner.frame = frame.get();
+  inner.mask = active;
+  inner.pc = function.firstPc;
+  group.mask &= ~active;
+  warp.frames.push_back(std::move(frame));
+  add(inner);
+}
+
+void TurnRunner::runReturn(Group &group, uint32_t active) {
+  Frame *frame = group.frame;
+  if (!frame->caller)
+    return runExit(group, active);
+  ++group.pc;
+  if (!active)
+    return;
+  copyValues(frame->site->results, *frame->caller, *frame, active, true);
+  Group outer = group;
+  outer.frame = frame->caller;
+  outer.pc = frame->returnPc;
+  outer.mask = active;
+  group.mask &= ~active;
+  frame->lanes &= ~active;
+  add(outer);
+  if (frame->lanes == 0) {
+    // `group`, now empty, is the last to name the frame.
+    llvm::erase_if(warp.groups, [&](const Group &g) { return g.frame == frame; });
+    std::erase_if(warp.frames, [&](const auto &owned) { return owned.get() == frame; });
+  }
+}
+
+void TurnRunner::runExit(Group &group, uint32_t active) {
+  ++group.pc;
+  if (!active)
+    return;
+  group.mask &= ~active;
+  warp.live &= ~active;
+  for (auto &frame : warp.frames)
+    frame->lanes &= ~active;
+  warp.copies.waitAll(warp, active);
+  warp.block.noteExit(warp);
+}
+
+} // namespace
+
+Turn tilewright::emulator::runTurn(Warp &warp) { return TurnRunner(warp).run(); }

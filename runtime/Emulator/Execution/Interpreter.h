@@ -1,0 +1,36 @@
+//===- Interpreter.h - Runs warps, blocks and grids ---------------------------===//
+//
+// The scheduler (Scheduler.cpp) gives warps their turns; a turn (Interpreter.cpp)
+// runs one warp until it waits, has looped for long, or has exited.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_EXECUTION_INTERPRETER_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_EXECUTION_INTERPRETER_H
+
+#include "runtime/Emulator/Machine/Machine.h"
+
+namespace tilewright::emulator {
+
+enum class Turn : uint8_t {
+  Exited,  ///< no lane is left
+  Blocked, ///< every group waits for others of its block
+  Waited,  ///< a wait failed; it may succeed later
+  Yielded, ///< has looped for long
+  Stopped, ///< the launch is to end
+};
+
+/// Gives one warp its turn.
+Turn runTurn(Warp &warp);
+
+/// Runs every block of a launch; findings say what went wrong.
+void runLaunch(Launch &launch);
+
+/// Executes vprintf or __assertfail for the lanes in `mask`.
+void callBuiltin(Warp &warp, const CallSite &site, const Frame &frame, uint32_t mask);
+
+/// Sums the counters of a launch and hands over its findings.
+Report makeReport(Launch &launch);
+
+} // namespace tilewright::emulator
+
+#endif

@@ -1,0 +1,209 @@
+//===- Scheduler.cpp - Turns of warps and blocks ---------------------------------===//
+//
+// Blocks run one after another, each until it is done. Only when the resident
+// blocks make no progress of their own, because they wait for memory that
+// another block is to write, does a further block join them, up to what the
+// device holds; so persistent kernels and grid barriers work, and ordinary
+// kernels need the memory of one block.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Execution/Interpreter.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include <algorithm>
+#include <map>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+
+namespace {
+
+/// Rounds of nothing but failed waits, everywhere, after which nobody can be
+/// expected to end them.
+constexpr unsigned kHopelessRounds = 1024;
+
+enum class Round : uint8_t { Done, Progress, Waiting, Spinning, Deadlock };
+
+class Scheduler {
+public:
+  explicit Scheduler(Launch &launch) : launch(launch), start(std::chrono::steady_clock::now()) {}
+  void run();
+
+private:
+  Round runRound(Block &block);
+  bool isOverTime();
+  uint64_t residentLimit() const;
+  void reportDeadlock(Block &block, llvm::StringRef reason);
+
+  Launch &launch;
+  std::chrono::steady_clock::time_point start;
+  std::vector<std::unique_ptr<Block>> resident;
+};
+
+uint64_t Scheduler::residentLimit() const {
+  if (launch.options.maxResidentBlocks)
+    return launch.options.maxResidentBlocks;
+  const target::Target &target = target::getTarget(launch.model);
+  uint64_t threads = std::max<uint64_t>(launch.blockSize.count(), 1);
+  uint64_t shared = launch.program.staticSharedEnd + launch.dynamicSharedBytes;
+  uint64_t perSM = std::min<uint64_t>(
+      {target.maxBlocksPerSM, target.maxThreadsPerSM / threads, target.sharedBytesPerSM / shared});
+  return std::max<uint64_t>(perSM, 1) * launch.model.smCount;
+}
+
+bool Scheduler::isOverTime() {
+  std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return elapsed.count() > launch.options.timeBudgetSeconds;
+}
+
+Round Scheduler::runRound(Block &block) {
+  uint64_t before = launch.progress;
+  bool anyYield = false, anyWait = false;
+  if (launch.options.warpOrderSeed)
+    std::shuffle(block.order.begin(), block.order.end(), launch.order);
+  for (unsigned index : block.order) {
+    Warp &warp = *block.warps[index];
+    if (warp.live == 0)
+      continue;
+    Turn turn = runTurn(warp);
+    if (turn == Turn::Stopped)
+      return Round::Done;
+    anyYield |= turn == Turn::Yielded;
+    anyWait |= turn == Turn::Waited;
+    if (turn == Turn::Yielded && isOverTime()) {
+      warp.report(FindingKind::TimeBudget, -1,
+                  "the launch has used its budget of " +
+                      llvm::Twine(unsigned(launch.options.timeBudgetSeconds)) + " seconds");
+      return Round::Done;
+    }
+  }
+  if (block.isDone())
+    return Round::Done;
+  if (launch.progress != before)
+    return Round::Progress;
+  if (anyYield)
+    return Round::Spinning;
+  return anyWait ? Round::Waiting : Round::Deadlock;
+}
+
+void Scheduler::reportDeadlock(Block &block, llvm::StringRef reason) {
+  const Program &program = launch.program;
+  std::string text = ("no warp of the block can go on" + reason).str();
+  Warp *first = nullptr;
+  for (auto &warp : block.warps)
+    for (const Group &group : warp->groups) {
+      const Origin &origin = program.origins[program.code[group.pc].origin];
+      text += "; warp " + std::to_string(warp->index);
+      if (group.mask != kFullMask) {
+        text += " lanes 0x";
+        text += llvm::utohexstr(group.mask);
+      }
+      if (group.state == GroupState::AtBarrier) {
+        const NamedBarrier &barrier = block.barriers[group.barrier];
+        unsigned arrived =
+            llvm::count_if(barrier.arrived, [](uint32_t lanes) { return lanes != 0; });
+        text += " waits at barrier " + std::to_string(group.barrier) + " (" +
+                std::to_string(arrived) + " of " +
+                (barrier.countsAll ? "all " + std::to_string(block.warps.size())
+                                   : std::to_string(barrier.expectedWarps)) +
+                " warps arrived)";
+      } else if (group.state == GroupState::AtWarpSync) {
+        text += " waits for lanes 0x";
+        text += llvm::utohexstr(group.waitsFor & warp->live & ~group.mask);
+        text += " of its warp";
+      } else {
+        text += " polls";
+      }
+      text += " at ptx line " + std::to_string(origin.location.line);
+      if (!first) {
+        first = warp.get();
+        warp->pc = group.pc;
+      }
+    }
+  if (first)
+    first->report(FindingKind::Deadlock, -1, text);
+}
+
+void Scheduler::run() {
+  const uint64_t count = launch.grid.count(), limit = residentLimit();
+  uint64_t next = 0;
+  unsigned hopeless = 0;
+  while (!launch.isStopped && (next < count || !resident.empty())) {
+    if (resident.empty())
+      resident.push_back(std::make_unique<Block>(launch, next++));
+    bool anyProgress = false, anySpin = false;
+    for (size_t i = 0; i < resident.size() && !launch.isStopped;) {
+      Round round;
+      do
+        round = runRound(*resident[i]);
+      while (round == Round::Progress && resident.size() == 1);
+      if (round == Round::Deadlock)
+        return reportDeadlock(*resident[i], "");
+      anyProgress |= round == Round::Progress || round == Round::Done;
+      anySpin |= round == Round::Spinning;
+      if (round == Round::Done)
+        resident.erase(resident.begin() + i);
+      else
+        ++i;
+    }
+    if (anyProgress || launch.isStopped) {
+      hopeless = 0;
+      continue;
+    }
+    if (next < count && resident.size() < limit) {
+      resident.push_back(std::make_unique<Block>(launch, next++));
+      continue;
+    }
+    hopeless = anySpin ? 0 : hopeless + 1;
+    if (hopeless == kHopelessRounds)
+      return reportDeadlock(*resident.front(), ", and no block will end their waits");
+    if (isOverTime()) {
+      resident.front()->warps.front()->report(FindingKind::TimeBudget, -1,
+                                              "the launch has used its budget of time");
+      return;
+    }
+  }
+}
+
+} // namespace
+
+void tilewright::emulator::runLaunch(Launch &launch) { Scheduler(launch).run(); }
+
+Report tilewright::emulator::makeReport(Launch &launch) {
+  const Program &program = launch.program;
+  Report report;
+  report.kernel = program.kernelName;
+  report.blocks = launch.grid.count();
+  report.warps = report.blocks * ((launch.blockSize.count() + kLanes - 1) / kLanes);
+  report.findings = std::move(launch.findings);
+  report.output = std::move(launch.output);
+  std::map<std::pair<uint32_t, uint32_t>, CounterLine> lines, sourceLines;
+  for (uint32_t pc = 0; pc < program.code.size(); ++pc) {
+    const Inst &inst = program.code[pc];
+    const Counters &counters = launch.counters[pc];
+    bool isLayout = inst.flow == Flow::Branch && inst.flags == kLayoutJump;
+    if (counters.issues == 0 || isLayout)
+      continue;
+    const Origin &origin = program.origins[inst.origin];
+    report.total.add(counters);
+    report.issuesByClass[static_cast<unsigned>(inst.opClass)] += counters.issues;
+    CounterLine &line = lines[{origin.location.line, origin.location.column}];
+    line.location = origin.location;
+    line.source = origin.source;
+    line.text = origin.text;
+    line.opClass = inst.opClass;
+    line.counters.add(counters);
+    if (!origin.source.line)
+      continue;
+    CounterLine &sum = sourceLines[{origin.source.file, origin.source.line}];
+    sum.source = origin.source;
+    if (origin.source.file < program.files.size())
+      sum.text = program.files[origin.source.file];
+    sum.counters.add(counters);
+  }
+  for (auto &entry : lines)
+    report.lines.push_back(std::move(entry.second));
+  for (auto &entry : sourceLines)
+    report.sourceLines.push_back(std::move(entry.second));
+  return report;
+}
