@@ -24,7 +24,10 @@
 using namespace mlir;
 using namespace tilewright;
 
-static void buildExpand(OpPassManager &passes) { passes.addPass(expand::createExpandNN()); }
+static void buildExpand(OpPassManager &passes) {
+  passes.addPass(expand::createExpandNN());
+  passes.addPass(expand::createVerifyPrograms());
+}
 
 static void buildSimplify(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
@@ -36,6 +39,7 @@ static void buildLayout(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(layoutpasses::createAssignLayouts());
   passes.addNestedPass<func::FuncOp>(layoutpasses::createPlaceDequant());
   passes.addPass(createCSEPass());
+  passes.addNestedPass<func::FuncOp>(layoutpasses::createVerifyLayouts());
 }
 
 static void buildMemory(OpPassManager &passes) {
@@ -45,6 +49,7 @@ static void buildMemory(OpPassManager &passes) {
   passes.addPass(createCSEPass());
   passes.addNestedPass<func::FuncOp>(memory::createAllocateShared());
   passes.addNestedPass<func::FuncOp>(memory::createInsertBarriers());
+  passes.addNestedPass<func::FuncOp>(memory::createVerifyMemory());
 }
 
 static void buildLower(OpPassManager &passes) { passes.addPass(nvvm::createLowerToNVVM()); }

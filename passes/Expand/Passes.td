@@ -23,4 +23,15 @@ def ExpandNN : Pass<"tw-expand-nn", "::mlir::ModuleOp"> {
                            "::tilewright::tile::TileDialect"];
 }
 
+def VerifyPrograms : Pass<"tw-verify-programs", "::mlir::ModuleOp"> {
+  let summary = "check that kernels are complete tile programs";
+  let description = [{
+    States what holds after Expand, for programs it made and for those that
+    people wrote: no `nn` op is left; a kernel has one block and no results,
+    three grid expressions and a power of two of at most 32 warps; every
+    argument says what it is (`tile.parameter`) and has the type of its kind;
+    every workspace argument names a workspace of the kernel. Changes nothing.
+  }];
+}
+
 #endif

@@ -38,4 +38,14 @@ def PlaceDequant : Pass<"tw-place-dequant", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
 
+def VerifyLayouts : Pass<"tw-verify-layouts", "::mlir::func::FuncOp"> {
+  let summary = "check that every tensor of a kernel has a layout that fits it";
+  let description = [{
+    States what holds after Layout: every tensor value has a `#tilegpu.layout`
+    for its shape, over 32 lanes and the kernel's warps, that holds every
+    element somewhere; no `tile.dot`, `tile.unpack` or `tile.dequant` is left.
+    Changes nothing.
+  }];
+}
+
 #endif

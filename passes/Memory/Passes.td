@@ -69,4 +69,13 @@ def InsertBarriers : Pass<"tw-insert-barriers", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
 
+def VerifyMemory : Pass<"tw-verify-memory", "::mlir::func::FuncOp"> {
+  let summary = "check that shared memory is planned";
+  let description = [{
+    States what holds after Memory: every `tilegpu.alloc` has an offset within
+    `tilegpu.shared_bytes`; every `tilegpu.convert_layout` stays within a warp; no loop asks for stages any
+    more. Changes nothing.
+  }];
+}
+
 #endif

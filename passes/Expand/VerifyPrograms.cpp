@@ -1,0 +1,76 @@
+//===- VerifyPrograms.cpp - Kernels are complete tile programs ----------------===//
+//
+// Last pass of the Expand phase; the entry check of programs written by hand.
+//
+//===----------------------------------------------------------------------===//
+#include "mlir/IR/BuiltinOps.h"
+#include "passes/Expand/Passes.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+namespace tilewright::expand {
+#define GEN_PASS_DEF_VERIFYPROGRAMS
+#include "passes/Expand/Passes.h.inc"
+} // namespace tilewright::expand
+
+static LogicalResult verifyArgument(func::FuncOp function, unsigned index,
+                                    tile::KernelAttr kernel) {
+  auto parameter =
+      function.getArgAttrOfType<tile::ParameterAttr>(index, tile::parameterAttrName);
+  if (!parameter)
+    return function.emitError() << "expects " << tile::parameterAttrName << " on argument "
+                                << index << " of a kernel";
+  Type type = function.getArgument(index).getType();
+  auto kind = parameter.getKind();
+  bool isAddress = kind == tile::ParameterKind::Pointer || kind == tile::ParameterKind::Workspace;
+  bool fits = isAddress ? isa<tile::PtrType>(type) : type.isInteger(32) || type.isInteger(64);
+  if (!fits)
+    return function.emitError() << "expects argument " << index << ", a "
+                                << tile::stringifyParameterKind(kind) << ", to be "
+                                << (isAddress ? "a !tile.ptr" : "an i32 or i64") << ", but got "
+                                << type;
+  if (kind != tile::ParameterKind::Workspace)
+    return success();
+  for (tile::WorkspaceAttr workspace : kernel.getWorkspaces())
+    if (workspace.getName() == parameter.getName())
+      return success();
+  return function.emitError() << "expects workspace '" << parameter.getName()
+                              << "' among the workspaces of the kernel";
+}
+
+static LogicalResult verifyKernel(func::FuncOp function, tile::KernelAttr kernel) {
+  if (!function.getBody().hasOneBlock() || function.getNumResults() != 0)
+    return function.emitError() << "expects a kernel of one block and no results";
+  if (kernel.getGrid().size() != 3)
+    return function.emitError() << "expects three grid expressions, but got "
+                                << kernel.getGrid().size();
+  if (!llvm::all_of(kernel.getGrid(), [](Attribute attr) { return isa<StringAttr>(attr); }))
+    return function.emitError() << "expects grid expressions to be strings, but got "
+                                << kernel.getGrid();
+  if (!llvm::isPowerOf2_32(kernel.getWarps()) || kernel.getWarps() > 32)
+    return function.emitError() << "expects 1, 2, 4, 8, 16 or 32 warps, but got "
+                                << kernel.getWarps();
+  for (unsigned i = 0, e = function.getNumArguments(); i != e; ++i)
+    if (failed(verifyArgument(function, i, kernel)))
+      return failure();
+  return success();
+}
+
+namespace {
+struct VerifyProgramsPass : expand::impl::VerifyProgramsBase<VerifyProgramsPass> {
+  void runOnOperation() override {
+    WalkResult left = getOperation().walk([](Operation *op) -> WalkResult {
+      if (isa_and_nonnull<nn::NNDialect>(op->getDialect()))
+        return op->emitOpError() << "is left after tw-expand-nn";
+      return WalkResult::advance();
+    });
+    if (left.wasInterrupted())
+      return signalPassFailure();
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName))
+        if (failed(verifyKernel(function, kernel)))
+          return signalPassFailure();
+  }
+};
+} // namespace
