@@ -1,0 +1,59 @@
+// What tw-verify-programs refuses of programs that people write.
+// RUN: %tw-opt %s -tw-verify-programs -split-input-file -verify-diagnostics
+
+// An nn op outside of what tw-expand-nn took.
+func.func @left(%x: tensor<?x128xf16>, %w: !nn.quantized<128x32, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x32xf16> {
+  // expected-error @below {{is left after tw-expand-nn}}
+  %y = nn.quant_matmul %x, %w : tensor<?x128xf16>, !nn.quantized<128x32, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}
+
+// -----
+
+// The launcher must know what to pass.
+// expected-error @below {{expects tile.parameter on argument 0 of a kernel}}
+func.func @silent(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  return
+}
+
+// -----
+
+// A dimension is an integer.
+// expected-error @below {{expects argument 0, a dimension, to be an i32 or i64, but got '!tile.ptr'}}
+func.func @kind(%m: !tile.ptr {tile.parameter = #tile.parameter<dimension "M">}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  return
+}
+
+// -----
+
+// A workspace has a size only if the kernel lists it.
+// expected-error @below {{expects workspace 'sums' among the workspaces of the kernel}}
+func.func @workspace(%p: !tile.ptr {tile.parameter = #tile.parameter<workspace "sums">}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  return
+}
+
+// -----
+
+// A grid has three axes.
+// expected-error @below {{expects three grid expressions, but got 2}}
+func.func @grid() attributes {tile.kernel = #tile.kernel<grid = ["1", "1"], warps = 1>} {
+  return
+}
+
+// -----
+
+// Layouts need a power of two of warps.
+// expected-error @below {{expects 1, 2, 4, 8, 16 or 32 warps, but got 3}}
+func.func @warps() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 3>} {
+  return
+}
+
+// -----
+
+// A complete program passes; a function that is no kernel is left alone.
+func.func @complete(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f16", align = 16>}, %m: i32 {tile.parameter = #tile.parameter<dimension "M">}) attributes {tile.kernel = #tile.kernel<grid = ["M", "1", "1"], warps = 1>} {
+  return
+}
+func.func @helper(%a: i32) -> i32 {
+  return %a : i32
+}
