@@ -153,7 +153,7 @@ LogicalResult DequantOp::verify() {
     return emitOpError() << "expects values of the codes' shape, but got " << codes << " and "
                          << values;
   int64_t limit = int64_t(1) << element.getWidth();
-  if (getBias() < 0 || getBias() >= limit)
+  if (int64_t(getBias()) >= limit)
     return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got "
                          << getBias();
   if (!getZero())
