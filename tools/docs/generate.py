@@ -7,7 +7,8 @@
   ../images/packing.svg      drawn by draw_packing.py from tables.md
 
 The pages are checked in. `--check` writes nothing; it prints what differs and
-exits with 1, so that `make lint` notices a page that no longer tells the truth.
+exits with 1, so that `make lint` notices a page that no longer tells the truth. It
+also follows the links of all pages (links.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 from pathlib import Path
 
 import draw_packing
+import links
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -154,7 +156,10 @@ def main() -> int:
     if arguments.check:
         hint = "; run python tools/docs/generate.py" if stale else ""
         print(f"reference: {stale} of {len(generated)} pages differ{hint}")
-    return 1 if arguments.check and stale else 0
+    broken = list(links.check(ROOT)) if arguments.check else []
+    for line in broken:
+        print(line)
+    return 1 if arguments.check and (stale or broken) else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ import pytest
 import tilewright
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools" / "docs"))
+
+import links  # noqa: E402
+
 GENERATE = ROOT / "tools" / "docs" / "generate.py"
 BUILD = Path(tilewright.__file__).resolve().parents[2]
 
@@ -35,3 +39,17 @@ def test_a_changed_description_is_noticed(tmp_path):
     assert result.returncode == 1
     assert "1 of 5 pages differ" in result.stdout
     assert "+_Hide a loop's loads" in result.stdout
+
+
+def test_links_that_lead_nowhere_are_noticed(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "passes").mkdir()
+    (tmp_path / "docs" / "here.md").write_text(
+        "[there](there.md) and [here](here.md#top)\n"
+        "`passes/Gone.cpp`, `passes`, `std/any`, `build/bin/tw-opt`\n"
+        "```\n[code](nowhere.md)\n```\n"
+    )
+    assert list(links.check(tmp_path)) == [
+        "docs/here.md:1: link to there.md, which is not there",
+        "docs/here.md:2: path passes/Gone.cpp, which is not there",
+    ]
