@@ -309,12 +309,23 @@ void Assigner::replaceDot(tile::DotOp dot) {
   dot.erase();
 }
 
+/// Whether somebody has assigned layouts already.
+static bool hasLayouts(func::FuncOp function) {
+  return function
+      .walk([](Operation *op) {
+        return llvm::any_of(op->getResultTypes(), tilegpu::getLayoutAttr)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 namespace {
 struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName);
-    if (!kernel)
+    if (!kernel || hasLayouts(function))
       return;
     int64_t warps = kernel.getWarps();
     if (!llvm::isPowerOf2_64(warps)) {

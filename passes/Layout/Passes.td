@@ -18,7 +18,8 @@ def AssignLayouts : Pass<"tw-assign-layouts", "::mlir::func::FuncOp"> {
     has, a `tilegpu.convert_layout` is inserted.
 
     Postcondition: every tensor has a `#tilegpu.layout`; no `tile.dot` is left.
-    Functions that are not kernels are left alone.
+    Functions that are not kernels, and programs written with layouts, are left
+    alone.
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
