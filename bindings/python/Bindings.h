@@ -8,12 +8,28 @@
 #ifndef TILEWRIGHT_BINDINGS_PYTHON_BINDINGS_H
 #define TILEWRIGHT_BINDINGS_PYTHON_BINDINGS_H
 
+#include "runtime/Device/Device.h"
 #include <pybind11/pybind11.h>
 
 namespace tilewright::python {
 
 /// Packing of weight codes, scales and zero points (runtime/Pack).
 void bindPack(pybind11::module_ &module);
+/// Devices, packed weights and calls of kernels (runtime/Launch).
+void bindRuntime(pybind11::module_ &module);
+
+/// Compiling without running (codegen/Compile).
+void bindCompile(pybind11::module_ &module);
+
+/// An emulated device, as the device registry makes them.
+llvm::Expected<std::unique_ptr<device::Device>> makeEmulatedDevice(const target::GpuModel &model);
+bool isEmulated(const device::Device &device);
+/// What an emulated device counted in its last launch; empty for a GPU.
+pybind11::dict readCounters(const device::Device &device);
+/// Its report of the last launch as JSON text; None for a GPU.
+pybind11::object readReport(const device::Device &device);
+/// The exception for a launch that failed on `device`.
+const char *getLaunchException(const device::Device &device);
 
 } // namespace tilewright::python
 

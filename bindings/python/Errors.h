@@ -19,7 +19,9 @@ namespace exception {
 constexpr const char *argument = "ArgumentError";
 constexpr const char *shape = "ShapeError";
 constexpr const char *unsupported = "UnsupportedError";
+constexpr const char *resource = "ResourceError";
 constexpr const char *compile = "CompileError";
+constexpr const char *check = "CheckError";
 constexpr const char *device = "DeviceError";
 } // namespace exception
 

@@ -15,4 +15,8 @@ void tilewright::python::raise(const char *name, const std::string &message) {
   throw py::error_already_set();
 }
 
-PYBIND11_MODULE(_native, module) { tilewright::python::bindPack(module); }
+PYBIND11_MODULE(_native, module) {
+  tilewright::python::bindPack(module);
+  tilewright::python::bindCompile(module);
+  tilewright::python::bindRuntime(module);
+}

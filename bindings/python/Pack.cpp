@@ -51,13 +51,11 @@ static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c
   return codes;
 }
 
-/// `scales` is [N, groups]; the result has a row for each group of whole blocks
-/// of K.
-template <typename T>
-static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_t group) {
+/// `scales` is [N, groups]; the result has a row a group.
+template <typename T> static py::array_t<T> packScales(const py::array_t<T> &scales) {
   pack::Matrix<const T> matrix = viewMatrix(scales).transposed();
   int64_t n = scales.shape(0), groups = scales.shape(1);
-  py::array_t<T> packed({pack::getPackedRows(k, group), pack::getPackedColumns(n)});
+  py::array_t<T> packed({groups, pack::getPackedColumns(n)});
   llvm::MutableArrayRef<T> view(packed.mutable_data(), packed.size());
   check(pack::packScales<T>(groups, n, matrix, view), exception::shape);
   return packed;
@@ -80,12 +78,10 @@ void bindPack(py::module_ &module) {
   module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"));
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
              py::arg("n"), py::arg("k"));
-  module.def("pack_scales", &packScales<uint16_t>, py::arg("scales").noconvert(), py::arg("k"),
-             py::arg("group"));
+  module.def("pack_scales", &packScales<uint16_t>, py::arg("scales").noconvert());
   module.def("unpack_scales", &unpackScales<uint16_t>, py::arg("packed").noconvert(), py::arg("n"),
              py::arg("groups"));
-  module.def("pack_zeros", &packScales<uint8_t>, py::arg("zeros").noconvert(), py::arg("k"),
-             py::arg("group"));
+  module.def("pack_zeros", &packScales<uint8_t>, py::arg("zeros").noconvert());
   module.def("unpack_zeros", &unpackScales<uint8_t>, py::arg("packed").noconvert(), py::arg("n"),
              py::arg("groups"));
 }

@@ -10,7 +10,7 @@ import tilewright as tw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tilewright.quantize import round_up
+from tilewright.quantization import round_up
 
 FORMATS = [f"{kind}{bits}" for kind in "ui" for bits in range(1, 9)]
 SCALE_DTYPES = [np.float16, ml_dtypes.bfloat16]
@@ -211,7 +211,7 @@ def test_strided_weights_are_read_as_they_are():
 def test_blocks_of_rows_do_not_show(monkeypatch):
     w = weights(2, 9, 40)
     whole = tw.quantize(w, "u3", layout="nk")
-    monkeypatch.setattr(sys.modules["tilewright.quantize"], "_BLOCK_WEIGHTS", 80)
+    monkeypatch.setattr(sys.modules["tilewright.quantization"], "_BLOCK_WEIGHTS", 80)
     pieces = tw.quantize(w, "u3", layout="nk")
     np.testing.assert_array_equal(whole.codes(), pieces.codes())
     np.testing.assert_array_equal(whole.zeros(), pieces.zeros())

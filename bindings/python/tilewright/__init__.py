@@ -19,18 +19,32 @@ from .errors import (
     ShapeError,
     UnsupportedError,
 )
-from .quantize import quantize
+from .hardware import Device, device, device_problems, devices
+from .kernels import Kernel, compile
+from .matmul import linear
+from .profiling import Launch, Profile, profile
+from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
 
 __all__ = [
     "ArgumentError",
     "CheckError",
     "CompileError",
+    "Device",
     "DeviceError",
     "Error",
+    "Kernel",
+    "Launch",
+    "Profile",
     "QuantizedTensor",
     "ResourceError",
     "ShapeError",
     "UnsupportedError",
+    "compile",
+    "device",
+    "device_problems",
+    "devices",
+    "linear",
+    "profile",
     "quantize",
 ]

@@ -7,9 +7,14 @@ works before anything is built.
 from __future__ import annotations
 
 import functools
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from .errors import Error
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from . import _native
 
 
 @functools.cache
@@ -23,3 +28,9 @@ def native() -> ModuleType:
             "build it with 'make build' or 'pip install .'"
         ) from error
     return _native
+
+
+@functools.cache
+def runtime() -> _native.Runtime:
+    """The devices and compiled kernels of this process."""
+    return native().Runtime()

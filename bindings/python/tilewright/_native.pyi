@@ -1,5 +1,7 @@
 """The compiled half of the package (bindings/python/Module.cpp). Private."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +14,82 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
 def unpack_codes(words: NDArray[np.uint32], bits: int, n: int, k: int) -> NDArray[np.uint8]:
     """The stored codes [N, K] of packed words."""
 
-def pack_scales(scales: NDArray[np.uint16], k: int, group: int) -> NDArray[np.uint16]:
-    """Bits of scales [N, groups] into packed order; `group` 0 is the whole channel."""
+def pack_scales(scales: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Bits of scales [N, groups] in packed order, a row a group."""
 
 def unpack_scales(packed: NDArray[np.uint16], n: int, groups: int) -> NDArray[np.uint16]:
     """The inverse of pack_scales."""
 
-def pack_zeros(zeros: NDArray[np.uint8], k: int, group: int) -> NDArray[np.uint8]:
-    """Stored zero points [N, groups] into packed order."""
+def pack_zeros(zeros: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stored zero points [N, groups] in packed order, a row a group."""
 
 def unpack_zeros(packed: NDArray[np.uint8], n: int, groups: int) -> NDArray[np.uint8]:
     """The inverse of pack_zeros."""
+
+class PackedWeights:
+    """Packed weights, kept alive with the copies that devices have of them."""
+
+    def __init__(
+        self,
+        words: NDArray[np.uint32],
+        scales: NDArray[np.uint16],
+        zeros: NDArray[np.uint8] | None,
+        *,
+        k: int,
+        n: int,
+        format: str,
+        group: str,
+        scale: str,
+    ) -> None: ...
+
+class Runtime:
+    """The devices and compiled kernels of a process."""
+
+    def device_names(self) -> list[str]:
+        """Every GPU, then every model that can be emulated."""
+
+    def device_problems(self) -> list[str]:
+        """Why there are no GPUs, or fewer than the driver lists."""
+
+    def default_device(self) -> str:
+        """Where arrays in host memory are computed on."""
+
+    def describe_device(self, name: str) -> dict[str, Any]:
+        """The fields of tilewright.Device."""
+
+    def quant_matmul(
+        self,
+        x: NDArray,
+        weights: PackedWeights,
+        bias: NDArray | None,
+        y: NDArray,
+        activation: str,
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """Writes activation(x @ w + bias) to y; with `detail`, what tilewright.Launch holds."""
+
+class CompiledKernel:
+    """An artifact and how it came about."""
+
+    @property
+    def ptx(self) -> str: ...
+    @property
+    def metadata(self) -> str: ...
+    @property
+    def phases(self) -> list[tuple[str, str]]: ...
+    @property
+    def seconds(self) -> float: ...
+
+def compile_quant_matmul(
+    weights: PackedWeights,
+    x: str,
+    bias: str | None,
+    out: str,
+    activation: str,
+    target: str,
+    m: int,
+    schedule: str | None,
+) -> CompiledKernel:
+    """Compiles the kernel of these dtypes for a target or GPU model."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -65,6 +65,7 @@ class QuantizedTensor:
         self.group_size = group_size
         self.scale_dtype = scales.dtype
         self._words, self._scales, self._zeros = words, scales, zeros
+        self._packed: Any = None
         for array in (words, scales, zeros):
             if array is not None:
                 array.flags.writeable = False
@@ -114,7 +115,6 @@ class QuantizedTensor:
                         f"{integer.min_code} to {integer.max_code}"
                     )
         pack = native()
-        rows = k, 0 if group is None else group
         return cls(
             format=format,
             layout=layout,
@@ -122,8 +122,8 @@ class QuantizedTensor:
             n=n,
             group_size=group_size,
             words=pack.pack_codes(_stored(codes, integer), integer.bits),
-            scales=pack.pack_scales(scales.view(np.uint16), *rows).view(scales.dtype),
-            zeros=None if zeros is None else pack.pack_zeros(_stored(zeros, integer), *rows),
+            scales=pack.pack_scales(scales.view(np.uint16)).view(scales.dtype),
+            zeros=None if zeros is None else pack.pack_zeros(_stored(zeros, integer)),
         )
 
     @property
@@ -146,6 +146,25 @@ class QuantizedTensor:
     def group(self) -> int:
         """Inputs that share a scale, as a number: K for "channel"."""
         return self.k if self.group_size == "channel" else self.group_size
+
+    def packed(self) -> Any:
+        """What the runtime is handed; it keeps a copy on each device that used it."""
+        if self._packed is None:
+            self._packed = native().PackedWeights(
+                self._words,
+                self._scales.view(np.uint16),
+                self._zeros,
+                k=self.k,
+                n=self.n,
+                format=self.format,
+                group=str(self.group_size),
+                scale=float_name(self.scale_dtype, "scales"),
+            )
+        return self._packed
+
+    def words(self) -> NDArray[np.uint32]:
+        """The packed codes: 32-bit words as kernels read them, read-only."""
+        return self._words
 
     def codes(self) -> NDArray[np.int16]:
         """The codes as numbers, [N, K]."""

@@ -112,7 +112,7 @@ def assert_within_bound(
         row = int(np.argmax(np.where(exceeded, errors - bounds, -np.inf)))
         raise AssertionError(
             f"row {row} of {name} has error {errors.flat[row]:.6g}, the bound is "
-            f"{bounds.flat[row]:.6g} ({np.count_nonzero(exceeded)} of {errors.size} rows are beyond)"
+            f"{bounds.flat[row]:.6g} ({np.count_nonzero(exceeded)} of {errors.size} rows fail)"
         )
     ratios = np.divide(errors, bounds, out=np.zeros_like(errors), where=bounds > 0)
     return float(ratios.max())

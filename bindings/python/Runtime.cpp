@@ -1,0 +1,171 @@
+//===- Runtime.cpp - Devices and kernels of a Python process ----------------===//
+//
+// See Runtime.h. Python has checked shapes and dtypes and chosen the names; what
+// the libraries still refuse becomes the exception of the step that refused.
+//
+//===----------------------------------------------------------------------===//
+#include "bindings/python/Runtime.h"
+#include "bindings/python/Bindings.h"
+#include "bindings/python/Errors.h"
+#include "codegen/Compile/Compile.h"
+#include "dialects/Support/Format/Format.h"
+#include "runtime/Launch/Staging.h"
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+using namespace py::literals;
+
+namespace tilewright::python {
+
+//===- Arguments ------------------------------------------------------------===//
+
+PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py::array> zeros,
+                             int64_t k, int64_t n, const std::string &formatName,
+                             const std::string &group, const std::string &scale)
+    : words(std::move(words)), scales(std::move(scales)), zeros(std::move(zeros)) {
+  format::Format code = unwrap(format::parse(formatName), exception::unsupported);
+  weights.shape = {k, n, code.bits};
+  weights.format = formatName;
+  weights.group = group;
+  weights.words = describe(this->words, "u32", wordsBuffer);
+  weights.scales = describe(this->scales, scale, scalesBuffer);
+  if (this->zeros)
+    weights.zeros = describe(*this->zeros, "u8", zerosBuffer);
+}
+
+launch::Tensor PackedWeights::describe(const py::array &array, const std::string &dtype,
+                                       launch::ResidentBuffer &buffer) {
+  if (!(array.flags() & py::array::c_style))
+    raise(exception::shape, "expects packed weights to be contiguous");
+  auto address = reinterpret_cast<uint64_t>(array.data());
+  launch::Tensor tensor = launch::makePacked(nullptr, address, dtype, array.nbytes());
+  tensor.resident = &buffer;
+  return tensor;
+}
+
+launch::Tensor describeArray(const py::array &array) {
+  static constexpr std::pair<const char *, const char *> names[] = {
+      {"float16", "f16"}, {"bfloat16", "bf16"}, {"float32", "f32"}};
+  auto dtype = py::cast<std::string>(array.dtype().attr("name"));
+  launch::Tensor tensor;
+  for (auto [numpy, ours] : names)
+    if (dtype == numpy)
+      tensor.dtype = ours;
+  if (tensor.dtype.empty())
+    raise(exception::unsupported, "no kernel takes arrays of " + dtype);
+  tensor.address = reinterpret_cast<uint64_t>(array.data());
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+    tensor.shape.push_back(array.shape(axis));
+    tensor.strides.push_back(array.strides(axis) / array.itemsize());
+  }
+  return tensor;
+}
+
+//===- Calls ----------------------------------------------------------------===//
+
+Runtime::Runtime()
+    : registry(&makeEmulatedDevice),
+      cache([this](const problem::Problem &problem, const target::GpuModel &model,
+                   const std::optional<schedule::Schedule> &schedule, int64_t expectedM) {
+        Stopwatch watch;
+        compile::Options options;
+        options.schedule = schedule;
+        options.expectedM = expectedM;
+        auto artifact = compile::compile(problem, model, options);
+        std::lock_guard<std::mutex> lock(mutex);
+        compilations.push_back({problem, watch.getSeconds()});
+        return artifact;
+      }) {}
+
+size_t Runtime::countCompilations() {
+  std::lock_guard<std::mutex> lock(mutex);
+  return compilations.size();
+}
+
+double Runtime::getCompileSeconds(const problem::Problem &problem, size_t first) {
+  std::lock_guard<std::mutex> lock(mutex);
+  double seconds = 0;
+  for (const Compilation &compilation : llvm::ArrayRef(compilations).drop_front(first))
+    if (compilation.problem == problem)
+      seconds += compilation.seconds;
+  return seconds;
+}
+
+py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weights,
+                                   const std::optional<py::array> &bias, py::array y,
+                                   const std::string &activation, const std::string &deviceName,
+                                   const std::optional<std::string> &scheduleText, int detail) {
+  launch::QuantMatmulCall call{describeArray(x), weights.get(), std::nullopt, describeArray(y),
+                               activation};
+  if (bias)
+    call.bias = describeArray(*bias);
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  auto device = unwrap(registry.get(deviceName), exception::device);
+  std::optional<schedule::Schedule> pinned;
+  if (scheduleText) {
+    pinned = unwrap(schedule::Schedule::parse(*scheduleText), exception::argument);
+    check(schedule::verify(*pinned, problem, target::getTarget(device->getModel())),
+          exception::resource);
+  }
+  if (call.y.isEmpty())
+    return py::none();
+
+  size_t compiledBefore = countCompilations();
+  auto executable = [&] {
+    py::gil_scoped_release release;
+    return cache.get(problem, device, x.shape(0), pinned);
+  }();
+  auto kernel = unwrap(std::move(executable), exception::compile);
+  Stopwatch watch;
+  llvm::Error error = [&] {
+    // An emulated device takes one caller at a time. The GIL is its lock, also
+    // against weights that are freed meanwhile.
+    std::optional<py::gil_scoped_release> release;
+    if (!isEmulated(*device))
+      release.emplace();
+    return launch::launchStaged(*kernel, launch::getOperands(call));
+  }();
+  check(std::move(error), getLaunchException(*device));
+  if (!detail)
+    return py::none();
+  return py::dict("kernel"_a = kernel->getMetadata().kernel, "problem"_a = problem.str(),
+                  "compile_seconds"_a = getCompileSeconds(problem, compiledBefore),
+                  "seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device),
+                  "report"_a = detail > 1 ? readReport(*device) : py::none());
+}
+
+/// The model behind a device's name. An emulated device need not be made for it.
+static const target::GpuModel &findModel(Runtime &runtime, const std::string &name) {
+  llvm::StringRef emulated = name;
+  if (emulated.consume_front("emulated:"))
+    return *unwrap(target::findGpuModel(emulated), exception::device);
+  return unwrap(runtime.getRegistry().get(name), exception::device)->getModel();
+}
+
+static py::dict describeDevice(Runtime &runtime, const std::string &name) {
+  const target::GpuModel &model = findModel(runtime, name);
+  return py::dict("name"_a = name == "cuda" ? "cuda:0" : name, "model"_a = model.name.str(),
+                  "target"_a = model.target.str(), "sm_count"_a = model.smCount,
+                  "memory_bytes"_a = model.memoryBytes);
+}
+
+void bindRuntime(py::module_ &module) {
+  py::class_<PackedWeights>(module, "PackedWeights")
+      .def(py::init<py::array, py::array, std::optional<py::array>, int64_t, int64_t,
+                    const std::string &, const std::string &, const std::string &>(),
+           "words"_a, "scales"_a, "zeros"_a, py::kw_only(), "k"_a, "n"_a, "format"_a, "group"_a,
+           "scale"_a);
+  py::class_<Runtime>(module, "Runtime")
+      .def(py::init<>())
+      .def("device_names", [](Runtime &runtime) { return runtime.getRegistry().list(); })
+      .def("device_problems", [](Runtime &runtime) { return runtime.getRegistry().getProblems(); })
+      .def("default_device",
+           [](Runtime &runtime) {
+             return unwrap(runtime.getRegistry().getDefault(), exception::device)->getName().str();
+           })
+      .def("describe_device", &describeDevice, "name"_a)
+      .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a,
+           "activation"_a, "device"_a, "schedule"_a, "detail"_a);
+}
+
+} // namespace tilewright::python

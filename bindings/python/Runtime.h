@@ -1,0 +1,85 @@
+//===- Runtime.h - Devices and kernels of a Python process ------------------===//
+//
+// Joins the compiler and the launcher: the kernel cache compiles through
+// codegen/Compile, and calls from Python become calls of the launcher. One
+// object holds it all; the package makes one a process.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
+#define TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
+
+#include "runtime/Launch/DeviceRegistry.h"
+#include "runtime/Launch/QuantMatmul.h"
+#include "runtime/Launch/ResidentBuffer.h"
+#include <chrono>
+#include <mutex>
+#include <pybind11/numpy.h>
+#include <vector>
+
+namespace tilewright::python {
+
+/// Wall time since the last start.
+class Stopwatch {
+public:
+  double getSeconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+private:
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+/// Packed weights, kept alive with the copies that devices have of them.
+class PackedWeights {
+public:
+  PackedWeights(pybind11::array words, pybind11::array scales, std::optional<pybind11::array> zeros,
+                int64_t k, int64_t n, const std::string &format, const std::string &group,
+                const std::string &scale);
+  const launch::QuantisedWeights &get() const { return weights; }
+
+private:
+  launch::Tensor describe(const pybind11::array &array, const std::string &dtype,
+                          launch::ResidentBuffer &buffer);
+
+  pybind11::array words, scales;
+  std::optional<pybind11::array> zeros;
+  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer;
+  launch::QuantisedWeights weights;
+};
+
+/// Describes a NumPy array with strides; raises for dtypes that are no format.
+launch::Tensor describeArray(const pybind11::array &array);
+
+/// Thread-safe.
+class Runtime {
+public:
+  Runtime();
+
+  launch::DeviceRegistry &getRegistry() { return registry; }
+
+  /// Runs activation(x @ w + bias) into y on `device`. With `detail`, returns
+  /// what tilewright.Launch wants to know, from 2 on with the whole report.
+  pybind11::object runQuantMatmul(const pybind11::array &x, const PackedWeights &weights,
+                                  const std::optional<pybind11::array> &bias, pybind11::array y,
+                                  const std::string &activation, const std::string &device,
+                                  const std::optional<std::string> &schedule, int detail);
+
+private:
+  /// A kernel that was compiled for a call.
+  struct Compilation {
+    problem::Problem problem;
+    double seconds;
+  };
+  /// Seconds spent compiling `problem` since there were `first` compilations.
+  double getCompileSeconds(const problem::Problem &problem, size_t first);
+  size_t countCompilations();
+
+  launch::DeviceRegistry registry;
+  std::mutex mutex; ///< of compilations
+  std::vector<Compilation> compilations;
+  launch::KernelCache cache;
+};
+
+} // namespace tilewright::python
+
+#endif
