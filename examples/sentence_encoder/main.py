@@ -1,0 +1,132 @@
+"""Runs a real sentence encoder with its linear layers quantised by Tilewright.
+
+    make demo
+
+For each width the weights are quantised, every linear layer becomes a kernel compiled
+to PTX, and the PTX runs on the GPU, or on the emulated device where there is none. Each
+kernel's result is checked against the error bound of tilewright.testing. What is
+printed: how far the embeddings are from the float32 model, what the weights take, what
+the kernels did, and whether the sentences still find their neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import model as model_files
+import numpy as np
+import report
+import tilewright as tw
+from encoder import encode, float_linear
+from model import Model
+from numpy.typing import NDArray
+from picture import draw_fragment
+from tilewright import testing
+
+SENTENCES = [
+    "A woman is playing the violin on stage.",
+    "A musician performs a solo at a concert.",
+    "The stock market fell sharply on Monday.",
+    "Shares lost a tenth of their value this week.",
+    "How do I reset my password?",
+    "I forgot my login details and cannot get in.",
+]
+GROUP_SIZE = 128
+# The embeddings must agree this well with NumPy on the same quantised weights.
+MIN_COSINE_TO_SAME_WEIGHTS = 0.9999
+
+
+class QuantizedLinears:
+    """The model's linear layers, quantised to one width and run by tw.linear.
+
+    Every result is checked: `worst` is the largest ratio of error to bound so far.
+    """
+
+    def __init__(self, model: Model, format: str, device: tw.Device, progress: report.Progress):
+        self.model, self.device, self.progress = model, device, progress
+        self.layers = {
+            name: tw.quantize(
+                model.tensors[f"{name}.weight"], format, layout="nk", group_size=GROUP_SIZE
+            )
+            for name, _, _ in model_files.linear_layers(model.sizes)
+        }
+        self.worst = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all packed weights."""
+        return sum(weights.nbytes for weights in self.layers.values())
+
+    def __call__(self, name: str, x: NDArray, activation: str | None) -> NDArray:
+        """The layer `name` by a kernel, checked."""
+        weights, bias = self.layers[name], self.model.tensors[f"{name}.bias"]
+        x = x.astype(np.float16)
+        y = tw.linear(x, weights, bias, activation, device=self.device)
+        ref, low, _ = testing.linear_reference(x, weights, bias, activation)
+        self.worst = max(self.worst, testing.assert_within_bound(y, ref, low, name=name))
+        self.progress.step()
+        return y.astype(np.float32)
+
+    def in_numpy(self, name: str, x: NDArray, activation: str | None) -> NDArray:
+        """The layer `name` in float32 NumPy, on the same quantised weights."""
+        y = x @ self.layers[name].dequantize().T + self.model.tensors[f"{name}.bias"]
+        return testing.gelu(y) if activation == "gelu" else y
+
+
+def run_width(
+    model: Model, format: str, reference: NDArray, device: tw.Device
+) -> report.WidthResult:
+    """Encodes the sentences with weights of `format`; raises if a check fails."""
+    layers = len(model_files.linear_layers(model.sizes))
+    with report.Progress(f"  {format}", layers) as progress:
+        linears = QuantizedLinears(model, format, device, progress)
+        with tw.profile() as profile:
+            embeddings = encode(model, SENTENCES, linears)
+    same_weights = encode(model, SENTENCES, linears.in_numpy)
+    agreement = np.sum(embeddings * same_weights, axis=1)
+    if agreement.min() < MIN_COSINE_TO_SAME_WEIGHTS:
+        raise AssertionError(
+            f"{format}: cosine {agreement.min():.6f} to NumPy on the same weights, "
+            f"expects at least {MIN_COSINE_TO_SAME_WEIGHTS}"
+        )
+    return report.WidthResult(
+        format=format,
+        embeddings=embeddings,
+        cosines=np.sum(embeddings * reference, axis=1),
+        agreement=float(agreement.min()),
+        worst=linears.worst,
+        nbytes=linears.nbytes,
+        profile=profile,
+    )
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--formats", default="u8,u6,u4,u3", help="weight formats to run")
+    parser.add_argument("--device", help='"cuda:0", "emulated:h200"; default: GPU or emulated:a100')
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
+    arguments = parser.parse_args()
+
+    start = time.monotonic()
+    model = model_files.load()
+    device = tw.device(arguments.device)
+    reference = encode(model, SENTENCES, float_linear(model))
+    tokens = sum(len(model.tokenize(sentence)) for sentence in SENTENCES)
+    report.print_setting(model, device, len(SENTENCES), tokens, GROUP_SIZE)
+
+    results = [run_width(model, f, reference, device) for f in arguments.formats.split(",")]
+    report.print_table(results, model_files.linear_layers(model.sizes))
+    report.print_similarities(SENTENCES, reference, results)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    files = draw_fragment("u4", arguments.out / "fragment_u4")
+    print("\nWhich thread holds which weight:", ", ".join(str(file) for file in files))
+    print(f"Done in {time.monotonic() - start:.0f} s; every kernel was within its error bound.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
