@@ -21,8 +21,6 @@ void bindRuntime(pybind11::module_ &module);
 /// Compiling without running (codegen/Compile).
 void bindCompile(pybind11::module_ &module);
 
-/// An emulated device, as the device registry makes them.
-llvm::Expected<std::unique_ptr<device::Device>> makeEmulatedDevice(const target::GpuModel &model);
 bool isEmulated(const device::Device &device);
 /// What an emulated device counted in its last launch; empty for a GPU.
 pybind11::dict readCounters(const device::Device &device);

@@ -1,7 +1,7 @@
 //===- Emulated.cpp - The emulated device, for Python -----------------------===//
 //
-// The only file of the module that knows the emulator: how a device is made,
-// what it counted, and whether a failure is a finding of its checkers.
+// The only file of the module that knows the emulator: what a device counted,
+// and whether a failure is a finding of its checkers.
 //
 //===----------------------------------------------------------------------===//
 #include "bindings/python/Bindings.h"
@@ -11,10 +11,6 @@
 namespace py = pybind11;
 
 namespace tilewright::python {
-
-llvm::Expected<std::unique_ptr<device::Device>> makeEmulatedDevice(const target::GpuModel &model) {
-  return emulator::EmulatedDevice::create(model.name);
-}
 
 bool isEmulated(const device::Device &device) {
   return dynamic_cast<const emulator::EmulatedDevice *>(&device) != nullptr;

@@ -9,6 +9,7 @@
 #include "bindings/python/Errors.h"
 #include "codegen/Compile/Compile.h"
 #include "dialects/Support/Format/Format.h"
+#include "runtime/Launch/EmulatedDevices.h"
 #include "runtime/Launch/Staging.h"
 #include <pybind11/stl.h>
 
@@ -64,7 +65,7 @@ launch::Tensor describeArray(const py::array &array) {
 //===- Calls ----------------------------------------------------------------===//
 
 Runtime::Runtime()
-    : registry(&makeEmulatedDevice),
+    : registry(&launch::makeEmulatedDevice),
       cache([this](const problem::Problem &problem, const target::GpuModel &model,
                    const std::optional<schedule::Schedule> &schedule, int64_t expectedM) {
         Stopwatch watch;

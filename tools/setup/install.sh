@@ -75,6 +75,14 @@ check_other_system() {
     "${missing[@]/#/  }" "The names of the Debian packages are in tools/setup/packages.txt."
 }
 
+# The package in the build tree is importable from .venv without installing it.
+link_build_tree() {
+  local site
+  for site in "$venv"/lib/python3*/site-packages; do
+    [[ -f $site/tilewright-build.pth ]] || say "$root/build/python" >"$site/tilewright-build.pth"
+  done
+}
+
 create_venv() {
   [[ -x $venv/bin/python ]] && "$venv/bin/python" -c '' 2>/dev/null && return 0
   local python=${PYTHON:-python3}
@@ -139,6 +147,7 @@ else
   check_other_system
 fi
 create_venv
+link_build_tree
 install_requirements requirements.txt required "to build and test"
 install_requirements requirements-demo.txt optional "for the demo: tokeniser, weights, drawing"
 install_cuda_tool ptxas "to assemble the PTX that tests emit"
