@@ -65,7 +65,8 @@ static llvm::Expected<nn::QFormatAttr> getFormat(Builder &builder,
   auto attr = nn::QFormatAttr::getChecked(emitError, context, code->bits,
                                           code->kind == format::Kind::Signed, rows, *scale, *zero);
   if (!attr)
-    return llvm::createStringError("the weight format " + code->name + " is not one that weights "
+    return llvm::createStringError("the weight format " + code->name +
+                                   " is not one that weights "
                                    "can have; supported are u1..u8 and i1..i8");
   return attr;
 }
@@ -80,7 +81,8 @@ static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &
   auto format = getFormat(builder, problem);
   if (!format)
     return format.takeError();
-  auto xElement = getFloatType(builder, x->dtype, "x"), yElement = getFloatType(builder, y->dtype, "y");
+  auto xElement = getFloatType(builder, x->dtype, "x"),
+       yElement = getFloatType(builder, y->dtype, "y");
   if (!xElement)
     return llvm::joinErrors(xElement.takeError(), yElement.takeError());
   if (!yElement)
@@ -101,8 +103,8 @@ static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &
   }
   Type result = RankedTensorType::get({m, n}, *yElement);
   Location loc = builder.getUnknownLoc();
-  auto function = func::FuncOp::create(builder, loc, problem.op,
-                                       builder.getFunctionType(inputs, {result}));
+  auto function =
+      func::FuncOp::create(builder, loc, problem.op, builder.getFunctionType(inputs, {result}));
   OpBuilder::InsertionGuard guard(builder);
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToStart(body);

@@ -164,8 +164,8 @@ llvm::Error Compilation::readKernel(func::FuncOp function) {
     auto bytes = artifact::Expression::parse(workspace.getBytes());
     if (!bytes)
       return bytes.takeError();
-    metadata.workspaces.push_back({workspace.getName().str(), *bytes, workspace.getZeroed(),
-                                   workspace.getReset()});
+    metadata.workspaces.push_back(
+        {workspace.getName().str(), *bytes, workspace.getZeroed(), workspace.getReset()});
   }
   for (unsigned i = 0, e = function.getNumArguments(); i != e; ++i) {
     auto attr = function.getArgAttrOfType<tile::ParameterAttr>(i, tile::parameterAttrName);
@@ -255,8 +255,8 @@ llvm::Expected<artifact::Artifact> compile::compileSource(const std::string &sou
                                                           const target::GpuModel &model,
                                                           const Options &options) {
   Compilation compilation(model, options);
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(
-      source, ParserConfig(&compilation.getContext()), name);
+  OwningOpRef<ModuleOp> module =
+      parseSourceString<ModuleOp>(source, ParserConfig(&compilation.getContext()), name);
   if (!module)
     return compilation.getLog().takeError("cannot parse '" + name + "'");
   return compilation.run(std::move(module), std::nullopt);

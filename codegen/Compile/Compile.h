@@ -37,8 +37,7 @@ llvm::Expected<artifact::Artifact> compile(const problem::Problem &problem,
 
 /// Compiles the `nn` or `tile` program in `source` (MLIR text; `name` is used
 /// in diagnostics). One kernel a module.
-llvm::Expected<artifact::Artifact> compileSource(const std::string &source,
-                                                 const std::string &name,
+llvm::Expected<artifact::Artifact> compileSource(const std::string &source, const std::string &name,
                                                  const target::GpuModel &model,
                                                  const Options &options = {});
 

@@ -56,8 +56,8 @@ static void buildLower(OpPassManager &passes) { passes.addPass(nvvm::createLower
 
 const std::vector<compile::Phase> &compile::getPhases() {
   static const std::vector<Phase> phases = {
-      {"expand", "tile", buildExpand},     {"simplify", "tile", buildSimplify},
-      {"layout", "tilegpu", buildLayout},  {"memory", "tilegpu", buildMemory},
+      {"expand", "tile", buildExpand},    {"simplify", "tile", buildSimplify},
+      {"layout", "tilegpu", buildLayout}, {"memory", "tilegpu", buildMemory},
       {"lower", "llvm", buildLower},
   };
   return phases;
@@ -65,8 +65,8 @@ const std::vector<compile::Phase> &compile::getPhases() {
 
 void compile::registerDialects(DialectRegistry &registry) {
   registry.insert<nn::NNDialect, tile::TileDialect, tilegpu::TileGPUDialect, arith::ArithDialect,
-                  cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect,
-                  NVVM::NVVMDialect, math::MathDialect, scf::SCFDialect>();
+                  cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect, NVVM::NVVMDialect,
+                  math::MathDialect, scf::SCFDialect>();
   ptx::registerTranslations(registry);
 }
 

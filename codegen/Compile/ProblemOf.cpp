@@ -48,12 +48,11 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
     if (auto dim = op.getProblem()->findDim("M"))
       rows.divisor = dim.getDivisor();
   }
-  problem.dimensions = {rows, {"N", w.getN(), 1}, {"K", w.getK(), 1},
-                        {"groups", format.getNumGroups(w.getK()), 1}};
-  problem.operands = {
-      getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
-      getOperand(op, "w", "u32", {"N", "K"}, {}),
-      getOperand(op, "scales", getName(format.getScale()), {"groups", "N"}, {})};
+  problem.dimensions = {
+      rows, {"N", w.getN(), 1}, {"K", w.getK(), 1}, {"groups", format.getNumGroups(w.getK()), 1}};
+  problem.operands = {getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
+                      getOperand(op, "w", "u32", {"N", "K"}, {}),
+                      getOperand(op, "scales", getName(format.getScale()), {"groups", "N"}, {})};
   if (format.getZero() == nn::ZeroPoint::Integer)
     problem.operands.push_back(getOperand(op, "zeros", "u8", {"groups", "N"}, {}));
   if (op.getBias()) {

@@ -101,9 +101,7 @@ Value Emitter::displace(Value base, int64_t offset) {
                              ArrayRef<LLVM::GEPArg>{LLVM::GEPArg(int32_t(offset))});
 }
 
-Value Emitter::threadId() {
-  return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
-}
+Value Emitter::threadId() { return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type()); }
 
 Value Emitter::laneId() { return bitAnd(threadId(), i32(31)); }
 

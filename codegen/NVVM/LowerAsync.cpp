@@ -33,8 +33,7 @@ public:
               tilegpu::MemDescType memoryType, Value memory, int64_t threads,
               SmallVector<bool> insideDims)
       : emit(emit), viewType(viewType), view(std::move(view)), offsets(offsets),
-        memoryType(memoryType), memory(memory), insideDims(std::move(insideDims)),
-        threads(threads),
+        memoryType(memoryType), memory(memory), insideDims(std::move(insideDims)), threads(threads),
         elementBytes(memoryType.getElementType().getIntOrFloatBitWidth() / 8),
         chunksPerRow(memoryType.getRowBytes() / chunkBytes),
         chunks(memoryType.getSlotBytes() / chunkBytes) {
@@ -124,8 +123,7 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
     Emitter emit(rewriter, op.getLoc());
     OpBuilder::InsertionGuard guard(rewriter);
     if (op.getPredicate()) {
-      auto branch =
-          scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), false);
+      auto branch = scf::IfOp::create(rewriter, op.getLoc(), adaptor.getPredicate().front(), false);
       rewriter.setInsertionPointToStart(branch.thenBlock());
     }
     SmallVector<Value> offsets;
@@ -134,9 +132,8 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
     tile::ViewType view = op.getView().getType();
     CopyEmitter(emit, view, ViewRegisters(emit, view, adaptor.getView()), offsets,
                 op.getMemory().getType(), adaptor.getMemory().front(), getThreads(op),
-                analysis::getInsideDimensions(view, op.getOffsets(),
-                                              op.getMemory().getType().getShape(),
-                                              op.getPredicate()))
+                analysis::getInsideDimensions(
+                    view, op.getOffsets(), op.getMemory().getType().getShape(), op.getPredicate()))
         .emitAll();
     rewriter.eraseOp(op);
     return success();
@@ -184,10 +181,9 @@ struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
     Emitter emit(rewriter, loc);
     Type i32 = rewriter.getI32Type();
     NVVM::Barrier0Op::create(rewriter, loc);
-    Value address =
-        emit.displace(adaptor.getCounters(), emit.mul(adaptor.getIndex(), emit.i32(4)));
-    Value isFirst = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, emit.threadId(),
-                                         emit.i32(0));
+    Value address = emit.displace(adaptor.getCounters(), emit.mul(adaptor.getIndex(), emit.i32(4)));
+    Value isFirst =
+        LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, emit.threadId(), emit.i32(0));
     auto branch = scf::IfOp::create(rewriter, loc, TypeRange{i32}, isFirst, true);
     {
       OpBuilder::InsertionGuard guard(rewriter);
@@ -200,15 +196,13 @@ struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
       Value last = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, before,
                                         emit.i32(op.getExpected() - 1));
       auto reset = scf::IfOp::create(rewriter, loc, last, false);
-      scf::YieldOp::create(rewriter, loc,
-                           Value(LLVM::ZExtOp::create(rewriter, loc, i32, last)));
+      scf::YieldOp::create(rewriter, loc, Value(LLVM::ZExtOp::create(rewriter, loc, i32, last)));
       rewriter.setInsertionPointToStart(reset.thenBlock());
       LLVM::StoreOp::create(rewriter, loc, emit.i32(0), address, 4);
       rewriter.setInsertionPointToStart(branch.elseBlock());
       scf::YieldOp::create(rewriter, loc, emit.i32(0));
     }
-    auto reduction =
-        NVVM::BarrierReductionAttr::get(getContext(), NVVM::BarrierReduction::OR);
+    auto reduction = NVVM::BarrierReductionAttr::get(getContext(), NVVM::BarrierReduction::OR);
     Value any = NVVM::BarrierOp::create(rewriter, loc, TypeRange{i32}, Value(), Value(), reduction,
                                         branch.getResult(0))
                     .getResult(0);

@@ -24,8 +24,8 @@ using layout::UnpackStep;
 
 /// Truth tables of lop3.b32 d, a, b, c (PTX ISA, lop3): a = 0xf0, b = 0xcc,
 /// c = 0xaa.
-constexpr unsigned lutAndOr = (0xf0 & 0xcc) | 0xaa;                    // (a & b) | c
-constexpr unsigned lutNotAndOr = ((~0xf0 & 0xcc) | 0xaa) & 0xff;       // (~a & b) | c
+constexpr unsigned lutAndOr = (0xf0 & 0xcc) | 0xaa;                     // (a & b) | c
+constexpr unsigned lutNotAndOr = ((~0xf0 & 0xcc) | 0xaa) & 0xff;        // (~a & b) | c
 constexpr unsigned lutSelect = ((0xf0 & 0xaa) | (0xcc & ~0xaa)) & 0xff; // c ? a : b
 
 /// Both halves of a word.
@@ -35,8 +35,7 @@ namespace {
 class FragmentEmitter {
 public:
   FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias)
-      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)),
-        bias(bias) {}
+      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias) {}
 
   /// Takes the fragment's words and runs the program's steps.
   void begin(ArrayRef<Value> words) {
@@ -127,8 +126,7 @@ private:
   /// (v & mask) | magic = base + code * 2^offset; the fma is exact.
   Value emitMagicFma(const UnpackField &field, Value zero) {
     uint32_t mask = both(((1u << program.bits) - 1) << field.offset);
-    Value number =
-        asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
+    Value number = asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
     double scale = std::ldexp(1.0, -int(field.offset));
     Value rest = minus(program.base * scale + bias, zero);
     return field.offset ? fma(number, constant(scale), rest) : add(number, rest);
@@ -144,8 +142,8 @@ private:
 
   /// See UnpackScheme::MagicSplit: low + top = code - 128, then + 128 - zero.
   Value emitMagicSplit(const UnpackField &field, Value zero) {
-    Value low = asPair(lop3(values[field.value], word(both(0x7f << field.offset)),
-                            word(program.magic), lutAndOr));
+    Value low = asPair(
+        lop3(values[field.value], word(both(0x7f << field.offset)), word(program.magic), lutAndOr));
     Value top = asPair(lop3(values[field.value], word(both(0x80 << field.offset)),
                             word(program.magic | 0x80008000u), lutNotAndOr));
     Value number = add(low, top);

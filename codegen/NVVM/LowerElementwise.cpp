@@ -66,8 +66,7 @@ struct LowerConstant : OpConversionPattern<arith::ConstantOp> {
 /// Ops that only rename registers: result register r is the source register
 /// that holds the element `sourceOf(coordinates of r)`. Legal when all threads
 /// agree, that is when source and result displace lanes and warps alike.
-template <typename Op>
-struct LowerRenaming : OpConversionPattern<Op> {
+template <typename Op> struct LowerRenaming : OpConversionPattern<Op> {
   using OpConversionPattern<Op>::OpConversionPattern;
   using Adaptor = typename OpConversionPattern<Op>::OneToNOpAdaptor;
 
@@ -146,5 +145,5 @@ void nvvm::populateElementwisePatterns(const TypeConverter &converter,
   patterns.add<LowerElementwise, LowerConstant, LowerRenaming<tile::BroadcastOp>,
                LowerRenaming<tile::SliceOp>, LowerRenaming<tile::TransposeOp>,
                LowerRenaming<tile::ReshapeOp>, LowerRenaming<tilegpu::ConvertLayoutOp>>(converter,
-                                                                                         context);
+                                                                                        context);
 }

@@ -126,12 +126,11 @@ SmallVector<Value> loadVector(Emitter &emit, Value address, Type element, unsign
   OpBuilder &builder = emit.builder;
   if (width == 1)
     return {LLVM::LoadOp::create(builder, emit.loc, element, address, align)};
-  Value vector = LLVM::LoadOp::create(builder, emit.loc, VectorType::get(width, element), address,
-                                      align);
+  Value vector =
+      LLVM::LoadOp::create(builder, emit.loc, VectorType::get(width, element), address, align);
   SmallVector<Value> elements;
   for (unsigned i = 0; i < width; ++i)
-    elements.push_back(
-        LLVM::ExtractElementOp::create(builder, emit.loc, vector, emit.i32(i)));
+    elements.push_back(LLVM::ExtractElementOp::create(builder, emit.loc, vector, emit.i32(i)));
   return elements;
 }
 
@@ -142,8 +141,7 @@ void storeVector(Emitter &emit, Value address, ArrayRef<Value> elements, unsigne
     Type type = VectorType::get(elements.size(), value.getType());
     value = LLVM::UndefOp::create(builder, emit.loc, type);
     for (auto [i, element] : llvm::enumerate(elements))
-      value =
-          LLVM::InsertElementOp::create(builder, emit.loc, value, element, emit.i32(i));
+      value = LLVM::InsertElementOp::create(builder, emit.loc, value, element, emit.i32(i));
   }
   LLVM::StoreOp::create(builder, emit.loc, value, address, align);
 }
@@ -183,9 +181,8 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
-    GlobalTile memory(
-        emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
-        analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
+    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
+                      analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
     Type element = type.getElementType();
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
@@ -218,9 +215,8 @@ struct LowerStore : OpConversionPattern<tile::StoreOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
-    GlobalTile memory(
-        emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
-        analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
+    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
+                      analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
     unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
     for (const Access &access : plan.accesses) {
       OpBuilder::InsertionGuard guard(rewriter);
@@ -280,8 +276,8 @@ public:
     for (unsigned dim = 0; dim + 1 < layout.getRank(); ++dim)
       row = emit.add(emit.mul(row, emit.i32(type.getShape()[dim])),
                      emitThreadCoordinate(emit, layout, dim));
-    byte = emit.mul(emitThreadCoordinate(emit, layout, layout.getRank() - 1),
-                    emit.i32(elementBytes));
+    byte =
+        emit.mul(emitThreadCoordinate(emit, layout, layout.getRank() - 1), emit.i32(elementBytes));
     base = emit.displace(memory, emit.add(emit.mul(row, emit.i32(type.getRowBytes())), byte));
   }
 
@@ -330,8 +326,7 @@ struct LowerLocalLoad : OpConversionPattern<tilegpu::LocalLoadOp> {
       layout::Coordinates at = access.origin;
       for (auto [coordinate, offset] : llvm::zip_equal(at, op.getOffsets()))
         coordinate += offset;
-      SmallVector<Value> loaded =
-          loadVector(emit, memory.address(at), element, plan.width, align);
+      SmallVector<Value> loaded = loadVector(emit, memory.address(at), element, plan.width, align);
       for (auto [i, reg] : llvm::enumerate(access.registers))
         registers[reg] = loaded[i];
     }

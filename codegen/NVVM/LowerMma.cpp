@@ -131,8 +131,7 @@ struct LowerLoadOperandA : OpConversionPattern<tilegpu::LocalLoadOp> {
                                 (at[1] + op.getOffsets()[1]) * 2, half);
       Value address = emit.displace(adaptor.getMemory(), offset);
       SmallVector<Value> pairs = emitLdmatrix(emit, address, type.getElementType());
-      for (auto [matrix, dm, dk] :
-           {std::tuple{0, 0, 0}, {1, 8, 0}, {2, 0, 8}, {3, 8, 8}})
+      for (auto [matrix, dm, dk] : {std::tuple{0, 0, 0}, {1, 8, 0}, {2, 0, 8}, {3, 8, 8}})
         for (int64_t i : {0, 1})
           registers[map.at({at[0] + dm, at[1] + dk + i})] = pairs[2 * matrix + i];
     }
@@ -172,16 +171,14 @@ private:
     Type result = LLVM::LLVMStructType::getLiteral(builder.getContext(), {i32, i32, i32, i32});
     auto shape = NVVM::LdStMatrixShapeAttr::get(builder.getContext(), 8, 8);
     Value loaded =
-        NVVM::LdMatrixOp::create(builder, emit.loc, result, address, 4, NVVM::MMALayout::row,
-                                 shape, NVVM::LdStMatrixEltType::B16);
+        NVVM::LdMatrixOp::create(builder, emit.loc, result, address, 4, NVVM::MMALayout::row, shape,
+                                 NVVM::LdStMatrixEltType::B16);
     SmallVector<Value> elements;
     for (int64_t i = 0; i < 4; ++i) {
       Value word = LLVM::ExtractValueOp::create(builder, emit.loc, loaded, i);
-      Value pair =
-          LLVM::BitcastOp::create(builder, emit.loc, VectorType::get(2, element), word);
+      Value pair = LLVM::BitcastOp::create(builder, emit.loc, VectorType::get(2, element), word);
       for (int64_t j : {0, 1})
-        elements.push_back(
-            LLVM::ExtractElementOp::create(builder, emit.loc, pair, emit.i32(j)));
+        elements.push_back(LLVM::ExtractElementOp::create(builder, emit.loc, pair, emit.i32(j)));
     }
     return elements;
   }

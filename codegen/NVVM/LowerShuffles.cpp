@@ -21,8 +21,9 @@ namespace {
 class ShuffleEmitter {
 public:
   ShuffleEmitter(Emitter &emit, const ShufflePlan &plan)
-      : emit(emit), plan(plan), place(emit.bitAnd(emit.laneId(), emit.i32((1 << plan.laneBits) - 1))),
-        warp(emit.warpId()) {}
+      : emit(emit), plan(plan),
+        place(emit.bitAnd(emit.laneId(), emit.i32((1 << plan.laneBits) - 1))), warp(emit.warpId()) {
+  }
 
   /// The destination registers of one copy of the base tile.
   SmallVector<Value> run(ArrayRef<Value> source) {
@@ -61,12 +62,12 @@ private:
   SmallVector<Value> permute(ArrayRef<Value> registers, const layout::BitMatrix &matrix) {
     SmallVector<Value> current(registers);
     forThreadBits(matrix, [&](uint64_t column, Value bit) {
-      Value isSet = LLVM::ICmpOp::create(emit.builder, emit.loc, LLVM::ICmpPredicate::ne, bit,
-                                         emit.i32(0));
+      Value isSet =
+          LLVM::ICmpOp::create(emit.builder, emit.loc, LLVM::ICmpPredicate::ne, bit, emit.i32(0));
       SmallVector<Value> next(current.size());
       for (auto [reg, value] : llvm::enumerate(current))
-        next[reg] = LLVM::SelectOp::create(emit.builder, emit.loc, isSet,
-                                           current[reg ^ column], value);
+        next[reg] =
+            LLVM::SelectOp::create(emit.builder, emit.loc, isSet, current[reg ^ column], value);
       current = std::move(next);
     });
     return current;
@@ -78,7 +79,8 @@ private:
     Type type = value.getType(), i32 = builder.getI32Type();
     unsigned bits = type.getIntOrFloatBitWidth();
     Type integer = builder.getIntegerType(bits);
-    Value word = type == integer ? value : LLVM::BitcastOp::create(builder, emit.loc, integer, value);
+    Value word =
+        type == integer ? value : LLVM::BitcastOp::create(builder, emit.loc, integer, value);
     if (bits < 32)
       word = LLVM::ZExtOp::create(builder, emit.loc, i32, word);
     word = NVVM::ShflOp::create(builder, emit.loc, i32, emit.i32(-1), word, lane, emit.i32(31),
@@ -101,9 +103,8 @@ struct LowerShuffles : OpConversionPattern<tilegpu::ConvertLayoutOp> {
     unsigned bits = cast<RankedTensorType>(op.getSource().getType()).getElementTypeBitWidth();
     if (bits > 32 || bits % 8 != 0)
       return rewriter.notifyMatchFailure(op, "shuffles move 8 to 32 bits");
-    auto conversion =
-        layout::synthesizeConversion(tilegpu::getLayout(op.getSource()),
-                                     tilegpu::getLayout(op.getResult()), bits / 8);
+    auto conversion = layout::synthesizeConversion(tilegpu::getLayout(op.getSource()),
+                                                   tilegpu::getLayout(op.getResult()), bits / 8);
     if (!conversion || conversion->kind != LayoutConversion::Kind::Shuffles)
       return rewriter.notifyMatchFailure(op, "not a conversion within warps");
     const ShufflePlan &plan = conversion->shuffles;

@@ -124,8 +124,7 @@ static void markKernel(LLVM::LLVMFuncOp function, tile::KernelAttr kernel) {
                          StringRef(memory::sharedBytesAttrName)})
     function->removeAttr(name);
   for (unsigned i = 0, e = function.getNumArguments(); i != e; ++i) {
-    auto parameter =
-        function.getArgAttrOfType<tile::ParameterAttr>(i, tile::parameterAttrName);
+    auto parameter = function.getArgAttrOfType<tile::ParameterAttr>(i, tile::parameterAttrName);
     function.removeArgAttr(i, tile::parameterAttrName);
     if (!parameter || parameter.getKind() != tile::ParameterKind::Pointer)
       continue;

@@ -29,10 +29,8 @@ void populateElementwisePatterns(const mlir::TypeConverter &converter,
                                  mlir::RewritePatternSet &patterns);
 void populateMemoryPatterns(const mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
-void populateAsyncPatterns(const mlir::TypeConverter &converter,
-                           mlir::RewritePatternSet &patterns);
-void populateMmaPatterns(const mlir::TypeConverter &converter,
-                         mlir::RewritePatternSet &patterns);
+void populateAsyncPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateMmaPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateShufflePatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);
 void populateDequantPatterns(const mlir::TypeConverter &converter,

@@ -50,10 +50,9 @@ createTargetMachine(const target::Target &target) {
   if (!backend)
     return llvm::createStringError("the NVPTX backend is not there: " + reason);
   llvm::TargetOptions options;
-  return std::unique_ptr<llvm::TargetMachine>(
-      backend->createTargetMachine(triple, target.name, target.ptxFeature, options,
-                                   llvm::Reloc::PIC_, std::nullopt,
-                                   llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(
+      triple, target.name, target.ptxFeature, options, llvm::Reloc::PIC_, std::nullopt,
+      llvm::CodeGenOptLevel::Aggressive));
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {

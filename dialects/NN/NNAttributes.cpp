@@ -33,9 +33,8 @@ static void printExtent(AsmPrinter &printer, int64_t extent) {
 }
 
 static ParseResult parseExtents(AsmParser &parser, SmallVector<int64_t> &extents) {
-  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-    return parseExtent(parser, extents.emplace_back());
-  });
+  return parser.parseCommaSeparatedList(
+      AsmParser::Delimiter::Square, [&] { return parseExtent(parser, extents.emplace_back()); });
 }
 
 static void printExtents(AsmPrinter &printer, ArrayRef<int64_t> extents) {
@@ -74,9 +73,8 @@ std::string QFormatAttr::getCodeName() const {
   return (getIsSigned() ? "i" : "u") + std::to_string(getBits());
 }
 
-LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                                  unsigned bits, bool isSigned, int64_t group, Type scale,
-                                  ZeroPoint zero) {
+LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, unsigned bits,
+                                  bool isSigned, int64_t group, Type scale, ZeroPoint zero) {
   if (bits < 1 || bits > 8)
     return emitError() << "expects code width between 1 and 8 bits, but got " << bits;
   if (group < 0 || group % 16 != 0)
@@ -124,8 +122,8 @@ Attribute QFormatAttr::parse(AsmParser &parser, Type) {
   if (succeeded(parser.parseOptionalComma())) {
     StringRef kind;
     SMLoc kindLoc;
-    if (parser.parseKeyword("zero") || parser.parseEqual() ||
-        parser.getCurrentLocation(&kindLoc) || parser.parseKeyword(&kind))
+    if (parser.parseKeyword("zero") || parser.parseEqual() || parser.getCurrentLocation(&kindLoc) ||
+        parser.parseKeyword(&kind))
       return {};
     auto parsed = symbolizeZeroPoint(kind);
     if (!parsed) {
@@ -170,8 +168,8 @@ DimensionAttr ProblemAttr::findDim(StringRef name) const {
 }
 
 OperandAttr ProblemAttr::findOperand(StringRef name) const {
-  auto it = llvm::find_if(getOperands(),
-                          [&](OperandAttr operand) { return operand.getName() == name; });
+  auto it =
+      llvm::find_if(getOperands(), [&](OperandAttr operand) { return operand.getName() == name; });
   return it == getOperands().end() ? OperandAttr() : *it;
 }
 

@@ -17,7 +17,8 @@ LogicalResult QuantMatmulOp::verify() {
   if (x.getRank() != 2 || !isHalf(x.getElementType())) // C1
     return emitOpError() << "expects x to be a rank-2 tensor of f16 or bf16, but got " << x;
   if (x.getDimSize(1) != w.getK()) // C2
-    return emitOpError() << "expects x to have K = " << w.getK() << " columns like w, but got " << x;
+    return emitOpError() << "expects x to have K = " << w.getK() << " columns like w, but got "
+                         << x;
   if (y.getRank() != 2 || !(isHalf(y.getElementType()) || y.getElementType().isF32())) // C3
     return emitOpError() << "expects y to be a rank-2 tensor of f16, bf16 or f32, but got " << y;
   if (y.getDimSize(0) != x.getDimSize(0) || y.getDimSize(1) != w.getN()) // C3

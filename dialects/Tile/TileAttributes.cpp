@@ -103,8 +103,7 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
     else if (key == "align")
       result = parser.parseInteger(align);
     else
-      result = parser.emitError(keyLoc)
-               << "expects dtype, axis, align or written, but got " << key;
+      result = parser.emitError(keyLoc) << "expects dtype, axis, align or written, but got " << key;
     if (failed(result))
       return {};
   }
@@ -139,8 +138,8 @@ unsigned ViewType::getNumDynamicStrides() const {
 }
 
 LogicalResult ViewType::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                               ArrayRef<int64_t> shape, Type elementType,
-                               ArrayRef<int64_t> strides, unsigned align) {
+                               ArrayRef<int64_t> shape, Type elementType, ArrayRef<int64_t> strides,
+                               unsigned align) {
   if (shape.size() != strides.size())
     return emitError() << "expects one stride a dimension, but got " << strides.size()
                        << " strides for rank " << shape.size();

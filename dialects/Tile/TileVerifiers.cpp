@@ -154,8 +154,7 @@ LogicalResult DequantOp::verify() {
                          << values;
   int64_t limit = int64_t(1) << element.getWidth();
   if (int64_t(getBias()) >= limit)
-    return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got "
-                         << getBias();
+    return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << getBias();
   if (!getZero())
     return success();
   RankedTensorType zero = tensorOf(getZero());

@@ -116,9 +116,9 @@ static std::optional<NamedLayout> recognise(const LinearLayout &layout) {
   int64_t warps = layout.getNumWarps();
   if (shape.size() == 2 && layout.getNumLanes() == 32) {
     for (int64_t warpsM = 1; warpsM <= warps; warpsM *= 2)
-      for (auto [kind, index] : {std::pair{NamedLayout::Accumulator, 0u},
-                                 std::pair{NamedLayout::Operand, 0u},
-                                 std::pair{NamedLayout::Operand, 1u}}) {
+      for (auto [kind, index] :
+           {std::pair{NamedLayout::Accumulator, 0u}, std::pair{NamedLayout::Operand, 0u},
+            std::pair{NamedLayout::Operand, 1u}}) {
         NamedLayout named{kind, index, shape, {warpsM, warps / warpsM}};
         if (auto candidate = build(named); candidate && *candidate == layout)
           return named;
@@ -183,18 +183,16 @@ void LayoutAttr::print(AsmPrinter &printer) const {
 static ParseResult parseList(AsmParser &parser, StringRef keyword, SmallVectorImpl<int64_t> &list) {
   if (parser.parseKeyword(keyword) || parser.parseEqual())
     return failure();
-  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-    return parser.parseInteger(list.emplace_back());
-  });
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                        [&] { return parser.parseInteger(list.emplace_back()); });
 }
 
 static ParseResult parseBases(AsmParser &parser, SmallVectorImpl<int32_t> &flat) {
   if (parser.parseEqual())
     return failure();
   return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-      return parser.parseInteger(flat.emplace_back());
-    });
+    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                          [&] { return parser.parseInteger(flat.emplace_back()); });
   });
 }
 
@@ -289,9 +287,8 @@ MemDescType MemDescType::getSlotType() const {
   return get(getContext(), 1, getShape(), getElementType(), getShared());
 }
 
-LogicalResult MemDescType::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                                  int64_t slots, ArrayRef<int64_t> shape, Type elementType,
-                                  SharedAttr shared) {
+LogicalResult MemDescType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, int64_t slots,
+                                  ArrayRef<int64_t> shape, Type elementType, SharedAttr shared) {
   if (slots < 1)
     return emitError() << "expects at least one slot, but got " << slots;
   if (shape.empty() || !llvm::all_of(shape, [](int64_t extent) { return extent > 0; }))

@@ -19,7 +19,8 @@ static LogicalResult verifyEncoded(Operation *op, Value value, StringRef name) {
   RankedTensorType type = tensorOf(value);
   LayoutAttr attr = getLayoutAttr(type);
   if (!attr)
-    return op->emitOpError() << "expects " << name << " to have a #tilegpu.layout, but got " << type;
+    return op->emitOpError() << "expects " << name << " to have a #tilegpu.layout, but got "
+                             << type;
   if (SmallVector<int64_t> shape(attr.getLayout().getShape()); ArrayRef(shape) != type.getShape())
     return op->emitOpError() << "expects the layout of " << name << " to cover its shape, but "
                              << attr << " is for another shape than " << type;
@@ -59,8 +60,7 @@ LogicalResult MmaOp::verify() {
   int64_t warps = getLayout(getC()).getNumWarps();
   for (int64_t warpsM = 1; warpsM <= warps; warpsM *= 2) {
     int64_t grid[] = {warpsM, warps / warpsM};
-    if (c.getDimSize(0) % (16 * grid[0]) || c.getDimSize(1) % (8 * grid[1]) ||
-        a.getDimSize(1) % 16)
+    if (c.getDimSize(0) % (16 * grid[0]) || c.getDimSize(1) % (8 * grid[1]) || a.getDimSize(1) % 16)
       continue;
     if (getLayout(getC()) != layout::mmaAccumulator(c.getShape(), grid))
       continue;
@@ -81,8 +81,8 @@ LogicalResult MmaOp::verify() {
 
 /// Where the code at `at` of the values, rows counted from `row`, is stored.
 static layout::BlockPosition getHome(const layout::Coordinates &at, int64_t row) {
-  return layout::getBlockPosition({unsigned((at[0] + row) % layout::blockK),
-                                   unsigned(at[1] % layout::blockN)});
+  return layout::getBlockPosition(
+      {unsigned((at[0] + row) % layout::blockK), unsigned(at[1] % layout::blockN)});
 }
 
 /// Proves memory o packed = fragment: for each thread, the words that hold the
@@ -108,8 +108,8 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
         for (unsigned i = 0; i < bits; ++i) {
           unsigned baseWord = layout::getWordOffset(bits, baseHome.fragment, i, 0);
           unsigned word = layout::getWordOffset(bits, home.fragment, i, lane);
-          auto held = words.findRegister({base[1] / layout::blockN,
-                                          (base[0] + row) / layout::blockK, int64_t(baseWord)});
+          auto held = words.findRegister(
+              {base[1] / layout::blockN, (base[0] + row) / layout::blockK, int64_t(baseWord)});
           layout::Coordinates needed = {at[1] / layout::blockN, (at[0] + row) / layout::blockK,
                                         int64_t(word)};
           if (!held || words.apply(*held, lane, warp) != needed)

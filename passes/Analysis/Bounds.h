@@ -21,8 +21,7 @@ std::optional<int64_t> getUpperBound(mlir::Value value, mlir::Value holds = {});
 /// For each dimension of a view whether a tile of `shape` at `offsets` surely
 /// ends inside it.
 llvm::SmallVector<bool> getInsideDimensions(tile::ViewType view, mlir::ValueRange offsets,
-                                            llvm::ArrayRef<int64_t> shape,
-                                            mlir::Value holds = {});
+                                            llvm::ArrayRef<int64_t> shape, mlir::Value holds = {});
 
 } // namespace tilewright::analysis
 

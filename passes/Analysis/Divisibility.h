@@ -21,8 +21,8 @@ int64_t getKnownDivisor(mlir::Value value);
 /// contiguous, aligned to its size, and either all inside the view or all
 /// outside. `view` is a `!tile.view`; strides it takes at run time count for
 /// what is known to divide them. `offsets` is where the tile starts, `shape` its extents.
-int64_t getAccessBytes(mlir::Value view, mlir::ValueRange offsets,
-                       llvm::ArrayRef<int64_t> shape, int64_t limit = 16);
+int64_t getAccessBytes(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> shape,
+                       int64_t limit = 16);
 
 } // namespace tilewright::analysis
 

@@ -4,10 +4,10 @@
 // each to its family; the function is replaced by the program.
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Expand/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/Expand/Passes.h"
 
 using namespace mlir;
 using namespace tilewright;

@@ -155,9 +155,8 @@ unsigned Expander::addParameter(tile::ParameterKind kind, StringRef name, Type t
 }
 
 unsigned Expander::addPointer(StringRef name, Type element, bool written) {
-  return addParameter(tile::ParameterKind::Pointer, name,
-                      tile::PtrType::get(builder.getContext()), getDtype(element), 0,
-                      getAlign(name), written);
+  return addParameter(tile::ParameterKind::Pointer, name, tile::PtrType::get(builder.getContext()),
+                      getDtype(element), 0, getAlign(name), written);
 }
 
 /// Grid: N tiles, M tiles, splits. Workspaces only for split K.
@@ -237,7 +236,8 @@ void Expander::buildViews() {
   yView = viewOfOperand("y", argument(yArg), cast<RankedTensorType>(op.getY().getType()),
                         yStrideArg ? argument(*yStrideArg) : Value());
 
-  int64_t strips = llvm::divideCeil(n, layout::blockN), blocks = llvm::divideCeil(k, layout::blockK);
+  int64_t strips = llvm::divideCeil(n, layout::blockN),
+          blocks = llvm::divideCeil(k, layout::blockK);
   int64_t words = layout::blockK * layout::blockN / 32 * format.getBits();
   wView = view(argument(wArg), {strips, blocks, words}, builder.getI32Type(),
                {blocks * words, words, 1}, getAlign("w"));
@@ -248,8 +248,7 @@ void Expander::buildViews() {
   SmallVector<int64_t> strides = {strips * perStrip, perStrip, 1};
   scalesView = view(argument(scalesArg), shape, format.getScale(), strides, getAlign("scales"));
   if (zerosArg)
-    zerosView =
-        view(argument(*zerosArg), shape, builder.getI8Type(), strides, getAlign("zeros"));
+    zerosView = view(argument(*zerosArg), shape, builder.getI8Type(), strides, getAlign("zeros"));
   if (biasArg) {
     Type element = cast<RankedTensorType>(op.getBias().getType()).getElementType();
     biasView = view(argument(*biasArg), {1, n}, element, {n, 1}, getAlign("bias"));
@@ -269,8 +268,8 @@ Value Expander::loadGroups(Value groupsView, Value kTile) {
     if (format.getGroup() <= schedule.tileK)
       first = scaled(kTile, perTile);
     else
-      first = arith::DivUIOp::create(builder, loc, kTile,
-                                     constant(format.getGroup() / schedule.tileK));
+      first =
+          arith::DivUIOp::create(builder, loc, kTile, constant(format.getGroup() / schedule.tileK));
   }
   Value zero = constant(0);
   Value stored = load(groupsView, {first, stripStart, zero}, {perTile, strips, layout::blockN});
@@ -306,8 +305,7 @@ Value Expander::buildTile(Value kTile, Value acc) {
   Value codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
   Type half = cast<RankedTensorType>(x.getType()).getElementType();
   // Zero points are stored biased as the codes are: the biases cancel.
-  int64_t bias =
-      format.getIsSigned() && !zerosView ? int64_t(1) << (format.getBits() - 1) : 0;
+  int64_t bias = format.getIsSigned() && !zerosView ? int64_t(1) << (format.getBits() - 1) : 0;
   int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
   for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
     Value part = format.isChannel() ? acc : zeros({tileM, tileN});
@@ -365,8 +363,8 @@ void Expander::buildEpilogue(Value acc) {
   acc = expand::applyActivation(builder, loc, op.getActivation(), acc);
   Type element = cast<RankedTensorType>(op.getY().getType()).getElementType();
   if (!element.isF32())
-    acc = arith::TruncFOp::create(builder, loc,
-                                  tensor({schedule.tileM, schedule.tileN}, element), acc);
+    acc = arith::TruncFOp::create(builder, loc, tensor({schedule.tileM, schedule.tileN}, element),
+                                  acc);
   tile::StoreOp::create(builder, loc, acc, yView, ValueRange{rowStart, columnStart});
 }
 
@@ -384,13 +382,11 @@ void Expander::buildSplitEpilogue(Value acc) {
   } else {
     splitStride = m * paddedN;
   }
-  Value partials = view(argument(*partialsArg), {schedule.splitK, m, paddedN}, f32,
-                        {splitStride, paddedN, 1}, 16,
-                        mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
-  Value mine =
-      tile::ReshapeOp::create(builder, loc, tensor({1, tileM, tileN}, f32), acc);
-  tile::StoreOp::create(builder, loc, mine, partials,
-                        ValueRange{programK, rowStart, columnStart});
+  Value partials =
+      view(argument(*partialsArg), {schedule.splitK, m, paddedN}, f32, {splitStride, paddedN, 1},
+           16, mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
+  Value mine = tile::ReshapeOp::create(builder, loc, tensor({1, tileM, tileN}, f32), acc);
+  tile::StoreOp::create(builder, loc, mine, partials, ValueRange{programK, rowStart, columnStart});
 
   Value tilesN = constant(llvm::divideCeil(n, tileN));
   Value tileIndex = arith::AddIOp::create(
@@ -405,8 +401,7 @@ void Expander::buildSplitEpilogue(Value acc) {
   {
     OpBuilder::InsertionGuard loopGuard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    Value part = load(partials, {loop.getInductionVar(), rowStart, columnStart},
-                      {1, tileM, tileN});
+    Value part = load(partials, {loop.getInductionVar(), rowStart, columnStart}, {1, tileM, tileN});
     Value flat = tile::ReshapeOp::create(builder, loc, tensor({tileM, tileN}, f32), part);
     Value sum = arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0), flat);
     scf::YieldOp::create(builder, loc, sum);

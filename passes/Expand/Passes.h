@@ -24,8 +24,8 @@ mlir::LogicalResult expandQuantMatmul(nn::QuantMatmulOp op, mlir::func::FuncOp f
 
 /// The activation applied to an f32 tile: relu propagates NaN, gelu is the erf
 /// form x/2 * (1 + erf(x/sqrt(2))), silu is x / (1 + exp(-x)).
-mlir::Value applyActivation(mlir::OpBuilder &builder, mlir::Location loc,
-                            nn::Activation activation, mlir::Value tile);
+mlir::Value applyActivation(mlir::OpBuilder &builder, mlir::Location loc, nn::Activation activation,
+                            mlir::Value tile);
 
 } // namespace tilewright::expand
 

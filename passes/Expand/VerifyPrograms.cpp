@@ -16,11 +16,10 @@ namespace tilewright::expand {
 
 static LogicalResult verifyArgument(func::FuncOp function, unsigned index,
                                     tile::KernelAttr kernel) {
-  auto parameter =
-      function.getArgAttrOfType<tile::ParameterAttr>(index, tile::parameterAttrName);
+  auto parameter = function.getArgAttrOfType<tile::ParameterAttr>(index, tile::parameterAttrName);
   if (!parameter)
-    return function.emitError() << "expects " << tile::parameterAttrName << " on argument "
-                                << index << " of a kernel";
+    return function.emitError() << "expects " << tile::parameterAttrName << " on argument " << index
+                                << " of a kernel";
   Type type = function.getArgument(index).getType();
   auto kind = parameter.getKind();
   bool isAddress = kind == tile::ParameterKind::Pointer || kind == tile::ParameterKind::Workspace;

@@ -129,8 +129,7 @@ void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
   RankedTensorType type = tensorOf(value);
   int64_t vector = 1;
   if (load) {
-    int64_t bytes = analysis::getAccessBytes(load->getView(), load->getOffsets(),
-                                             type.getShape());
+    int64_t bytes = analysis::getAccessBytes(load->getView(), load->getOffsets(), type.getShape());
     vector = std::max<int64_t>(1, bytes * 8 / type.getElementTypeBitWidth());
   }
   assign(value, layout::blocked(type.getShape(), vector, warps));
@@ -144,8 +143,8 @@ bool Assigner::refuses(Value value) {
   if (!load || spreadsBlocked || tensorOf(value).getRank() != 2 ||
       tensorOf(value).getDimSize(0) == 1)
     return false;
-  return analysis::getAccessBytes(load.getView(), load.getOffsets(),
-                                  tensorOf(value).getShape()) < 16;
+  return analysis::getAccessBytes(load.getView(), load.getOffsets(), tensorOf(value).getShape()) <
+         16;
 }
 
 /// mma selection: m16n8k16, the one shape all our targets have.
@@ -279,10 +278,8 @@ void Assigner::insertConversions() {
       use.set(tilegpu::ConvertLayoutOp::create(builder, op->getLoc(), type, use.get()));
     };
     if (auto dot = dyn_cast<tile::DotOp>(op)) {
-      convert(dot->getOpOperand(0),
-              layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
-      convert(dot->getOpOperand(1),
-              layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
+      convert(dot->getOpOperand(0), layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
+      convert(dot->getOpOperand(1), layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
       convert(dot->getOpOperand(2), tilegpu::getLayout(dot.getResult()));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       for (auto [i, use] : llvm::enumerate(loop.getInitArgsMutable()))
@@ -313,9 +310,8 @@ void Assigner::replaceDot(tile::DotOp dot) {
 static bool hasLayouts(func::FuncOp function) {
   return function
       .walk([](Operation *op) {
-        return llvm::any_of(op->getResultTypes(), tilegpu::getLayoutAttr)
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
+        return llvm::any_of(op->getResultTypes(), tilegpu::getLayoutAttr) ? WalkResult::interrupt()
+                                                                          : WalkResult::advance();
       })
       .wasInterrupted();
 }

@@ -25,8 +25,8 @@ struct FuseUnpack : OpRewritePattern<tile::DequantOp> {
     Value codes = op.getCodes();
     int64_t row = 0;
     if (auto slice = codes.getDefiningOp<tile::SliceOp>()) {
-      if (slice.getOffsets()[1] != 0 || slice.getSource().getType().getDimSize(1) !=
-                                            slice.getResult().getType().getDimSize(1))
+      if (slice.getOffsets()[1] != 0 ||
+          slice.getSource().getType().getDimSize(1) != slice.getResult().getType().getDimSize(1))
         return rewriter.notifyMatchFailure(op, "a slice of columns");
       row = slice.getOffsets()[0];
       codes = slice.getSource();
@@ -36,9 +36,9 @@ struct FuseUnpack : OpRewritePattern<tile::DequantOp> {
       return rewriter.notifyMatchFailure(op, "codes do not come from packed words");
     unsigned bits = cast<RankedTensorType>(codes.getType()).getElementTypeBitWidth();
     auto packed = tilegpu::PackedAttr::get(op.getContext(), bits, op.getBias(), 1);
-    rewriter.replaceOpWithNewOp<tilegpu::DequantOp>(op, op.getValues().getType(),
-                                                    unpack.getWords(), op.getZero(),
-                                                    rewriter.getI64IntegerAttr(row), packed);
+    rewriter.replaceOpWithNewOp<tilegpu::DequantOp>(op, op.getValues().getType(), unpack.getWords(),
+                                                    op.getZero(), rewriter.getI64IntegerAttr(row),
+                                                    packed);
     return success();
   }
 };

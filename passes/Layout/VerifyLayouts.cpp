@@ -25,9 +25,9 @@ static LogicalResult verifyLayout(Operation *op, Type type, unsigned warps) {
   if (SmallVector<int64_t> shape(layout.getShape()); ArrayRef(shape) != tensor.getShape())
     return op->emitOpError() << "expects a layout of the tensor's shape, but got " << type;
   if (layout.getNumLanes() != 32 || layout.getNumWarps() != warps)
-    return op->emitOpError() << "expects a layout over 32 lanes and " << warps
-                             << " warps, but got " << layout.getNumLanes() << " lanes and "
-                             << layout.getNumWarps() << " warps in " << type;
+    return op->emitOpError() << "expects a layout over 32 lanes and " << warps << " warps, but got "
+                             << layout.getNumLanes() << " lanes and " << layout.getNumWarps()
+                             << " warps in " << type;
   if (!layout.isOnto())
     return op->emitOpError() << "expects a layout that holds every element, but got " << type;
   return success();

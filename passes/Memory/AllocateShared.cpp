@@ -112,8 +112,8 @@ struct AllocateSharedPass : memory::impl::AllocateSharedBase<AllocateSharedPass>
     SmallVector<Allocation> allocations = collect(function);
     int64_t total = place(allocations);
     if (*target && total > (*target)->maxSharedBytesPerBlock) {
-      Allocation &largest = *llvm::max_element(
-          allocations, [](auto &a, auto &b) { return a.bytes < b.bytes; });
+      Allocation &largest =
+          *llvm::max_element(allocations, [](auto &a, auto &b) { return a.bytes < b.bytes; });
       int64_t limit = (*target)->maxSharedBytesPerBlock;
       largest.op.emitError() << "expects at most " << limit << " bytes of shared memory a block on "
                              << (*target)->name << ", but the program needs " << total << " ("

@@ -79,7 +79,8 @@ private:
 /// Why asynchronous copies cannot serve a load; empty when they can.
 std::string Pipeliner::whyNot(tile::LoadOp load) {
   auto type = cast<RankedTensorType>(load.getTile().getType());
-  int64_t bytes = analysis::getAccessBytes(load.getView(), load.getOffsets(), type.getShape(), copyBytes);
+  int64_t bytes =
+      analysis::getAccessBytes(load.getView(), load.getOffsets(), type.getShape(), copyBytes);
   if (bytes < copyBytes)
     return "16-byte copies need aligned rows, but only " + std::to_string(bytes) +
            "-byte accesses are known to be aligned and whole";
@@ -136,8 +137,7 @@ void Pipeliner::startCopies(Value induction, Value slot) {
 Value Pipeliner::advance(Value slot) {
   Location loc = loop.getLoc();
   Value next = arith::AddIOp::create(builder, loc, slot, index(1));
-  Value wraps =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, next, index(stages));
+  Value wraps = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, next, index(stages));
   return arith::SelectOp::create(builder, loc, wraps, index(0), next);
 }
 
@@ -149,8 +149,8 @@ void Pipeliner::readFromSlot(Stream &stream, Value slot, IRMapping &mapping) {
   Value source = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
   if (!memory::isOnlySliced(stream.load.getTile())) {
     SmallVector<int64_t> origin(type.getShape().size(), 0);
-    Value whole = tilegpu::LocalLoadOp::create(builder, loc, stream.load.getTile().getType(),
-                                               source, origin);
+    Value whole =
+        tilegpu::LocalLoadOp::create(builder, loc, stream.load.getTile().getType(), source, origin);
     mapping.map(stream.load.getTile(), whole);
     return;
   }

@@ -44,18 +44,17 @@ static void goThroughShared(tilegpu::ConvertLayoutOp op, unsigned swizzle) {
   OpBuilder builder(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getSource().getType());
-  auto memory = tilegpu::MemDescType::get(op.getContext(), 1, type.getShape(),
-                                          type.getElementType(),
-                                          tilegpu::SharedAttr::get(op.getContext(), swizzle));
+  auto memory =
+      tilegpu::MemDescType::get(op.getContext(), 1, type.getShape(), type.getElementType(),
+                                tilegpu::SharedAttr::get(op.getContext(), swizzle));
   Value tile = tilegpu::AllocOp::create(builder, loc, memory, IntegerAttr());
   tilegpu::LocalStoreOp::create(builder, loc, op.getSource(), tile);
   if (memory::isOnlySliced(op.getResult())) {
     for (Operation *user : llvm::make_early_inc_range(op.getResult().getUsers())) {
       auto slice = cast<tile::SliceOp>(user);
       builder.setInsertionPoint(slice);
-      Value part = tilegpu::LocalLoadOp::create(builder, slice.getLoc(),
-                                                slice.getResult().getType(), tile,
-                                                slice.getOffsets());
+      Value part = tilegpu::LocalLoadOp::create(
+          builder, slice.getLoc(), slice.getResult().getType(), tile, slice.getOffsets());
       slice.replaceAllUsesWith(part);
       slice.erase();
     }
@@ -81,14 +80,13 @@ struct RouteConversionsPass : memory::impl::RouteConversionsBase<RouteConversion
                        << type.getElementType();
         return signalPassFailure();
       }
-      auto conversion = layout::synthesizeConversion(
-          tilegpu::getLayout(op.getSource()), tilegpu::getLayout(op.getResult()), bits / 8);
+      auto conversion = layout::synthesizeConversion(tilegpu::getLayout(op.getSource()),
+                                                     tilegpu::getLayout(op.getResult()), bits / 8);
       if (!conversion) {
         op.emitError() << "expects layouts of one tile over the same threads";
         return signalPassFailure();
       }
-      if (conversion->kind == LayoutConversion::Kind::Moves ||
-          isBetterShuffled(*conversion, bits))
+      if (conversion->kind == LayoutConversion::Kind::Moves || isBetterShuffled(*conversion, bits))
         continue;
       unsigned swizzle = type.getRank() == 2 ? conversion->roundTrip.shared.swizzleBytes : 0;
       goThroughShared(op, memory::getOperandSwizzle(op.getResult()).value_or(swizzle));

@@ -28,9 +28,9 @@ static LogicalResult verifyAllocation(tilegpu::AllocOp op, int64_t sharedBytes) 
 
 static LogicalResult verifyConversion(tilegpu::ConvertLayoutOp op) {
   unsigned bits = cast<RankedTensorType>(op.getSource().getType()).getElementTypeBitWidth();
-  auto conversion = layout::synthesizeConversion(tilegpu::getLayout(op.getSource()),
-                                                 tilegpu::getLayout(op.getResult()),
-                                                 std::max(1u, bits / 8));
+  auto conversion =
+      layout::synthesizeConversion(tilegpu::getLayout(op.getSource()),
+                                   tilegpu::getLayout(op.getResult()), std::max(1u, bits / 8));
   if (!conversion || conversion->kind == layout::LayoutConversion::Kind::SharedMemory)
     return op.emitOpError() << "expects a conversion within warps after tw-route-conversions";
   return success();

@@ -24,13 +24,11 @@ static cl::opt<std::string> input(cl::Positional, cl::desc("<file.mlir, or - for
                                   cl::init("-"), cl::cat(category));
 static cl::opt<std::string> targetName("target", cl::init("sm_80"), cl::cat(category),
                                        cl::desc("sm_XX or a GPU's name (default sm_80)"));
-static cl::opt<Emit> emitKind("emit", cl::init(Emit::PTX), cl::cat(category),
-                              cl::desc("what to print"),
-                              cl::values(clEnumValN(Emit::PTX, "ptx", "the PTX text"),
-                                         clEnumValN(Emit::Metadata, "metadata",
-                                                    "the launch metadata as JSON"),
-                                         clEnumValN(Emit::Phases, "phases",
-                                                    "the IR after each phase")));
+static cl::opt<Emit>
+    emitKind("emit", cl::init(Emit::PTX), cl::cat(category), cl::desc("what to print"),
+             cl::values(clEnumValN(Emit::PTX, "ptx", "the PTX text"),
+                        clEnumValN(Emit::Metadata, "metadata", "the launch metadata as JSON"),
+                        clEnumValN(Emit::Phases, "phases", "the IR after each phase")));
 static cl::opt<std::string> scheduleText("schedule", cl::cat(category),
                                          cl::desc("e.g. 'quant_matmul{split_k=2, ...}'"));
 
@@ -72,8 +70,7 @@ int main(int argc, char **argv) {
     options.observe = [](const std::string &phase, const std::string &ir) {
       outs() << "// after " << phase << "\n" << ir << "\n";
     };
-  auto artifact =
-      compile::compileSource((*buffer)->getBuffer().str(), input, **model, options);
+  auto artifact = compile::compileSource((*buffer)->getBuffer().str(), input, **model, options);
   if (!artifact)
     return fail(artifact.takeError());
   for (const std::string &remark : artifact->metadata.remarks)

@@ -20,17 +20,17 @@ namespace tilewright::target {
 enum class TensorCore { Turing, Ampere, Ada, Hopper, Blackwell };
 
 struct Target {
-  llvm::StringLiteral name;        ///< "sm_80", "sm_90a"
-  unsigned major, minor;           ///< compute capability
-  llvm::StringLiteral ptxFeature;  ///< LLVM feature for the PTX version, "+ptx80"
-  unsigned ptxVersion;             ///< 80 for PTX 8.0
+  llvm::StringLiteral name;       ///< "sm_80", "sm_90a"
+  unsigned major, minor;          ///< compute capability
+  llvm::StringLiteral ptxFeature; ///< LLVM feature for the PTX version, "+ptx80"
+  unsigned ptxVersion;            ///< 80 for PTX 8.0
   TensorCore tensorCore;
-  bool canCompile;                 ///< false: known as data only (sm_75)
+  bool canCompile; ///< false: known as data only (sm_75)
   // Resources (CUDA C++ programming guide, "Technical Specifications per
   // Compute Capability").
   uint32_t maxSharedBytesPerBlock; ///< opt-in maximum
   uint32_t sharedBytesPerSM;
-  uint32_t reservedSharedBytes;    ///< taken by the system in each block
+  uint32_t reservedSharedBytes; ///< taken by the system in each block
   uint32_t registersPerSM;
   uint32_t maxRegistersPerThread;
   uint32_t maxThreadsPerBlock;

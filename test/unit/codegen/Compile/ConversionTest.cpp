@@ -26,7 +26,8 @@ struct Conversion {
 };
 
 void PrintTo(const Conversion &c, std::ostream *os) {
-  *os << c.rows << "x" << c.columns << "x" << c.element << " <" << c.from << "> to <" << c.to << ">";
+  *os << c.rows << "x" << c.columns << "x" << c.element << " <" << c.from << "> to <" << c.to
+      << ">";
 }
 
 std::string makeProgram(const Conversion &c) {
@@ -49,7 +50,9 @@ func.func @convert(
       .str();
 }
 
-unsigned getBytes(llvm::StringRef element) { return element == "i8" ? 1 : element == "f16" ? 2 : 4; }
+unsigned getBytes(llvm::StringRef element) {
+  return element == "i8" ? 1 : element == "f16" ? 2 : 4;
+}
 
 class ConversionTest : public testing::TestWithParam<Conversion> {};
 
@@ -76,16 +79,16 @@ TEST_P(ConversionTest, KeepsEveryElement) {
   device::LaunchConfig config;
   config.block.x = 32 * c.warps;
   config.dynamicSharedBytes = artifact->metadata.dynamicSharedBytes;
-  auto error = device->launch(
-      *kernel, config, {reinterpret_cast<const uint8_t *>(arguments), sizeof(arguments)});
+  auto error = device->launch(*kernel, config,
+                              {reinterpret_cast<const uint8_t *>(arguments), sizeof(arguments)});
   ASSERT_FALSE(bool(error)) << llvm::toString(std::move(error));
   llvm::cantFail(device->copyToHost(out.data(), y, out.size()));
   EXPECT_EQ(in, out);
   EXPECT_EQ(device->getLastReport().total.sharedWavefronts, c.wavefronts);
 }
 
-constexpr const char *rowsOfLanes =
-    "register = [[1, 0]], lane = [[0, 1], [0, 2], [0, 4], [2, 0], [4, 0]], warp = [], repeat = [1, 1]";
+constexpr const char *rowsOfLanes = "register = [[1, 0]], lane = [[0, 1], [0, 2], [0, 4], [2, 0], "
+                                    "[4, 0]], warp = [], repeat = [1, 1]";
 constexpr const char *swappedRegisters =
     "register = [[8, 0], [0, 1]], lane = [[0, 2], [0, 4], [1, 0], [2, 0], [4, 0]], warp = [], "
     "repeat = [1, 1]";

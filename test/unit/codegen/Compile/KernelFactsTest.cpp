@@ -22,8 +22,8 @@ protected:
       FAIL() << llvm::toString(std::move(error));
     if (auto error = run.launch())
       FAIL() << llvm::toString(std::move(error));
-    schedule = llvm::cantFail(schedule::QuantMatmulSchedule::fromSchedule(
-        run.getArtifact().metadata.schedule));
+    schedule = llvm::cantFail(
+        schedule::QuantMatmulSchedule::fromSchedule(run.getArtifact().metadata.schedule));
   }
 
   const emulator::Counters &total() { return run.getReport().total; }

@@ -41,8 +41,7 @@ constexpr const char *wide =
 INSTANTIATE_TEST_SUITE_P(
     Cases, QuantMatmulTest,
     testing::Values(Case{16, 64, 256, "u4", "f16", "128", "f16", false, false, decode},
-                    Case{16, 256, 1024}, Case{1, 96, 512},
-                    Case{5, 65, 200, "i4", "f16", "64"},
+                    Case{16, 256, 1024}, Case{1, 96, 512}, Case{5, 65, 200, "i4", "f16", "64"},
                     Case{17, 40, 63, "u3", "bf16", "32", "bf16", true},
                     Case{64, 128, 384, "i8", "bf16", "128", "f16", true, true, wide},
                     Case{33, 100, 1000, "u8", "f16", "channel", "f16", true, true},
