@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
+#include "runtime/Emulator/Numerics/Warp.h"
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -158,6 +159,23 @@ void handlePackTwo(Warp &w, const Inst &i, uint32_t m) {
   });
 }
 
+void handlePackFast(Warp &w, const Inst &i, uint32_t m) {
+  const numerics::WarpOperations &warp = numerics::getWarpOperations();
+  auto pack = unpack(i.aux).to == ScalarType::F16x2 ? warp.packF16x2 : warp.packBF16x2;
+  pack(w.at<uint32_t>(i.d), w.at<uint32_t>(i.a), w.at<uint32_t>(i.b), m);
+}
+
+// cvt.f32.f16 and cvt.f32.bf16 between registers of just that width.
+void handleWiden(Warp &w, const Inst &i, uint32_t m) {
+  const numerics::WarpOperations &warp = numerics::getWarpOperations();
+  const uint16_t *a = w.at<uint16_t>(i.a);
+  uint32_t words[kLanes];
+  for (unsigned l = 0; l < kLanes; ++l)
+    words[l] = a[l];
+  (unpack(i.aux).from == ScalarType::F16 ? warp.widenF16 : warp.widenBF16)(w.at<uint32_t>(i.d),
+                                                                           words, m);
+}
+
 // Between packed pairs: f16x2 and the 8-bit formats.
 void handlePacked(Warp &w, const Inst &i, uint32_t m) {
   Form form = unpack(i.aux);
@@ -211,8 +229,11 @@ Handler pickConversion(InstructionDecoder &d, const Form &form, std::optional<Ro
                        std::optional<Rounding> rounding) {
   bool fromFloat = isFloat(form.from) && !isPacked(form.from);
   bool toFloat = isFloat(form.to) && !isPacked(form.to);
-  if (isPacked(form.to) && form.from == ScalarType::F32)
-    return handlePackTwo;
+  if (isPacked(form.to) && form.from == ScalarType::F32) {
+    bool isFast = (form.to == ScalarType::F16x2 || form.to == ScalarType::BF16x2) &&
+                  rounding == Rounding::NearestEven && d.inst.flags == 0;
+    return isFast ? handlePackFast : handlePackTwo;
+  }
   if (isPacked(form.to) && isPacked(form.from))
     return handlePacked;
   if (isInteger(form.from) && isInteger(form.to)) {
@@ -236,6 +257,10 @@ Handler pickConversion(InstructionDecoder &d, const Form &form, std::optional<Ro
   bool narrows = parser::getBits(form.to) < parser::getBits(form.from) ||
                  form.to == ScalarType::TF32 ||
                  (form.to != form.from && parser::getBits(form.to) == 16);
+  bool widens = (form.from == ScalarType::F16 || form.from == ScalarType::BF16) &&
+                form.to == ScalarType::F32 && form.fromBytes == 2 && form.toBytes == 4;
+  if (widens && d.inst.flags == 0)
+    return handleWiden;
   if (narrows && !rounding)
     d.fail("a conversion that loses bits needs a rounding such as .rn");
   return handleFloatToFloat;

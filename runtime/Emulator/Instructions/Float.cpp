@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
+#include "runtime/Emulator/Numerics/Warp.h"
 #include <cmath>
 #include <cstring>
 
@@ -35,16 +36,11 @@ template <bool flushes> inline float finish(float x) {
 
 enum class Operation : uint8_t { Add, Subtract, Multiply, Divide, Fma };
 
-template <Operation op, bool flushes> void handleF32(Warp &w, const Inst &i, uint32_t m) {
+template <bool flushes> void handleDivideF32(Warp &w, const Inst &i, uint32_t m) {
   float *d = w.at<float>(i.d);
   const float *a = w.at<float>(i.a), *b = w.at<float>(i.b);
-  forLanes(m, [=](unsigned l) {
-    float x = flush<flushes>(a[l]), y = flush<flushes>(b[l]);
-    d[l] = finish<flushes>(op == Operation::Add        ? x + y
-                           : op == Operation::Subtract ? x - y
-                           : op == Operation::Multiply ? x * y
-                                                       : x / y);
-  });
+  forLanes(
+      m, [=](unsigned l) { d[l] = finish<flushes>(flush<flushes>(a[l]) / flush<flushes>(b[l])); });
 }
 
 template <Operation op> void handleF64(Warp &w, const Inst &i, uint32_t m) {
@@ -58,44 +54,20 @@ template <Operation op> void handleF64(Warp &w, const Inst &i, uint32_t m) {
   });
 }
 
-template <bool flushes>
-inline void fmaLanes(float *d, const float *a, const float *b, const float *c, uint32_t m) {
-  forLanes(m, [=](unsigned l) {
-    d[l] = finish<flushes>(
-        __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
-  });
+// The whole-warp functions of Numerics; the function is in imm.
+template <typename Function> Function functionOf(const Inst &i) {
+  return reinterpret_cast<Function>(i.imm);
 }
-
-#if defined(__x86_64__)
-// The baseline of the architecture has no fused multiply-add; asking once at
-// decode time picks the version that uses the instruction.
-template <bool flushes>
-__attribute__((target("avx2,fma"))) void handleFmaF32Native(Warp &w, const Inst &i, uint32_t m) {
-  float *d = w.at<float>(i.d);
-  const float *a = w.at<float>(i.a), *b = w.at<float>(i.b), *c = w.at<float>(i.c);
-  if (m == kFullMask) {
-    TILEWRIGHT_LANE_LOOP
-    for (unsigned l = 0; l < kLanes; ++l)
-      d[l] = finish<flushes>(
-          __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
-    return;
-  }
-  for (; m; m &= m - 1) {
-    unsigned l = std::countr_zero(m);
-    d[l] = finish<flushes>(
-        __builtin_fmaf(flush<flushes>(a[l]), flush<flushes>(b[l]), flush<flushes>(c[l])));
-  }
+void handleWarpUnary(Warp &w, const Inst &i, uint32_t m) {
+  functionOf<numerics::WarpUnary>(i)(w.at<uint32_t>(i.d), w.at<uint32_t>(i.a), m);
 }
-bool hasNativeFma() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-#else
-template <bool flushes> void handleFmaF32Native(Warp &w, const Inst &i, uint32_t m) {
-  fmaLanes<flushes>(w.at<float>(i.d), w.at<float>(i.a), w.at<float>(i.b), w.at<float>(i.c), m);
+void handleWarpBinary(Warp &w, const Inst &i, uint32_t m) {
+  functionOf<numerics::WarpBinary>(i)(w.at<uint32_t>(i.d), w.at<uint32_t>(i.a), w.at<uint32_t>(i.b),
+                                      m);
 }
-bool hasNativeFma() { return true; }
-#endif
-
-template <bool flushes> void handleFmaF32(Warp &w, const Inst &i, uint32_t m) {
-  fmaLanes<flushes>(w.at<float>(i.d), w.at<float>(i.a), w.at<float>(i.b), w.at<float>(i.c), m);
+void handleWarpTernary(Warp &w, const Inst &i, uint32_t m) {
+  functionOf<numerics::WarpTernary>(i)(w.at<uint32_t>(i.d), w.at<uint32_t>(i.a),
+                                       w.at<uint32_t>(i.b), w.at<uint32_t>(i.c), m);
 }
 
 void handleFmaF64(Warp &w, const Inst &i, uint32_t m) {
@@ -290,13 +262,46 @@ OpClass classOf(ScalarType type) {
                                                                 : OpClass::Half;
 }
 
-template <Operation op> Handler pickHost(const Form &form) {
+/// A whole-warp function as handler; sets imm. Null if there is no function.
+Handler useUnary(InstructionDecoder &d, numerics::WarpUnary function) {
+  d.inst.imm = reinterpret_cast<uint64_t>(function);
+  return function ? handleWarpUnary : nullptr;
+}
+Handler useBinary(InstructionDecoder &d, numerics::WarpBinary function) {
+  d.inst.imm = reinterpret_cast<uint64_t>(function);
+  return function ? handleWarpBinary : nullptr;
+}
+Handler useTernary(InstructionDecoder &d, numerics::WarpTernary function) {
+  d.inst.imm = reinterpret_cast<uint64_t>(function);
+  return function ? handleWarpTernary : nullptr;
+}
+
+/// The fast form of an instruction that rounds to nearest even and does nothing
+/// else; null where there is none.
+template <Operation op> Handler pickFast(InstructionDecoder &d, const Form &form) {
   if (!form.isPlain())
     return nullptr;
+  const numerics::WarpOperations &warp = numerics::getWarpOperations();
+  bool flushes = form.flags & kFlush;
   if (form.type == ScalarType::F64)
     return handleF64<op>;
+  if constexpr (op == Operation::Divide)
+    return form.type != ScalarType::F32 ? nullptr
+           : flushes                    ? handleDivideF32<true>
+                                        : handleDivideF32<false>;
   if (form.type == ScalarType::F32)
-    return form.flags & kFlush ? handleF32<op, true> : handleF32<op, false>;
+    return useBinary(d, (op == Operation::Add        ? warp.addF32
+                         : op == Operation::Subtract ? warp.subtractF32
+                                                     : warp.multiplyF32)
+                            .get(flushes));
+  if (form.type == ScalarType::F16x2 && !flushes)
+    return useBinary(d, op == Operation::Add        ? warp.addF16x2
+                        : op == Operation::Subtract ? warp.subtractF16x2
+                                                    : warp.multiplyF16x2);
+  if (form.type == ScalarType::BF16x2 && !flushes)
+    return useBinary(d, op == Operation::Add        ? warp.addBF16x2
+                        : op == Operation::Subtract ? warp.subtractBF16x2
+                                                    : warp.multiplyBF16x2);
   return nullptr;
 }
 
@@ -329,6 +334,8 @@ void decodeReciprocal(InstructionDecoder &d) {
     d.fail("'rcp' needs .approx or a rounding");
   d.inst.flags |= flushesF64 ? kFlush : 0;
   d.inst.imm = static_cast<uint64_t>(numerics::Approximate::Reciprocal);
+  if (form.type == ScalarType::F32 && isApproximate)
+    handler = useUnary(d, numerics::getWarpOperations().reciprocalF32.get(form.flags & kFlush));
   decodeUniform(d, 1, form.type, handler, OpClass::Special);
 }
 
@@ -346,6 +353,13 @@ void decodeApproximate(InstructionDecoder &d) {
     d.fail("'" + d.source.opcode + "' needs .approx");
   d.inst.flags |= flushesF64 ? kFlush : 0;
   d.inst.imm = static_cast<uint64_t>(function);
+  if (form.type == ScalarType::F32) {
+    const numerics::WarpOperations &warp = numerics::getWarpOperations();
+    if (function == numerics::Approximate::Exp2)
+      handler = useUnary(d, warp.exp2F32.get(form.flags & kFlush));
+    if (function == numerics::Approximate::ReciprocalSqrt)
+      handler = useUnary(d, warp.reciprocalSqrtF32.get(form.flags & kFlush));
+  }
   decodeUniform(d, 1, form.type, handler, OpClass::Special);
 }
 
@@ -410,7 +424,7 @@ void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
   bool isSubtract = d.source.opcode == "sub";
   Form form = takeForm(d, kFlush | kSaturate);
   Handler handler =
-      isSubtract ? pickHost<Operation::Subtract>(form) : pickHost<Operation::Add>(form);
+      isSubtract ? pickFast<Operation::Subtract>(d, form) : pickFast<Operation::Add>(d, form);
   if (!handler)
     handler = isSubtract ? handleBinary<Operation::Subtract> : handleBinary<Operation::Add>;
   decodeUniform(d, 2, form.type, handler, classOf(form.type));
@@ -418,7 +432,7 @@ void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
 
 void tilewright::emulator::decodeFloatMultiply(InstructionDecoder &d) {
   Form form = takeForm(d, kFlush | kSaturate);
-  Handler handler = pickHost<Operation::Multiply>(form);
+  Handler handler = pickFast<Operation::Multiply>(d, form);
   decodeUniform(d, 2, form.type, handler ? handler : handleBinary<Operation::Multiply>,
                 classOf(form.type));
 }
@@ -428,10 +442,14 @@ void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
   Handler handler = handleFma;
   if (form.isPlain() && form.type == ScalarType::F64)
     handler = handleFmaF64;
+  const numerics::WarpOperations &warp = numerics::getWarpOperations();
+  bool flushes = form.flags & kFlush;
   if (form.isPlain() && form.type == ScalarType::F32)
-    handler = hasNativeFma()
-                  ? (form.flags & kFlush ? handleFmaF32Native<true> : handleFmaF32Native<false>)
-                  : (form.flags & kFlush ? handleFmaF32<true> : handleFmaF32<false>);
+    handler = useTernary(d, warp.fmaF32.get(flushes));
+  if (form.isPlain() && form.type == ScalarType::F16x2 && !flushes)
+    handler = useTernary(d, warp.fmaF16x2);
+  if (form.isPlain() && form.type == ScalarType::BF16x2 && !flushes)
+    handler = useTernary(d, warp.fmaBF16x2);
   decodeUniform(d, 3, form.type, handler, classOf(form.type));
 }
 
@@ -442,7 +460,7 @@ void tilewright::emulator::decodeFloatDivide(InstructionDecoder &d) {
   Form form = takeForm(d, kFlush);
   if (!isApproximate && !form.rounding)
     d.fail("'div' needs .approx, .full or a rounding");
-  Handler handler = pickHost<Operation::Divide>(form);
+  Handler handler = pickFast<Operation::Divide>(d, form);
   bool isWide = form.type == ScalarType::F32 || (form.type == ScalarType::F64 && !isApproximate);
   decodeUniform(d, 2, form.type,
                 !isWide   ? nullptr
@@ -460,9 +478,16 @@ void tilewright::emulator::decodeFloatMinMax(InstructionDecoder &d) {
     d.fail("'" + d.source.opcode + "' takes no rounding");
   d.inst.flags |= xorSign ? kXorSign : 0;
   unsigned sources = form.type == ScalarType::F32 && d.numOperands() == 4 ? 3 : 2;
-  decodeUniform(d, sources, form.type,
-                d.source.opcode == "min" ? handleMinMax<true> : handleMinMax<false>,
-                classOf(form.type));
+  bool isMinimum = d.source.opcode == "min";
+  Handler handler = isMinimum ? handleMinMax<true> : handleMinMax<false>;
+  if (form.type == ScalarType::F32 && sources == 2 && !xorSign) {
+    const numerics::WarpOperations &warp = numerics::getWarpOperations();
+    const auto &function = form.flags & kPropagateNaN
+                               ? (isMinimum ? warp.minimumNaNF32 : warp.maximumNaNF32)
+                               : (isMinimum ? warp.minimumF32 : warp.maximumF32);
+    handler = useBinary(d, function.get(form.flags & kFlush));
+  }
+  decodeUniform(d, sources, form.type, handler, classOf(form.type));
 }
 
 void tilewright::emulator::decodeFloatSign(InstructionDecoder &d) {

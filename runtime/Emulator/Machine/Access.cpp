@@ -206,7 +206,11 @@ static void count(Warp &warp, const Access &access) {
     (isWrite ? counters.sharedStoreBytes : counters.sharedLoadBytes) += bytes;
     uint32_t ideal = 0;
     ++counters.sharedAccesses;
-    if (warp.launch.options.countAccesses)
+    if (access.isContiguous && access.bytes >= 4) {
+      // Lanes in a row use every bank equally often.
+      counters.sharedWavefronts += access.bytes / 4;
+      ideal = access.bytes / 4;
+    } else if (warp.launch.options.countAccesses)
       counters.sharedWavefronts +=
           countWavefronts(access.address, access.mask, access.bytes, ideal);
     counters.sharedIdealWavefronts += ideal;

@@ -28,11 +28,11 @@ static uint32_t countPhase(const uint64_t *address, uint32_t mask, uint32_t byte
 }
 
 // True if no two lanes share a bank: the common case, decided by one pass.
-static bool hasNoConflict(const uint64_t *address, uint32_t mask, uint32_t unitBytes,
-                          uint32_t units) {
-  uint32_t seen = 0, lanes = std::popcount(mask);
+static bool hasNoConflict(const uint64_t *address, uint32_t mask, uint32_t unitBytes) {
+  uint32_t seen = 0, lanes = std::popcount(mask), units = 128 / unitBytes;
+  int shift = std::countr_zero(unitBytes);
   for (; mask; mask &= mask - 1)
-    seen |= 1u << (address[std::countr_zero(mask)] / unitBytes % units);
+    seen |= 1u << (address[std::countr_zero(mask)] >> shift & (units - 1));
   return static_cast<uint32_t>(std::popcount(seen)) == lanes;
 }
 
@@ -47,9 +47,8 @@ uint32_t tilewright::emulator::countWavefronts(const uint64_t *address, uint32_t
     if (!part)
       continue;
     ++ideal;
-    wavefronts += unit <= 16 && hasNoConflict(address, part, unit, 128 / unit)
-                      ? 1
-                      : countPhase(address, part, bytes);
+    wavefronts +=
+        unit <= 16 && hasNoConflict(address, part, unit) ? 1 : countPhase(address, part, bytes);
   }
   return wavefronts;
 }
