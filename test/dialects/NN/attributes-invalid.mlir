@@ -1,0 +1,73 @@
+// Every rule of the nn dialect's attributes and types is enforced, with a
+// message that names what was given.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// A code must be one of the table of formats.
+// expected-error @+1 {{x4}}
+func.func private @unknown_code(!nn.quantized<64x64, #nn.qformat<x4, group = 32, scale = f16>>)
+
+// -----
+
+// Weights have integer codes.
+// expected-error @+1 {{expects an integer code format u1..u8 or i1..i8, but got bf16}}
+func.func private @float_code(!nn.quantized<64x64, #nn.qformat<bf16, group = 32, scale = f16>>)
+
+// -----
+
+// Codes have at most 8 bits.
+// expected-error @+1 {{expects an integer code format u1..u8 or i1..i8, but got u32}}
+func.func private @wide_code(!nn.quantized<64x64, #nn.qformat<u32, group = 32, scale = f16>>)
+
+// -----
+
+// Zero rows is no group; all of K has its own word.
+// expected-error @+1 {{expects group to be positive, but got 0; one group for all of K is spelled 'channel'}}
+func.func private @zero_group(!nn.quantized<64x64, #nn.qformat<u4, group = 0, scale = f16>>)
+
+// -----
+
+// A group is whole mma steps of 16 rows.
+// expected-error @+1 {{expects group to be a positive multiple of 16 or 'channel', but got 24}}
+func.func private @odd_group(!nn.quantized<64x64, #nn.qformat<u4, group = 24, scale = f16>>)
+
+// -----
+
+// A group is not negative.
+// expected-error @+1 {{expects group to be a positive multiple of 16 or 'channel', but got -16}}
+func.func private @negative_group(!nn.quantized<64x64, #nn.qformat<u4, group = -16, scale = f16>>)
+
+// -----
+
+// Scales are 16-bit floats.
+// expected-error @+1 {{expects scale type f16 or bf16, but got 'f32'}}
+func.func private @wide_scale(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f32>>)
+
+// -----
+
+// Zero points are none or integers.
+// expected-error @+1 {{expects zero point kind none or integer, but got float}}
+func.func private @unknown_zero(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f16, zero = float>>)
+
+// -----
+
+// Weights are a matrix.
+// expected-error @+1 {{expects a KxN shape, but got 3 dimensions}}
+func.func private @rank_of_weights(!nn.quantized<2x64x64, #nn.qformat<u4, group = 32, scale = f16>>)
+
+// -----
+
+// Weights are not empty.
+// expected-error @+1 {{expects positive K and N, but got 64x0}}
+func.func private @empty_weights(!nn.quantized<64x0, #nn.qformat<u4, group = 32, scale = f16>>)
+
+// -----
+
+// An alignment is a power of two.
+// expected-error @+1 {{expects alignment of operand 'x' to be 1, 2, 4, 8 or 16 bytes, but got 6}}
+func.func private @odd_alignment() attributes {operand = #nn.operand<"x", strides = [1], align = 6>}
+
+// -----
+
+// An alignment is at most 16 bytes.
+// expected-error @+1 {{expects alignment of operand 'x' to be 1, 2, 4, 8 or 16 bytes, but got 32}}
+func.func private @wide_alignment() attributes {operand = #nn.operand<"x", strides = [1], align = 32>}

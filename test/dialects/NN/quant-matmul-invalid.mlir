@@ -1,0 +1,99 @@
+// Each constraint of nn.quant_matmul (C1..C5 in its description) is enforced.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// C1: x has rank 2.
+func.func @c1_rank_of_x(%x: tensor<1x16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16 or bf16, but got 'tensor<1x16x384xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<1x16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C1: x is f16 or bf16.
+func.func @c1_type_of_x(%x: tensor<16x384xf32>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16 or bf16, but got 'tensor<16x384xf32>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x384xf32>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C2: x and w agree on K.
+func.func @c2_columns_of_x(%x: tensor<16x256xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects x to have K = 384 columns like w, but got 'tensor<16x256xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x256xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C2: K is static.
+func.func @c2_dynamic_columns_of_x(%x: tensor<16x?xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects x to have K = 384 columns like w, but got 'tensor<16x?xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x?xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C3: y is a float tensor.
+func.func @c3_type_of_y(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xi32> {
+  // expected-error @+1 {{expects y to be a rank-2 tensor of f16, bf16 or f32, but got 'tensor<16x64xi32>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xi32>
+  return %y : tensor<16x64xi32>
+}
+
+// -----
+
+// C3: y has the rows of x.
+func.func @c3_rows_of_y(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects y to have the rows of x and N = 64 columns, but got 'tensor<?x64xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C3: y has the columns of w.
+func.func @c3_columns_of_y(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x32xf16> {
+  // expected-error @+1 {{expects y to have the rows of x and N = 64 columns, but got 'tensor<16x32xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x32xf16>
+  return %y : tensor<16x32xf16>
+}
+
+// -----
+
+// C4: bias has one element a column.
+func.func @c4_extent_of_bias(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<63xf16>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects bias to be a tensor of 64 f16, bf16 or f32 elements, but got 'tensor<63xf16>'}}
+  %y = nn.quant_matmul %x, %w bias %b : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<63xf16> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C4: bias has rank 1.
+func.func @c4_rank_of_bias(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<1x64xf16>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects bias to be a tensor of 64 f16, bf16 or f32 elements, but got 'tensor<1x64xf16>'}}
+  %y = nn.quant_matmul %x, %w bias %b : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<1x64xf16> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C4: bias is floating point.
+func.func @c4_type_of_bias(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<64xi8>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects bias to be a tensor of 64 f16, bf16 or f32 elements, but got 'tensor<64xi8>'}}
+  %y = nn.quant_matmul %x, %w bias %b : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<64xi8> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C5: the schedule is of this op's family.
+func.func @c5_family_of_schedule(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects a schedule of family "quant_matmul", but got "attention"}}
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"attention", {}>} : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

@@ -1,0 +1,29 @@
+// nn.quant_matmul survives printing and parsing, with and without its options.
+// RUN: %tw-opt %s | %tw-opt | FileCheck %s
+
+// The least one can say: activations and packed weights.
+// CHECK-LABEL: func.func @least(
+// CHECK-SAME: %[[X:.+]]: tensor<16x384xf16>, %[[W:.+]]: !nn.quantized<384x1536, #nn.qformat<u4, group = 128, scale = f16>>
+// CHECK: nn.quant_matmul %[[X]], %[[W]] : tensor<16x384xf16>, <384x1536, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x1536xf16>
+func.func @least(%x: tensor<16x384xf16>, %w: !nn.quantized<384x1536, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x1536xf16> {
+  %y = nn.quant_matmul %x, %w : tensor<16x384xf16>, !nn.quantized<384x1536, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x1536xf16>
+  return %y : tensor<16x1536xf16>
+}
+
+// Rows may be dynamic; bias, activation, problem and schedule are options; the
+// result may be wider than the activations.
+// CHECK-LABEL: func.func @every_option(
+// CHECK-SAME: %[[X:.+]]: tensor<?x384xbf16>, %[[W:.+]]: !nn.quantized<{{.*}}>, %[[BIAS:.+]]: tensor<1536xf32>
+// CHECK: nn.quant_matmul %[[X]], %[[W]] bias %[[BIAS]]
+// CHECK-SAME: activation = #nn.activation<gelu>
+// CHECK-SAME: problem = #nn.problem<dims = [<"M" = ?, divisor = 16>], operands = [<"x", strides = [?, 1], align = 8>], index = 64>
+// CHECK-SAME: schedule = #tile.schedule<"quant_matmul", {split_k = 2 : i64, tile_k = 128 : i64}>
+// CHECK-SAME: tensor<?x384xbf16>, <384x1536, #nn.qformat<i8, group = channel, scale = bf16, zero = integer>>, tensor<1536xf32> -> tensor<?x1536xf32>
+func.func @every_option(%x: tensor<?x384xbf16>, %w: !nn.quantized<384x1536, #nn.qformat<i8, group = channel, scale = bf16, zero = integer>>, %bias: tensor<1536xf32>) -> tensor<?x1536xf32> {
+  %y = nn.quant_matmul %x, %w bias %bias {
+    activation = #nn.activation<gelu>,
+    problem = #nn.problem<dims = [<"M" = ?, divisor = 16>], operands = [<"x", strides = [?, 1], align = 8>], index = 64>,
+    schedule = #tile.schedule<"quant_matmul", {split_k = 2, tile_k = 128}>
+  } : tensor<?x384xbf16>, !nn.quantized<384x1536, #nn.qformat<i8, group = channel, scale = bf16, zero = integer>>, tensor<1536xf32> -> tensor<?x1536xf32>
+  return %y : tensor<?x1536xf32>
+}
