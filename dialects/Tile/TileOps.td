@@ -8,6 +8,9 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
 
+/// A block's tile: its extents are known, since threads share them out.
+def Tile_Tensor : RankedTensorOf<[AnyType], [HasStaticShapePred], "static-shape tile">;
+
 def Tile_ProgramIdOp : Tile_Op<"program_id", [Pure]> {
   let summary = "index of this block along a grid axis";
   let arguments = (ins ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<2>]>:$axis);
@@ -45,7 +48,7 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     ```
   }];
   let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets);
-  let results = (outs AnyRankedTensor:$tile);
+  let results = (outs Tile_Tensor:$tile);
   let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` type($view) `->` type($tile)";
   let hasVerifier = 1;
 }
@@ -55,7 +58,7 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let description = [{
     Writes the tile at `offsets`; elements outside the view are not written.
   }];
-  let arguments = (ins AnyRankedTensor:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets);
+  let arguments = (ins Tile_Tensor:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets);
   let assemblyFormat = "$tile `,` $view `[` $offsets `]` attr-dict `:` type($tile) `,` type($view)";
   let hasVerifier = 1;
 }
@@ -85,24 +88,24 @@ def Tile_ArriveOp : Tile_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
 
 def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let summary = "repeat a tile along its dimensions of extent 1";
-  let arguments = (ins AnyRankedTensor:$source);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Tile_Tensor:$source);
+  let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
 
 def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
   let summary = "the same elements in row-major order under another shape";
-  let arguments = (ins AnyRankedTensor:$source);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Tile_Tensor:$source);
+  let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
 
 def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
   let summary = "reorder dimensions: result dimension i is source dimension order[i]";
-  let arguments = (ins AnyRankedTensor:$source, DenseI64ArrayAttr:$order);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Tile_Tensor:$source, DenseI64ArrayAttr:$order);
+  let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$source `order` `=` $order attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -112,8 +115,8 @@ def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
   let description = [{
     The sub-tile of the result's shape that starts at `offsets`.
   }];
-  let arguments = (ins AnyRankedTensor:$source, DenseI64ArrayAttr:$offsets);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Tile_Tensor:$source, DenseI64ArrayAttr:$offsets);
+  let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$source $offsets attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -128,8 +131,8 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["c", "result"]>]> {
     `a` is MxK, `b` KxN, of one 16-bit float type; `c` and the result are MxN of
     f32. Products are exact and summed in the tensor core's f32 arithmetic.
   }];
-  let arguments = (ins AnyRankedTensor:$a, AnyRankedTensor:$b, AnyRankedTensor:$c);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Tile_Tensor:$a, Tile_Tensor:$b, Tile_Tensor:$c);
+  let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$a `,` $b `,` $c attr-dict `:` type($a) `,` type($b) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -145,8 +148,8 @@ def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
     %q = tile.unpack %words : tensor<2x1x512xi32> -> tensor<128x64xi4>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$words);
-  let results = (outs AnyRankedTensor:$codes);
+  let arguments = (ins Tile_Tensor:$words);
+  let results = (outs Tile_Tensor:$codes);
   let assemblyFormat = "$words attr-dict `:` type($words) `->` type($codes)";
   let hasVerifier = 1;
 }
@@ -163,8 +166,8 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure]> {
     %w = tile.dequant %q zero %z bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$codes, Optional<AnyRankedTensor>:$zero, I32Attr:$bias);
-  let results = (outs AnyRankedTensor:$values);
+  let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero, I32Attr:$bias);
+  let results = (outs Tile_Tensor:$values);
   let assemblyFormat = [{
     $codes (`zero` $zero^)? `bias` $bias attr-dict `:` type($codes) (`,` type($zero)^)?
     `->` type($values)

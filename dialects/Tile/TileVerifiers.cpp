@@ -38,8 +38,6 @@ static LogicalResult verifyAccess(Operation *op, RankedTensorType tile, ViewType
                              << ", but got " << tile.getElementType();
   if (numOffsets != view.getRank())
     return op->emitOpError() << "expects " << view.getRank() << " offsets, but got " << numOffsets;
-  if (!tile.hasStaticShape())
-    return op->emitOpError() << "expects a tile of static shape, but got " << tile;
   return success();
 }
 
@@ -152,14 +150,15 @@ LogicalResult DequantOp::verify() {
   if (codes.getShape() != values.getShape())
     return emitOpError() << "expects values of the codes' shape, but got " << codes << " and "
                          << values;
-  int64_t limit = int64_t(1) << element.getWidth();
-  if (int64_t(getBias()) >= limit)
-    return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << getBias();
+  int64_t limit = int64_t(1) << element.getWidth(), bias = getBiasAttr().getInt();
+  if (bias < 0 || bias >= limit)
+    return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << bias;
   if (!getZero())
     return success();
   RankedTensorType zero = tensorOf(getZero());
   if (zero.getRank() != 2 || !zero.getElementType().isInteger(8) ||
-      zero.getDimSize(1) != codes.getDimSize(1) || codes.getDimSize(0) % zero.getDimSize(0) != 0)
+      zero.getDimSize(1) != codes.getDimSize(1) || zero.getDimSize(0) == 0 ||
+      codes.getDimSize(0) % zero.getDimSize(0) != 0)
     return emitOpError() << "expects zero points to be a GxN tensor of i8 with G dividing "
                          << codes.getDimSize(0) << ", but got " << zero;
   return success();

@@ -1,0 +1,81 @@
+// What the tile ops on global memory refuse.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// A grid has three axes.
+func.func @axis_of_program_id() -> i32 {
+  // expected-error @+1 {{maximum value is 2}}
+  %x = tile.program_id 3
+  return %x : i32
+}
+
+// -----
+
+// A size for each dynamic extent.
+func.func @sizes_of_view(%p: !tile.ptr) {
+  // expected-error @+1 {{expects 1 sizes for the type, but got 0}}
+  %0 = tile.view %p : !tile.view<?x64xf16, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// A stride for each dynamic stride, no more.
+func.func @strides_of_view(%p: !tile.ptr, %s: i64) {
+  // expected-error @+1 {{expects 0 strides for the type, but got 1}}
+  %0 = tile.view %p strides(%s) : !tile.view<8x64xf16, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// A loaded tile has the view's rank.
+func.func @rank_of_load(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32) {
+  // expected-error @+1 {{expects a tile of the view's rank 2, but got 'tensor<64xf16>'}}
+  %0 = tile.load %v[%i, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> tensor<64xf16>
+  return
+}
+
+// -----
+
+// A loaded tile has the view's element type.
+func.func @type_of_load(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32) {
+  // expected-error @+1 {{expects tile elements of type 'f16', but got 'f32'}}
+  %0 = tile.load %v[%i, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+// A load has an offset a dimension.
+func.func @offsets_of_load(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32) {
+  // expected-error @+1 {{expects 2 offsets, but got 1}}
+  %0 = tile.load %v[%i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> tensor<8x64xf16>
+  return
+}
+
+// -----
+
+// A tile's shape is static.
+func.func @shape_of_load(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32) {
+  // expected-error @+1 {{must be static-shape tile of any type values, but got 'tensor<?x64xf16>'}}
+  %0 = tile.load %v[%i, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> tensor<?x64xf16>
+  return
+}
+
+// -----
+
+// Stores keep the rules of loads.
+func.func @type_of_store(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32, %t: tensor<8x64xbf16>) {
+  // expected-error @+1 {{expects tile elements of type 'f16', but got 'bf16'}}
+  tile.store %t, %v[%i, %i] : tensor<8x64xbf16>, !tile.view<8x64xf16, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// At least one block arrives.
+func.func @expected_of_arrive(%p: !tile.ptr, %i: i32) -> i1 {
+  // expected-error @+1 {{value is positive}}
+  %last = tile.arrive %p[%i] of 0
+  return %last : i1
+}

@@ -1,0 +1,49 @@
+// Ops of the tile dialect that reach global memory survive printing and parsing.
+// RUN: %tw-opt %s | %tw-opt | FileCheck %s
+
+// The index of the block along each axis of the grid.
+// CHECK-LABEL: func.func @program_ids
+// CHECK: tile.program_id 0
+// CHECK: tile.program_id 1
+// CHECK: tile.program_id 2
+func.func @program_ids() -> (i32, i32, i32) {
+  %x = tile.program_id 0
+  %y = tile.program_id 1
+  %z = tile.program_id 2
+  return %x, %y, %z : i32, i32, i32
+}
+
+// A view takes what its type leaves open, sizes and strides apart.
+// CHECK-LABEL: func.func @views(
+// CHECK-SAME: %[[P:.+]]: !tile.ptr, %[[M:.+]]: i32, %[[STRIDE:.+]]: i64
+// CHECK: tile.view %[[P]] : <8xf16, strides = [1], align = 2>
+// CHECK: tile.view %[[P]] sizes(%[[M]]) : <?x64xf16, strides = [64, 1], align = 16>
+// CHECK: tile.view %[[P]] strides(%[[STRIDE]]) : <8x64xf16, strides = [?, 1], align = 16>
+// CHECK: tile.view %[[P]] sizes(%[[M]], %[[M]]) strides(%[[STRIDE]]) : <?x?xf16, strides = [?, 1], align = 16>
+func.func @views(%p: !tile.ptr, %m: i32, %stride: i64) {
+  %0 = tile.view %p : !tile.view<8xf16, strides = [1], align = 2>
+  %1 = tile.view %p sizes(%m) : !tile.view<?x64xf16, strides = [64, 1], align = 16>
+  %2 = tile.view %p strides(%stride) : !tile.view<8x64xf16, strides = [?, 1], align = 16>
+  %3 = tile.view %p sizes(%m, %m) strides(%stride) : !tile.view<?x?xf16, strides = [?, 1], align = 16>
+  return
+}
+
+// A tile is read from and written to an offset.
+// CHECK-LABEL: func.func @load_store(
+// CHECK-SAME: %[[VIEW:.+]]: !tile.view<{{.*}}>, %[[I:.+]]: i32, %[[J:.+]]: i32
+// CHECK: %[[TILE:.+]] = tile.load %[[VIEW]][%[[I]], %[[J]]] : <?x64xf16, strides = [64, 1], align = 16> -> tensor<16x32xf16>
+// CHECK: tile.store %[[TILE]], %[[VIEW]][%[[J]], %[[I]]] : tensor<16x32xf16>, <?x64xf16, strides = [64, 1], align = 16>
+func.func @load_store(%view: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %i: i32, %j: i32) {
+  %tile = tile.load %view[%i, %j] : !tile.view<?x64xf16, strides = [64, 1], align = 16> -> tensor<16x32xf16>
+  tile.store %tile, %view[%j, %i] : tensor<16x32xf16>, !tile.view<?x64xf16, strides = [64, 1], align = 16>
+  return
+}
+
+// Blocks count in at a counter.
+// CHECK-LABEL: func.func @arrive(
+// CHECK-SAME: %[[COUNTERS:.+]]: !tile.ptr, %[[INDEX:.+]]: i32
+// CHECK: tile.arrive %[[COUNTERS]][%[[INDEX]]] of 4
+func.func @arrive(%counters: !tile.ptr, %index: i32) -> i1 {
+  %last = tile.arrive %counters[%index] of 4
+  return %last : i1
+}

@@ -1,0 +1,153 @@
+// What products and packed weights refuse.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// Operands are matrices.
+func.func @rank_of_dot(%a: tensor<1x16x16xf16>, %b: tensor<16x8xf16>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects rank-2 operands, but got 'tensor<1x16x16xf16>', 'tensor<16x8xf16>', 'tensor<16x8xf32>'}}
+  %0 = tile.dot %a, %b, %c : tensor<1x16x16xf16>, tensor<16x8xf16> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Both operands have one type.
+func.func @types_of_dot(%a: tensor<16x16xf16>, %b: tensor<16x8xbf16>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects a and b of one type f16 or bf16, but got 'f16' and 'bf16'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xbf16> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Operands are 16-bit floats.
+func.func @wide_operands_of_dot(%a: tensor<16x16xf32>, %b: tensor<16x8xf32>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects a and b of one type f16 or bf16, but got 'f32' and 'f32'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x16xf32>, tensor<16x8xf32> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Sums are f32.
+func.func @accumulator_of_dot(%a: tensor<16x16xf16>, %b: tensor<16x8xf16>, %c: tensor<16x8xf16>) {
+  // expected-error @+1 {{expects an accumulator of f32, but got 'f16'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xf16> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Operands agree on M, N and K.
+func.func @shapes_of_dot(%a: tensor<16x16xf16>, %b: tensor<32x8xf16>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects MxK, KxN and MxN operands, but got 'tensor<16x16xf16>', 'tensor<32x8xf16>', 'tensor<16x8xf32>'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<32x8xf16> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Packed codes have at most 8 bits.
+func.func @width_of_unpack(%w: tensor<1x1x512xi32>) {
+  // expected-error @+1 {{expects codes of 1 to 8 bits, but got 'i16'}}
+  %0 = tile.unpack %w : tensor<1x1x512xi32> -> tensor<128x32xi16>
+  return
+}
+
+// -----
+
+// Words are strips x blocks x words of 32 bits.
+func.func @words_of_unpack(%w: tensor<1x512xi32>) {
+  // expected-error @+1 {{expects words to be a strips x blocks x words tensor of i32, but got 'tensor<1x512xi32>'}}
+  %0 = tile.unpack %w : tensor<1x512xi32> -> tensor<128x32xi4>
+  return
+}
+
+// -----
+
+// A block of b-bit codes is 128 * b words.
+func.func @block_of_unpack(%w: tensor<1x1x512xi32>) {
+  // expected-error @+1 {{expects 384 words in a block of 3-bit codes, but got 512}}
+  %0 = tile.unpack %w : tensor<1x1x512xi32> -> tensor<128x32xi3>
+  return
+}
+
+// -----
+
+// A strip has 32 columns, a block 128 rows.
+func.func @codes_of_unpack(%w: tensor<2x3x512xi32>) {
+  // expected-error @+1 {{expects 384x64 codes, but got 'tensor<128x64xi4>'}}
+  %0 = tile.unpack %w : tensor<2x3x512xi32> -> tensor<128x64xi4>
+  return
+}
+
+// -----
+
+// Codes have at most 8 bits.
+func.func @width_of_dequant(%q: tensor<16x8xi32>) {
+  // expected-error @+1 {{expects codes of 1 to 8 bits, but got 'i32'}}
+  %0 = tile.dequant %q bias 0 : tensor<16x8xi32> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Values are 16-bit floats, in which codes are exact.
+func.func @values_of_dequant(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects values of f16 or bf16, but got 'f32'}}
+  %0 = tile.dequant %q bias 0 : tensor<16x8xi4> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// A value for each code.
+func.func @shape_of_dequant(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects values of the codes' shape, but got 'tensor<16x8xi4>' and 'tensor<8x16xf16>'}}
+  %0 = tile.dequant %q bias 0 : tensor<16x8xi4> -> tensor<8x16xf16>
+  return
+}
+
+// -----
+
+// A bias is a code.
+func.func @bias_of_dequant(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects bias between 0 and 15, but got 16}}
+  %0 = tile.dequant %q bias 16 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// A bias is not negative.
+func.func @negative_bias_of_dequant(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects bias between 0 and 15, but got -1}}
+  %0 = tile.dequant %q bias -1 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Zero points are bytes.
+func.func @type_of_zeros(%q: tensor<16x8xi4>, %z: tensor<1x8xi4>) {
+  // expected-error @+1 {{expects zero points to be a GxN tensor of i8 with G dividing 16, but got 'tensor<1x8xi4>'}}
+  %0 = tile.dequant %q zero %z bias 0 : tensor<16x8xi4>, tensor<1x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Groups are equal parts of the rows.
+func.func @groups_of_zeros(%q: tensor<16x8xi4>, %z: tensor<3x8xi8>) {
+  // expected-error @+1 {{expects zero points to be a GxN tensor of i8 with G dividing 16, but got 'tensor<3x8xi8>'}}
+  %0 = tile.dequant %q zero %z bias 0 : tensor<16x8xi4>, tensor<3x8xi8> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// There is at least one group.
+func.func @no_groups_of_zeros(%q: tensor<16x8xi4>, %z: tensor<0x8xi8>) {
+  // expected-error @+1 {{expects zero points to be a GxN tensor of i8 with G dividing 16, but got 'tensor<0x8xi8>'}}
+  %0 = tile.dequant %q zero %z bias 0 : tensor<16x8xi4>, tensor<0x8xi8> -> tensor<16x8xf16>
+  return
+}

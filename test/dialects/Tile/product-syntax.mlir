@@ -1,0 +1,23 @@
+// Products and packed weights survive printing and parsing.
+// RUN: %tw-opt %s | %tw-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @product(
+// CHECK-SAME: %[[A:.+]]: tensor<16x128xf16>, %[[WORDS:.+]]: tensor<2x1x512xi32>, %[[ZERO:.+]]: tensor<2x64xi8>, %[[C:.+]]: tensor<16x64xf32>
+func.func @product(%a: tensor<16x128xf16>, %words: tensor<2x1x512xi32>, %zero: tensor<2x64xi8>, %c: tensor<16x64xf32>) -> tensor<16x64xf32> {
+  // Two strips of one block each: 128 x 64 codes.
+  // CHECK: %[[CODES:.+]] = tile.unpack %[[WORDS]] : tensor<2x1x512xi32> -> tensor<128x64xi4>
+  %codes = tile.unpack %words : tensor<2x1x512xi32> -> tensor<128x64xi4>
+  // CHECK: %[[B:.+]] = tile.dequant %[[CODES]] zero %[[ZERO]] bias 0 : tensor<128x64xi4>, tensor<2x64xi8> -> tensor<128x64xf16>
+  %b = tile.dequant %codes zero %zero bias 0 : tensor<128x64xi4>, tensor<2x64xi8> -> tensor<128x64xf16>
+  // CHECK: tile.dot %[[A]], %[[B]], %[[C]] : tensor<16x128xf16>, tensor<128x64xf16> -> tensor<16x64xf32>
+  %d = tile.dot %a, %b, %c : tensor<16x128xf16>, tensor<128x64xf16> -> tensor<16x64xf32>
+  return %d : tensor<16x64xf32>
+}
+
+// Signed codes are stored with half their range added.
+// CHECK-LABEL: func.func @signed_codes(
+// CHECK: tile.dequant %{{.+}} bias 4 : tensor<128x32xi3> -> tensor<128x32xbf16>
+func.func @signed_codes(%codes: tensor<128x32xi3>) -> tensor<128x32xbf16> {
+  %values = tile.dequant %codes bias 4 : tensor<128x32xi3> -> tensor<128x32xbf16>
+  return %values : tensor<128x32xbf16>
+}
