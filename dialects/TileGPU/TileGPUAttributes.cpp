@@ -187,13 +187,39 @@ static ParseResult parseList(AsmParser &parser, StringRef keyword, SmallVectorIm
                                         [&] { return parser.parseInteger(list.emplace_back()); });
 }
 
-static ParseResult parseBases(AsmParser &parser, SmallVectorImpl<int32_t> &flat) {
+static ParseResult parseBases(AsmParser &parser, layout::Bases &bases) {
   if (parser.parseEqual())
     return failure();
   return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
-                                          [&] { return parser.parseInteger(flat.emplace_back()); });
+    layout::Basis &basis = bases.emplace_back();
+    return parser.parseCommaSeparatedList(
+        AsmParser::Delimiter::Square, [&] { return parser.parseInteger(basis.emplace_back()); });
   });
+}
+
+/// Checks bases as they were written; the class that holds them takes them on
+/// trust.
+static LogicalResult verifyBases(llvm::function_ref<InFlightDiagnostic()> emitError,
+                                 const layout::Bases (&places)[layout::numPlaces],
+                                 ArrayRef<int64_t> repeat) {
+  constexpr size_t maxRegisterBits = 12, lanes = 5, maxWarps = 5;
+  if (!llvm::all_of(repeat, [](int64_t n) { return n > 0 && n % 2 == 1; }))
+    return emitError() << "expects odd repeat counts";
+  for (const layout::Bases &bases : places)
+    for (const layout::Basis &basis : bases) {
+      if (repeat.empty() || basis.size() != repeat.size())
+        return emitError() << "expects bases of one rank, the length of repeat";
+      for (int32_t entry : basis)
+        if (entry < 0)
+          return emitError() << "expects entries of bases that are not negative, but got " << entry;
+    }
+  if (places[0].size() > maxRegisterBits || places[2].size() > maxWarps)
+    return emitError() << "expects at most " << maxRegisterBits << " bases of registers and "
+                       << maxWarps << " of warps, but got " << places[0].size() << " and "
+                       << places[2].size();
+  if (places[1].size() != lanes)
+    return emitError() << "expects " << lanes << " bases of lanes, but got " << places[1].size();
+  return success();
 }
 
 static Attribute parseNamed(AsmParser &parser, SMLoc loc, StringRef keyword) {
@@ -227,23 +253,17 @@ Attribute LayoutAttr::parse(AsmParser &parser, Type) {
     return {};
   if (keyword != "register")
     return parseNamed(parser, loc, keyword);
-  SmallVector<int32_t> registers, lanes, warps;
+  layout::Bases places[layout::numPlaces];
   SmallVector<int64_t> repeat;
-  if (parseBases(parser, registers) || parser.parseComma() || parser.parseKeyword("lane") ||
-      parseBases(parser, lanes) || parser.parseComma() || parser.parseKeyword("warp") ||
-      parseBases(parser, warps) || parser.parseComma() || parseList(parser, "repeat", repeat) ||
+  if (parseBases(parser, places[0]) || parser.parseComma() || parser.parseKeyword("lane") ||
+      parseBases(parser, places[1]) || parser.parseComma() || parser.parseKeyword("warp") ||
+      parseBases(parser, places[2]) || parser.parseComma() || parseList(parser, "repeat", repeat) ||
       parser.parseGreater())
     return {};
-  size_t rank = repeat.size();
-  if (rank == 0 || registers.size() % rank || lanes.size() % rank || warps.size() % rank) {
-    parser.emitError(loc) << "expects bases of one rank, the length of repeat";
+  if (failed(verifyBases([&] { return parser.emitError(loc); }, places, repeat)))
     return {};
-  }
-  if (!llvm::all_of(repeat, [](int64_t n) { return n > 0 && n % 2 == 1; })) {
-    parser.emitError(loc) << "expects odd repeat counts";
-    return {};
-  }
-  return get(parser.getContext(), rank, registers, lanes, warps, repeat);
+  return get(parser.getContext(),
+             LinearLayout(repeat.size(), places[0], places[1], places[2], repeat));
 }
 
 //===----------------------------------------------------------------------===//

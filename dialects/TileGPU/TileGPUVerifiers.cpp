@@ -137,10 +137,10 @@ LogicalResult DequantOp::verify() {
     return emitOpError() << "expects values to be a rank-2 tensor of f16 or bf16, but got "
                          << values;
   int64_t rows = words.getDimSize(1) * layout::blockK;
-  if (getRow() % 16 != 0 || getRow() + values.getDimSize(0) > uint64_t(rows))
+  int64_t first = getRowAttr().getInt(), last = first + values.getDimSize(0);
+  if (first < 0 || first % 16 != 0 || last > rows)
     return emitOpError() << "expects rows within the " << rows
-                         << " of words, from a multiple of 16, but got " << getRow() << " .. "
-                         << getRow() + values.getDimSize(0);
+                         << " of words, from a multiple of 16, but got " << first << " .. " << last;
   if (values.getDimSize(1) != words.getDimSize(0) * layout::blockN)
     return emitOpError() << "expects " << words.getDimSize(0) * layout::blockN
                          << " columns, but got " << values;

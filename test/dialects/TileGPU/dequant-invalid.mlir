@@ -1,0 +1,160 @@
+// What tilegpu.dequant refuses. The packing proof: unpacking is thread-local, so
+// words and values whose layouts do not fit together are an error, never silently
+// permuted weights.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// Lanes 0 and 1 hold each other's words: every lane would unpack the codes of
+// another.
+#permuted = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 8], [0, 0, 4], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @lanes_permuted(%words: tensor<1x1x512xi32, #permuted>) {
+  // expected-error @+1 {{expects lane 1 of warp 0 to hold word 4 of block (0, 0) for its register 0}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #permuted> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// The words of a blocked load are not those that the operand needs.
+#blocked = #tilegpu.layout<blocked 4, shape = [2, 1, 512], warps = [2]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 64], warps = [1, 2]>
+func.func @words_blocked(%words: tensor<2x1x512xi32, #blocked>) {
+  // expected-error @+1 {{to hold word}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<2x1x512xi32, #blocked> -> tensor<64x64xf16, #operand>
+  return
+}
+
+// -----
+
+// Warps hold each other's strips.
+#swapped = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256], [1, 0, 0]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [[2, 0, 0]], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 128], warps = [1, 4]>
+func.func @strips_of_warps(%words: tensor<4x1x512xi32, #swapped>) {
+  // expected-error @+1 {{to hold word}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<4x1x512xi32, #swapped> -> tensor<64x128xf16, #operand>
+  return
+}
+
+// -----
+
+// Values are not in the registers of the operand.
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#rows = #tilegpu.layout<blocked 2, shape = [64, 32], warps = [1]>
+func.func @values_blocked(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects values in the registers of mma operand 1, but register 0 of lane 1 holds a code that lane 8 stores}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #rows>
+  return
+}
+
+// -----
+
+// Words have a layout.
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @words_without_layout(%words: tensor<1x1x512xi32>) {
+  // expected-error @+1 {{expects words to have a #tilegpu.layout, but got 'tensor<1x1x512xi32>'}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// A block of 3-bit codes is 384 words.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @shape_of_words(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects words to be a strips x blocks x 384 tensor of i32}}
+  %0 = tilegpu.dequant %words row 0 <bits = 3, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Values are 16-bit floats.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @type_of_values(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects values to be a rank-2 tensor of f16 or bf16}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf32, #operand>
+  return
+}
+
+// -----
+
+// Rows lie within the words.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @rows_beyond_words(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects rows within the 128 of words, from a multiple of 16, but got 80 .. 144}}
+  %0 = tilegpu.dequant %words row 80 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Rows start at an mma step.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @unaligned_rows(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects rows within the 128 of words, from a multiple of 16, but got 8 .. 72}}
+  %0 = tilegpu.dequant %words row 8 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Rows do not start before the words.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @negative_row(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects rows within the 128 of words, from a multiple of 16, but got -64 .. 0}}
+  %0 = tilegpu.dequant %words row -64 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// A strip has 32 columns.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 64], warps = [1, 1]>
+func.func @columns_of_values(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects 32 columns}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x64xf16, #operand>
+  return
+}
+
+// -----
+
+// Weights packed by another version of the layout are refused.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @version(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects storage layout version 1, but got 2}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0, version = 2> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Zero points are bytes, a row a group.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#zeros = #tilegpu.layout<blocked 1, shape = [1, 16], warps = [1]>
+func.func @zeros(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x16xi8, #zeros>) {
+  // expected-error @+1 {{expects zero points to be a GxN tensor of i8 with G dividing 64}}
+  %0 = tilegpu.dequant %words zero %zeros row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x16xi8, #zeros> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Zero points have a layout.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @zeros_without_layout(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x32xi8>) {
+  // expected-error @+1 {{expects zero to have a #tilegpu.layout, but got 'tensor<1x32xi8>'}}
+  %0 = tilegpu.dequant %words zero %zeros row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x32xi8> -> tensor<64x32xf16, #operand>
+  return
+}
