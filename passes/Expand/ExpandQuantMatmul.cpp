@@ -415,6 +415,8 @@ LogicalResult expand::expandQuantMatmul(nn::QuantMatmulOp op, func::FuncOp funct
   auto schedule = QuantMatmulSchedule::fromSchedule(tile::fromAttribute(*op.getSchedule()));
   if (!schedule)
     return op.emitOpError() << llvm::toString(schedule.takeError());
+  if (auto error = schedule::verifyQuantMatmulShape(*schedule, op.getW().getType().getK()))
+    return op.emitOpError() << llvm::toString(std::move(error));
   nn::QFormatAttr format = op.getW().getType().getFormat();
   if (!format.isChannel() && schedule->tileK % format.getGroup() != 0 &&
       format.getGroup() % schedule->tileK != 0)

@@ -234,7 +234,7 @@ static Error checkWarps(const QuantMatmulSchedule &schedule) {
 }
 
 /// C2 to C6.
-static Error checkShape(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
+static Error checkShape(const QuantMatmulSchedule &schedule, int64_t k) {
   if (Error error = checkMultiple("tile_m", schedule.tileM, 16 * schedule.warpsM,
                                   "16 * warps_m (" + Twine(16 * schedule.warpsM) + ")", 256))
     return error;
@@ -246,7 +246,7 @@ static Error checkShape(const QuantMatmulSchedule &schedule, const QuantMatmulPr
     return error;
   if (Error error = checkRange("stages", schedule.stages, 2, 8))
     return error;
-  return checkRange("split_k", schedule.splitK, 1, divideCeil(problem.k, schedule.tileK));
+  return checkRange("split_k", schedule.splitK, 1, divideCeil(k, schedule.tileK));
 }
 
 /// C7.
@@ -325,11 +325,15 @@ static Error checkRegisters(const QuantMatmulSchedule &schedule, const QuantMatm
                           Twine(estimateRegisters(schedule, problem)) + tile + nearest);
 }
 
-Error verifyQuantMatmul(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
-                        const target::Target &target) {
+Error verifyQuantMatmulShape(const QuantMatmulSchedule &schedule, int64_t k) {
   if (Error error = checkWarps(schedule))
     return error;
-  if (Error error = checkShape(schedule, problem))
+  return checkShape(schedule, k);
+}
+
+Error verifyQuantMatmul(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
+                        const target::Target &target) {
+  if (Error error = verifyQuantMatmulShape(schedule, problem.k))
     return error;
   if (Error error = checkTarget(target))
     return error;

@@ -90,6 +90,9 @@ int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmul
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
                   int64_t m);
 
+/// C1 to C6 alone, which hold on every target, for a problem with `k` rows.
+llvm::Error verifyQuantMatmulShape(const QuantMatmulSchedule &schedule, int64_t k);
+
 /// Checks C1 to C10 in this order.
 llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
                               const QuantMatmulProblem &problem, const target::Target &target);

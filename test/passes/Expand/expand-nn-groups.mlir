@@ -1,0 +1,103 @@
+// Scales and zero points of every group size, in the expansion of quant_matmul.
+// RUN: %tw-opt %s -tw-expand-nn -split-input-file | FileCheck %s
+
+// One scale a column ("channel"): the loop only sums; the scale multiplies once,
+// at the end. The static M gives a constant grid.
+// CHECK-LABEL: func.func @channel(
+// CHECK-SAME: grid = ["1", "2", "1"]
+// CHECK-DAG: %[[SCALES:.+]] = tile.view %{{.+}} : <1x2x32xf16, strides = [64, 32, 1], align = 16>
+// CHECK: %[[SUM:.+]] = scf.for {{.*}} iter_args(%[[ACC:.+]] = %{{.+}})
+// CHECK: %[[DOT_0:.+]] = tile.dot %{{.+}}, %{{.+}}, %[[ACC]]
+// CHECK: %[[DOT_1:.+]] = tile.dot %{{.+}}, %{{.+}}, %[[DOT_0]]
+// CHECK-NOT: math.fma
+// CHECK: scf.yield %[[DOT_1]]
+// CHECK: tile.load %[[SCALES]]
+// CHECK: %[[SCALE:.+]] = tile.broadcast
+// CHECK: arith.mulf %[[SUM]], %[[SCALE]]
+func.func @channel(%x: tensor<32x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u8, group = channel, scale = f16>>) -> tensor<32x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<32x256xf16>, !nn.quantized<256x64, #nn.qformat<u8, group = channel, scale = f16>> -> tensor<32x64xf16>
+  return %y : tensor<32x64xf16>
+}
+
+// -----
+
+// Four groups of 32 rows within a tile of K: four products, each with its own
+// row of scales.
+// CHECK-LABEL: func.func @group_32(
+// CHECK: scf.for {{.*}} iter_args(%[[ACC:.+]] = %{{.+}})
+// CHECK: tile.load %{{.+}} -> tensor<4x2x32xf16>
+// CHECK: %[[SCALES:.+]] = tile.reshape %{{.+}} : tensor<4x2x4x8xf16> -> tensor<4x64xf16>
+// CHECK: tile.slice %{{.+}} [0, 0] : tensor<128x64xi4> -> tensor<32x64xi4>
+// CHECK: %[[DOT_0:.+]] = tile.dot
+// CHECK: tile.slice %[[SCALES]] [0, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
+// CHECK: %[[SUM_0:.+]] = math.fma %[[DOT_0]], %{{.+}}, %[[ACC]]
+// CHECK: tile.slice %{{.+}} [32, 0] : tensor<128x64xi4> -> tensor<32x64xi4>
+// CHECK: tile.slice %[[SCALES]] [1, 0]
+// CHECK: %[[SUM_1:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_0]]
+// CHECK: tile.slice %[[SCALES]] [2, 0]
+// CHECK: %[[SUM_2:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_1]]
+// CHECK: tile.slice %[[SCALES]] [3, 0]
+// CHECK: %[[SUM_3:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_2]]
+// CHECK: scf.yield %[[SUM_3]]
+func.func @group_32(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u4, group = 32, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<u4, group = 32, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// A group of two tiles of K: tile k reads the scales of group k / 2.
+// CHECK-LABEL: func.func @group_256(
+// CHECK: %[[SCALES:.+]] = tile.view %{{.+}} : <2x2x32xf16, strides = [64, 32, 1], align = 16>
+// CHECK: scf.for %[[TILE:.+]] = %{{.+}} to
+// CHECK: %[[TILES_A_GROUP:.+]] = arith.constant 2 : i32
+// CHECK: %[[GROUP:.+]] = arith.divui %[[TILE]], %[[TILES_A_GROUP]] : i32
+// CHECK: tile.load %[[SCALES]][%[[GROUP]],
+func.func @group_256(%x: tensor<16x512xf16>, %w: !nn.quantized<512x64, #nn.qformat<u4, group = 256, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x512xf16>, !nn.quantized<512x64, #nn.qformat<u4, group = 256, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// K = 160 in groups of 64: the last group is short (3 groups), the last tile of K
+// too (2 tiles, 2 blocks of words); loads beyond K are zero.
+// CHECK-LABEL: func.func @short_last_group(
+// CHECK-DAG: tile.view %{{.+}} : <16x160xf16, strides = [160, 1], align = 16>
+// CHECK-DAG: tile.view %{{.+}} : <2x2x512xi32, strides = [1024, 512, 1], align = 16>
+// CHECK-DAG: tile.view %{{.+}} : <3x2x32xf16, strides = [64, 32, 1], align = 16>
+// CHECK-DAG: %[[TILES:.+]] = arith.constant 2 : i32
+// CHECK: scf.for %{{.+}} = %{{.+}} to %[[TILES]]
+func.func @short_last_group(%x: tensor<16x160xf16>, %w: !nn.quantized<160x64, #nn.qformat<u4, group = 64, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x160xf16>, !nn.quantized<160x64, #nn.qformat<u4, group = 64, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// Integer zero points come in groups like scales, as bytes, and are taken off the
+// codes of their group.
+// CHECK-LABEL: func.func @zero_points(
+// CHECK-SAME: #tile.parameter<pointer "zeros", dtype = "u8", align = 16>
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <4x2x32xi8, strides = [64, 32, 1], align = 16>
+// CHECK: tile.load %[[VIEW]]{{.*}} -> tensor<2x2x32xi8>
+// CHECK: %[[ZEROS:.+]] = tile.reshape %{{.+}} : tensor<2x2x4x8xi8> -> tensor<2x64xi8>
+// CHECK: %[[ZERO_0:.+]] = tile.slice %[[ZEROS]] [0, 0] : tensor<2x64xi8> -> tensor<1x64xi8>
+// CHECK: tile.dequant %{{.+}} zero %[[ZERO_0]] bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
+// CHECK: %[[ZERO_1:.+]] = tile.slice %[[ZEROS]] [1, 0]
+// CHECK: tile.dequant %{{.+}} zero %[[ZERO_1]] bias 0
+func.func @zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u4, group = 64, scale = f16, zero = integer>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<u4, group = 64, scale = f16, zero = integer>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// Signed codes are stored with half their range added: dequant takes it off.
+// CHECK-LABEL: func.func @signed_codes(
+// CHECK: tile.unpack %{{.+}} : tensor<2x1x768xi32> -> tensor<128x64xi6>
+// CHECK: tile.dequant %{{.+}} bias 32 : tensor<64x64xi6> -> tensor<64x64xbf16>
+func.func @signed_codes(%x: tensor<16x256xbf16>, %w: !nn.quantized<256x64, #nn.qformat<i6, group = 128, scale = bf16>>) -> tensor<16x64xbf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xbf16>, !nn.quantized<256x64, #nn.qformat<i6, group = 128, scale = bf16>> -> tensor<16x64xbf16>
+  return %y : tensor<16x64xbf16>
+}
