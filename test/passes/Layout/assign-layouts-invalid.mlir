@@ -1,0 +1,32 @@
+// What tw-assign-layouts refuses.
+// RUN: %tw-opt %s -tw-assign-layouts -split-input-file -verify-diagnostics
+
+// Each warp needs whole fragments of the product.
+func.func @too_few_rows() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>, tile.schedule = #tile.schedule<"quant_matmul", {warps_m = 2}>} {
+  %a = arith.constant dense<1.0> : tensor<16x16xf16>
+  %b = arith.constant dense<1.0> : tensor<16x8xf16>
+  %c = arith.constant dense<0.0> : tensor<16x8xf32>
+  // expected-error @+1 {{expects tiles of a multiple of 32x8x16 for 2x1 warps, but got 16x8x16}}
+  %y = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xf16> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// K is whole steps of the instruction.
+func.func @short_k() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %a = arith.constant dense<1.0> : tensor<16x8xf16>
+  %b = arith.constant dense<1.0> : tensor<8x8xf16>
+  %c = arith.constant dense<0.0> : tensor<16x8xf32>
+  // expected-error @+1 {{expects tiles of a multiple of 16x8x16 for 1x1 warps, but got 16x8x8}}
+  %y = tile.dot %a, %b, %c : tensor<16x8xf16>, tensor<8x8xf16> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Threads share out a tile by the bits of their numbers.
+// expected-error @+1 {{expects a power of two of warps, but got 3}}
+func.func @warps() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 3>} {
+  return
+}

@@ -1,0 +1,195 @@
+// Every tensor of a kernel gets a layout; products decide first.
+// RUN: %tw-opt %s -tw-assign-layouts -split-input-file | FileCheck %s
+
+// A product fixes its operands and its sum; the demand spreads backwards to the
+// loads, through the loop that carries the sum, and forwards to the store.
+// CHECK-LABEL: func.func @product(
+// CHECK: %[[ZERO:.+]] = arith.constant {{.*}} : tensor<16x64xf32, #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 2]>>
+// CHECK: %[[SUM:.+]] = scf.for {{.*}} iter_args(%[[ACC:.+]] = %[[ZERO]]) -> (tensor<16x64xf32, #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 2]>>)
+// CHECK: %[[A:.+]] = tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>>
+// CHECK: %[[B:.+]] = tile.load {{.*}} -> tensor<32x64xf16, #tilegpu.layout<mma_operand 1, shape = [32, 64], warps = [1, 2]>>
+// CHECK: %[[NEXT:.+]] = tilegpu.mma %[[A]], %[[B]], %[[ACC]]
+// CHECK: scf.yield %[[NEXT]]
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: %[[ROUNDED:.+]] = arith.truncf %[[SUM]] : {{.*}} to tensor<16x64xf16, #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 2]>>
+// CHECK: tile.store %[[ROUNDED]]
+func.func @product(%pa: !tile.ptr, %pb: !tile.ptr, %py: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %c4 = arith.constant 4 : i32
+  %c32 = arith.constant 32 : i32
+  %zero = arith.constant dense<0.0> : tensor<16x64xf32>
+  %va = tile.view %pa : !tile.view<16x128xf16, strides = [128, 1], align = 16>
+  %vb = tile.view %pb : !tile.view<128x64xf16, strides = [64, 1], align = 16>
+  %vy = tile.view %py : !tile.view<16x64xf16, strides = [64, 1], align = 16>
+  %sum = scf.for %i = %c0 to %c4 step %c1 iter_args(%acc = %zero) -> (tensor<16x64xf32>) : i32 {
+    %k = arith.muli %i, %c32 : i32
+    %a = tile.load %va[%c0, %k] : !tile.view<16x128xf16, strides = [128, 1], align = 16> -> tensor<16x32xf16>
+    %b = tile.load %vb[%k, %c0] : !tile.view<128x64xf16, strides = [64, 1], align = 16> -> tensor<32x64xf16>
+    %next = tile.dot %a, %b, %acc : tensor<16x32xf16>, tensor<32x64xf16> -> tensor<16x64xf32>
+    scf.yield %next : tensor<16x64xf32>
+  }
+  %y = arith.truncf %sum : tensor<16x64xf32> to tensor<16x64xf16>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x64xf16>, !tile.view<16x64xf16, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// Warps are arranged as the schedule says.
+// CHECK-LABEL: func.func @warps_of_schedule(
+// CHECK: tilegpu.mma {{.*}} -> tensor<32x64xf32, #tilegpu.layout<mma_accumulator, shape = [32, 64], warps = [2, 2]>>
+func.func @warps_of_schedule(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 4>, tile.schedule = #tile.schedule<"quant_matmul", {warps_m = 2, warps_n = 2}>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<32x16xf16>
+  %b = arith.constant dense<1.0> : tensor<16x64xf16>
+  %c = arith.constant dense<0.0> : tensor<32x64xf32>
+  %v = tile.view %p : !tile.view<32x64xf32, strides = [64, 1], align = 16>
+  %y = tile.dot %a, %b, %c : tensor<32x16xf16>, tensor<16x64xf16> -> tensor<32x64xf32>
+  tile.store %y, %v[%c0, %c0] : tensor<32x64xf32>, !tile.view<32x64xf32, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// A row that is repeated over a sum holds, in each thread, the columns that the
+// thread's part of the sum has; rows of lanes replicate. Each step back to the
+// load keeps every element where it is.
+// CHECK-LABEL: func.func @broadcast_row(
+// CHECK: %[[ROW:.+]] = tile.load {{.*}} -> tensor<2x8xf16, #tilegpu.layout<register = {{\[\[}}0, 1]], lane = {{\[\[}}0, 2], [0, 4], [0, 0], [0, 0], [0, 0]], warp = {{\[\[}}1, 0]], repeat = [1, 1]>>
+// CHECK: %[[FLAT:.+]] = tile.reshape %[[ROW]] : {{.*}} -> tensor<1x16xf16, #tilegpu.layout<register = {{\[\[}}0, 1]], lane = {{\[\[}}0, 2], [0, 4], [0, 0], [0, 0], [0, 0]], warp = {{\[\[}}0, 8]], repeat = [1, 1]>>
+// CHECK: %[[WIDE:.+]] = arith.extf %[[FLAT]]
+// CHECK: %[[ROWS:.+]] = tile.broadcast %[[WIDE]] : {{.*}} -> tensor<16x16xf32, #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 2]>>
+// CHECK: arith.mulf %{{.+}}, %[[ROWS]]
+func.func @broadcast_row(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x16xf16>
+  %b = arith.constant dense<1.0> : tensor<16x16xf16>
+  %c = arith.constant dense<0.0> : tensor<16x16xf32>
+  %v = tile.view %p : !tile.view<2x8xf16, strides = [8, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  %sum = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x16xf16> -> tensor<16x16xf32>
+  %row = tile.load %v[%c0, %c0] : !tile.view<2x8xf16, strides = [8, 1], align = 16> -> tensor<2x8xf16>
+  %flat = tile.reshape %row : tensor<2x8xf16> -> tensor<1x16xf16>
+  %wide = arith.extf %flat : tensor<1x16xf16> to tensor<1x16xf32>
+  %rows = tile.broadcast %wide : tensor<1x16xf32> -> tensor<16x16xf32>
+  %y = arith.mulf %sum, %rows : tensor<16x16xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  return
+}
+
+// -----
+
+// Packed words lie so that each thread holds those its operand unpacks from.
+// CHECK-LABEL: func.func @packed_words(
+// CHECK: tile.load {{.*}} -> tensor<2x1x512xi32, #tilegpu.layout<register = {{\[\[}}0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]], lane = {{\[\[}}0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = {{\[\[}}1, 0, 0]], repeat = [1, 1, 1]>>
+// CHECK: tile.slice {{.*}} -> tensor<64x64xi4, #tilegpu.layout<mma_operand 1, shape = [64, 64], warps = [1, 2]>>
+// CHECK: tile.dequant {{.*}} -> tensor<64x64xf16, #tilegpu.layout<mma_operand 1, shape = [64, 64], warps = [1, 2]>>
+func.func @packed_words(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x64xf16>
+  %c = arith.constant dense<0.0> : tensor<16x64xf32>
+  %v = tile.view %p : !tile.view<2x1x512xi32, strides = [512, 512, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x64xf32, strides = [64, 1], align = 16>
+  %words = tile.load %v[%c0, %c0, %c0] : !tile.view<2x1x512xi32, strides = [512, 512, 1], align = 16> -> tensor<2x1x512xi32>
+  %codes = tile.unpack %words : tensor<2x1x512xi32> -> tensor<128x64xi4>
+  %part = tile.slice %codes [64, 0] : tensor<128x64xi4> -> tensor<64x64xi4>
+  %b = tile.dequant %part bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+  %y = tile.dot %a, %b, %c : tensor<16x64xf16>, tensor<64x64xf16> -> tensor<16x64xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x64xf32>, !tile.view<16x64xf32, strides = [64, 1], align = 16>
+  return
+}
+
+// -----
+
+// What no product reaches is blocked, in accesses as wide as is surely aligned:
+// 16 bytes; 4 bytes because of the view's base; 4 because of the offset.
+// CHECK-LABEL: func.func @blocked(
+// CHECK: tile.load {{.*}} -> tensor<16x64xf32, #tilegpu.layout<blocked 4, shape = [16, 64], warps = [2]>>
+// CHECK: tile.load {{.*}} -> tensor<16x64xf32, #tilegpu.layout<blocked 1, shape = [16, 64], warps = [2]>>
+// CHECK: tile.load {{.*}} -> tensor<16x64xf32, #tilegpu.layout<blocked 1, shape = [16, 64], warps = [2]>>
+func.func @blocked(%p: !tile.ptr, %i: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %wide = tile.view %p : !tile.view<16x128xf32, strides = [128, 1], align = 16>
+  %narrow = tile.view %p : !tile.view<16x128xf32, strides = [128, 1], align = 4>
+  %0 = tile.load %wide[%c0, %c0] : !tile.view<16x128xf32, strides = [128, 1], align = 16> -> tensor<16x64xf32>
+  %1 = tile.load %narrow[%c0, %c0] : !tile.view<16x128xf32, strides = [128, 1], align = 4> -> tensor<16x64xf32>
+  %2 = tile.load %wide[%c0, %i] : !tile.view<16x128xf32, strides = [128, 1], align = 16> -> tensor<16x64xf32>
+  tile.store %0, %wide[%c0, %c0] : tensor<16x64xf32>, !tile.view<16x128xf32, strides = [128, 1], align = 16>
+  tile.store %1, %wide[%c0, %c0] : tensor<16x64xf32>, !tile.view<16x128xf32, strides = [128, 1], align = 16>
+  tile.store %2, %wide[%c0, %c0] : tensor<16x64xf32>, !tile.view<16x128xf32, strides = [128, 1], align = 16>
+  return
+}
+
+// -----
+
+// Two uses of one tile want different layouts: the product has its way, a
+// conversion serves the other use.
+// CHECK-LABEL: func.func @conflict(
+// CHECK: %[[A:.+]] = tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>>
+// CHECK: %[[SUM:.+]] = tilegpu.mma %[[A]]
+// CHECK: %[[WIDE:.+]] = arith.extf %[[A]]
+// CHECK: %[[MOVED:.+]] = tilegpu.convert_layout %[[SUM]] : tensor<16x32xf32, #tilegpu.layout<mma_accumulator, {{.*}} -> tensor<16x32xf32, #tilegpu.layout<mma_operand 0,
+// CHECK: arith.addf %[[MOVED]], %[[WIDE]]
+func.func @conflict(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %b = arith.constant dense<1.0> : tensor<32x32xf16>
+  %c = arith.constant dense<0.0> : tensor<16x32xf32>
+  %v = tile.view %p : !tile.view<16x32xf16, strides = [32, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x32xf32, strides = [32, 1], align = 16>
+  %a = tile.load %v[%c0, %c0] : !tile.view<16x32xf16, strides = [32, 1], align = 16> -> tensor<16x32xf16>
+  %sum = tile.dot %a, %b, %c : tensor<16x32xf16>, tensor<32x32xf16> -> tensor<16x32xf32>
+  %wide = arith.extf %a : tensor<16x32xf16> to tensor<16x32xf32>
+  %y = arith.addf %sum, %wide : tensor<16x32xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x32xf32>, !tile.view<16x32xf32, strides = [32, 1], align = 16>
+  return
+}
+
+// -----
+
+// An operand that 16-byte copies cannot serve is loaded so that it coalesces and
+// converted.
+// CHECK-LABEL: func.func @unaligned_operand(
+// CHECK: %[[ROWS:.+]] = tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<blocked 1, shape = [16, 32], warps = [2]>>
+// CHECK: %[[A:.+]] = tilegpu.convert_layout %[[ROWS]] : {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>>
+// CHECK: tilegpu.mma %[[A]]
+func.func @unaligned_operand(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
+  %c0 = arith.constant 0 : i32
+  %b = arith.constant dense<1.0> : tensor<32x16xf16>
+  %c = arith.constant dense<0.0> : tensor<16x16xf32>
+  %v = tile.view %p : !tile.view<16x33xf16, strides = [33, 1], align = 2>
+  %vy = tile.view %p : !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  %a = tile.load %v[%c0, %c0] : !tile.view<16x33xf16, strides = [33, 1], align = 2> -> tensor<16x32xf16>
+  %y = tile.dot %a, %b, %c : tensor<16x32xf16>, tensor<32x16xf16> -> tensor<16x16xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  return
+}
+
+// -----
+
+// A constant costs nothing to repeat: each use gets its own, in its layout.
+// CHECK-LABEL: func.func @constant(
+// CHECK-DAG: %[[C:.+]] = arith.constant {{.*}} : tensor<16x16xf32, #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 1]>>
+// CHECK-DAG: %[[STORED:.+]] = arith.constant {{.*}} : tensor<16x16xf32, #tilegpu.layout<blocked
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: tile.store %[[STORED]]
+func.func @constant(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x16xf16>
+  %c = arith.constant dense<0.0> : tensor<16x16xf32>
+  %v = tile.view %p : !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  %y = tile.dot %a, %a, %c : tensor<16x16xf16>, tensor<16x16xf16> -> tensor<16x16xf32>
+  tile.store %y, %v[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  tile.store %c, %v[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  return
+}
+
+// -----
+
+// Functions that are not kernels are left alone.
+// CHECK-LABEL: func.func @not_a_kernel(
+// CHECK: arith.addf %{{.+}}, %{{.+}} : tensor<16x16xf32>
+func.func @not_a_kernel(%t: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  %0 = arith.addf %t, %t : tensor<16x16xf32>
+  return %0 : tensor<16x16xf32>
+}
