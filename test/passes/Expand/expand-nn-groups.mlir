@@ -101,3 +101,13 @@ func.func @signed_codes(%x: tensor<16x256xbf16>, %w: !nn.quantized<256x64, #nn.q
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xbf16>, !nn.quantized<256x64, #nn.qformat<i6, group = 128, scale = bf16>> -> tensor<16x64xbf16>
   return %y : tensor<16x64xbf16>
 }
+
+// -----
+
+// Zero points of signed codes are stored with the same bias: the two cancel.
+// CHECK-LABEL: func.func @signed_zero_points(
+// CHECK: tile.dequant %{{.+}} zero %{{.+}} bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
+func.func @signed_zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<i4, group = 128, scale = f16, zero = integer>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<i4, group = 128, scale = f16, zero = integer>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
