@@ -1,0 +1,122 @@
+//===- EmulatedDeviceTest.cpp - The device interface and its errors ----------===//
+#include "runtime/Emulator/EmulatedDevice.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "gtest/gtest.h"
+#include <cstring>
+
+using namespace tilewright;
+using namespace tilewright::emulator;
+
+namespace {
+
+std::string take(llvm::Error error) { return llvm::toString(std::move(error)); }
+
+struct Fixture : testing::Test {
+  Fixture() : device(llvm::cantFail(EmulatedDevice::create("a100"))) {}
+
+  std::string loadError(std::string ptx) {
+    device::Image image;
+    image.ptx = std::move(ptx);
+    auto module = device->load(image);
+    return module ? "" : take(module.takeError());
+  }
+  std::unique_ptr<device::Module> load(std::string ptx) {
+    device::Image image;
+    image.ptx = std::move(ptx);
+    return llvm::cantFail(device->load(image));
+  }
+  std::string launchError(device::Module &module, device::LaunchConfig config,
+                          std::vector<uint8_t> arguments = {}) {
+    return take(device->launch(*llvm::cantFail(module.getKernel("k")), config, arguments));
+  }
+
+  std::unique_ptr<EmulatedDevice> device;
+};
+using EmulatedDeviceTest = Fixture;
+
+constexpr const char *kEmpty = ".version 8.0\n.target sm_80\n.address_size 64\n";
+
+TEST_F(EmulatedDeviceTest, NamesItself) {
+  EXPECT_EQ(device->getName(), "emulated:a100");
+  EXPECT_EQ(device->getModel().name, "a100");
+  EXPECT_NE(take(EmulatedDevice::create("a10000").takeError()), "");
+}
+
+TEST_F(EmulatedDeviceTest, CopiesWithinAllocations) {
+  uint64_t pointer = llvm::cantFail(device->allocate(16));
+  EXPECT_EQ(pointer % 256, 0u);
+  uint32_t words[4] = {1, 2, 3, 4}, back[2] = {};
+  EXPECT_EQ(take(device->copyToDevice(pointer, words, 16)), "");
+  EXPECT_EQ(take(device->fill(pointer + 4, 0xab, 4)), "");
+  EXPECT_EQ(take(device->copyToHost(back, pointer + 4, 8)), "");
+  EXPECT_EQ(back[0], 0xababababu);
+  EXPECT_EQ(back[1], 3u);
+  EXPECT_NE(take(device->copyToHost(back, pointer + 12, 8)).find("leaves every allocation"),
+            std::string::npos);
+  EXPECT_NE(take(device->release(pointer + 4)).find("no allocation starts there"),
+            std::string::npos);
+  uint64_t nothing = llvm::cantFail(device->allocate(0)),
+           another = llvm::cantFail(device->allocate(0));
+  EXPECT_NE(nothing, another);
+  EXPECT_NE(take(device->allocate(uint64_t(1) << 60).takeError()).find("cannot allocate"),
+            std::string::npos);
+}
+
+TEST_F(EmulatedDeviceTest, RefusesBadModules) {
+  EXPECT_EQ(loadError(""), "the emulated device needs PTX, but the image has none");
+  EXPECT_EQ(loadError(kEmpty + std::string(".extern .func f();\n.entry k() { call f; ret; }")),
+            "ptx line 5, column 19: 'f' is called but has no body");
+  EXPECT_EQ(loadError(kEmpty + std::string(".func f(.param .b32 x) { ret; }\n"
+                                           ".entry k() { call f; ret; }")),
+            "ptx line 5, column 14: 'f' has 1 parameters, but the call gives 0");
+  EXPECT_EQ(loadError(kEmpty + std::string(".global .u64 p = nobody;")),
+            "ptx line 4, column 18: 'nobody' is no variable with an address");
+  auto module = load(kEmpty + std::string(".entry k() { ret; } .entry other() { ret; }"));
+  EXPECT_EQ(take(module->getKernel("x").takeError()),
+            "no kernel 'x' in the module; it has k, other");
+}
+
+TEST_F(EmulatedDeviceTest, RefusesBadLaunches) {
+  auto module =
+      load(kEmpty + std::string(".shared .b8 s[100000];\n.entry k(.param .u32 n) .maxntid 64\n"
+                                "{ .reg .b32 %r; mov.u32 %r, s; ret; }"));
+  device::LaunchConfig config;
+  std::vector<uint8_t> four(4);
+  EXPECT_EQ(launchError(*module, config, four), "");
+  EXPECT_EQ(launchError(*module, config, {}),
+            "cannot launch 'k' on emulated:a100: it takes 4 bytes of arguments, but got 0");
+  config.block.x = 65;
+  EXPECT_EQ(launchError(*module, config, four),
+            "cannot launch 'k' on emulated:a100: 65 threads a block, above its .maxntid of 64");
+  config.block.x = 2000;
+  EXPECT_EQ(launchError(*module, config, four),
+            "cannot launch 'k' on emulated:a100: 2000 threads a block, above the limit of 1024");
+  config.block.x = 0;
+  EXPECT_EQ(launchError(*module, config, four),
+            "cannot launch 'k' on emulated:a100: the grid or the block is empty");
+  config.block.x = 1;
+  config.dynamicSharedBytes = 1 << 20;
+  EXPECT_EQ(launchError(*module, config, four),
+            "cannot launch 'k' on emulated:a100: 1148576 bytes of shared memory a block, above the "
+            "limit of 166912");
+}
+
+/// Calls with byval arguments, a switch, and every kind of memory, from LLVM.
+TEST_F(EmulatedDeviceTest, RunsWhatLlvmEmits) {
+  auto text = llvm::MemoryBuffer::getFile(TILEWRIGHT_CUDA_DIR "/llvm.ptx");
+  ASSERT_TRUE(bool(text));
+  auto module = load((*text)->getBuffer().str());
+  uint64_t out = llvm::cantFail(device->allocate(64 * 4));
+  std::vector<uint8_t> arguments(12);
+  std::memcpy(arguments.data(), &out, 8);
+  device::LaunchConfig config;
+  config.block.x = 64;
+  config.dynamicSharedBytes = 64 * 4;
+  EXPECT_EQ(launchError(*module, config, arguments), "");
+  float values[64];
+  EXPECT_EQ(take(device->copyToHost(values, out, sizeof values)), "");
+  for (int t = 0; t < 64; ++t)
+    EXPECT_EQ(values[t], float(t % 4 + 1) + 10 * (t % 4 + 1));
+}
+
+} // namespace
