@@ -105,6 +105,9 @@ void decodeFloatMinMax(InstructionDecoder &d);
 void decodeIntegerSign(InstructionDecoder &d);
 void decodeFloatSign(InstructionDecoder &d);
 
+/// cp.async.mbarrier.arrive (Mbarrier.cpp).
+void decodeCopyArrive(InstructionDecoder &d);
+
 } // namespace tilewright::emulator
 
 #endif

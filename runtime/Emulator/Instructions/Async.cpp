@@ -117,6 +117,8 @@ bool isNamed(const InstructionDecoder &d, llvm::StringRef name) {
 void decodeCopy(InstructionDecoder &d) {
   if (isNamed(d, "commit_group") || isNamed(d, "wait_group") || isNamed(d, "wait_all"))
     return decodeGroup(d);
+  if (isNamed(d, "mbarrier"))
+    return decodeCopyArrive(d);
   if (!d.take("async"))
     return d.fail("'cp' needs .async");
   bool bypassesL1 = d.take("cg");

@@ -165,6 +165,7 @@ llvm::ArrayRef<InstructionEntry> getFloatInstructions();
 llvm::ArrayRef<InstructionEntry> getCompareInstructions();
 llvm::ArrayRef<InstructionEntry> getConvertInstructions();
 llvm::ArrayRef<InstructionEntry> getMoveInstructions();
+llvm::ArrayRef<InstructionEntry> getMbarrierInstructions();
 llvm::ArrayRef<InstructionEntry> getMemoryInstructions();
 llvm::ArrayRef<InstructionEntry> getAtomicInstructions();
 llvm::ArrayRef<InstructionEntry> getAsyncInstructions();

@@ -406,8 +406,8 @@ static DecodeFunction findDecoder(llvm::StringRef opcode) {
        {getArithmeticInstructions(), getIntegerInstructions(), getBitInstructions(),
         getFloatInstructions(), getCompareInstructions(), getConvertInstructions(),
         getMoveInstructions(), getMemoryInstructions(), getAtomicInstructions(),
-        getAsyncInstructions(), getBarrierInstructions(), getShuffleInstructions(),
-        getMatrixInstructions()})
+        getAsyncInstructions(), getBarrierInstructions(), getMbarrierInstructions(),
+        getShuffleInstructions(), getMatrixInstructions()})
     for (const InstructionEntry &entry : family)
       if (entry.opcode == opcode)
         return entry.decode;

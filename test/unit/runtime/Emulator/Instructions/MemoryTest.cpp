@@ -224,6 +224,56 @@ TEST(Async, IgnoredSourceNeedsNoMemory) {
   EXPECT_TRUE(contains(snippet.error, "'cp.async.cg' copies 16 bytes, but got 8")) << snippet.error;
 }
 
+TEST(Mbarrier, PhasesCompleteAndWaitersGoOn) {
+  Snippet snippet;
+  // Warp 1 copies and arrives; warp 0 waits for two phases in turn.
+  std::vector<uint64_t> in(128);
+  for (unsigned i = 0; i < 128; ++i)
+    in[i] = 7 * i;
+  auto out = snippet.run(R"(
+    .shared .align 8 .b64 bar; .shared .align 16 .b8 s[512];
+    setp.eq.u32 %p1, %t, 0; @%p1 mbarrier.init.shared.b64 [bar], 32;
+    bar.sync 0;
+    and.b32 %r1, %t, 31; shl.b32 %r1, %r1, 3; mov.u32 %r2, s; add.u32 %r2, %r2, %r1;
+    mov.u32 %r5, 0; setp.lt.u32 %p2, %t, 32;
+  AGAIN: @%p2 bra WAIT;
+    cp.async.ca.shared.global [%r2], [%in], 8;
+    cp.async.mbarrier.arrive.noinc.shared.b64 [bar]; bra NEXT;
+  WAIT: mbarrier.try_wait.parity.shared::cta.b64 %p3, [bar], %r5; @!%p3 bra WAIT;
+    ld.shared.u64 %rd1, [%r2]; add.u64 %rd1, %rd1, 1; st.global.u64 [%out], %rd1;
+  NEXT: bar.sync 0; add.u32 %r5, %r5, 1; setp.lt.u32 %p4, %r5, 2; @%p4 bra AGAIN;)",
+                         in, 64);
+  EXPECT_EQ(snippet.error, "");
+  for (unsigned t = 0; t < 32; ++t)
+    EXPECT_EQ(out[t], 7u * (32 + t) + 1);
+  out = snippet.run(R"(
+    .shared .align 8 .b64 bar;
+    setp.ne.u32 %p1, %t, 0; @%p1 ret;
+    mbarrier.init.shared.b64 [bar], 3;
+    mbarrier.arrive.shared.b64 %rd1, [bar]; mbarrier.pending_count.b64 %r1, %rd1;
+    mbarrier.arrive.noComplete.shared.b64 %rd2, [bar], 1; mbarrier.pending_count.b64 %r2, %rd2;
+    mbarrier.test_wait.shared.b64 %p2, [bar], %rd1;
+    mbarrier.arrive.shared.b64 %rd2, [bar];
+    mbarrier.test_wait.shared.b64 %p3, [bar], %rd1;
+    selp.u32 %r3, 1, 0, %p2; selp.u32 %r4, 2, 0, %p3; add.u32 %r3, %r3, %r4;
+    shl.b32 %r1, %r1, 8; add.u32 %r1, %r1, %r2; mov.b64 %rd3, {%r1, %r3};
+    st.global.u64 [%out], %rd3;)");
+  EXPECT_EQ(snippet.error, "");
+  EXPECT_EQ(out[0], uint64_t(2) << 32 | 0x302);
+  snippet.run(R"(
+    .shared .align 8 .b64 bar; mov.u32 %r1, 0;
+    setp.eq.u32 %p1, %t, 0; @%p1 mbarrier.init.shared.b64 [bar], 1; bar.warp.sync -1;
+  WAIT: mbarrier.try_wait.parity.shared.b64 %p3, [bar], %r1; @!%p3 bra WAIT;)");
+  EXPECT_TRUE(contains(snippet.error, "deadlock: no warp of the block can go on, and no block will "
+                                      "end their waits; warp 0 polls"))
+      << snippet.error;
+  snippet.run(R"(
+    .shared .align 8 .b64 bar; setp.ne.u32 %p1, %t, 0; @%p1 ret;
+    mbarrier.init.shared.b64 [bar], 1; mbarrier.arrive.shared.b64 _, [bar], 2;)");
+  EXPECT_TRUE(contains(snippet.error, "2 arrivals at an mbarrier that waits for 1"))
+      << snippet.error;
+}
+
 TEST(Counters, CountBankConflictsAndSectors) {
   Snippet snippet;
   snippet.run(R"(
