@@ -16,7 +16,7 @@ using namespace llvm;
 using namespace tilewright;
 
 namespace {
-enum class Emit { PTX, Metadata, Phases };
+enum class Emit { PTX, Metadata, Artifact, Phases };
 } // namespace
 
 static cl::OptionCategory category("tw-compile options");
@@ -24,13 +24,19 @@ static cl::opt<std::string> input(cl::Positional, cl::desc("<file.mlir, or - for
                                   cl::init("-"), cl::cat(category));
 static cl::opt<std::string> targetName("target", cl::init("sm_80"), cl::cat(category),
                                        cl::desc("sm_XX or a GPU's name (default sm_80)"));
-static cl::opt<Emit>
-    emitKind("emit", cl::init(Emit::PTX), cl::cat(category), cl::desc("what to print"),
-             cl::values(clEnumValN(Emit::PTX, "ptx", "the PTX text"),
-                        clEnumValN(Emit::Metadata, "metadata", "the launch metadata as JSON"),
-                        clEnumValN(Emit::Phases, "phases", "the IR after each phase")));
+static cl::opt<Emit> emitKind(
+    "emit", cl::init(Emit::PTX), cl::cat(category), cl::desc("what to print"),
+    cl::values(clEnumValN(Emit::PTX, "ptx", "the PTX text"),
+               clEnumValN(Emit::Metadata, "metadata", "the launch metadata as JSON"),
+               clEnumValN(Emit::Artifact, "artifact", "both, as the JSON object {ptx, metadata}"),
+               clEnumValN(Emit::Phases, "phases", "the IR after each phase")));
 static cl::opt<std::string> scheduleText("schedule", cl::cat(category),
                                          cl::desc("e.g. 'quant_matmul{split_k=2, ...}'"));
+
+static cl::opt<int64_t> expectedM("expected-m", cl::cat(category),
+                                  cl::init(compile::Options().expectedM),
+                                  cl::desc("rows to choose the default schedule for, where the "
+                                           "program leaves them open (default 16)"));
 
 static int fail(Error error) {
   WithColor::error(errs(), "tw-compile") << toString(std::move(error)) << "\n";
@@ -60,6 +66,7 @@ int main(int argc, char **argv) {
   if (!model)
     return fail(model.takeError());
   compile::Options options;
+  options.expectedM = expectedM;
   if (!scheduleText.empty()) {
     auto parsed = schedule::Schedule::parse(scheduleText);
     if (!parsed)
@@ -79,5 +86,9 @@ int main(int argc, char **argv) {
     outs() << artifact->ptx;
   else if (emitKind == Emit::Metadata)
     outs() << formatv("{0:2}", artifact->metadata.toJSON()) << "\n";
+  else if (emitKind == Emit::Artifact)
+    outs() << json::Value(
+                  json::Object{{"ptx", artifact->ptx}, {"metadata", artifact->metadata.toJSON()}})
+           << "\n";
   return 0;
 }
