@@ -1,0 +1,105 @@
+"""What a turn of the main loop costs, from the machine code of default schedules.
+
+The counts of dequantisation are those of the field maps of the packing: 32
+weights are `bits` words, the instructions are those between loading the words
+and the mma that reads the numbers. The tests hold them exactly, so that one
+instruction wasted fails, and one saved asks for its new count.
+"""
+
+import assembler
+import pytest
+from assembler import ptx
+from linear_programs import Linear, compile_linear
+
+# By bits, 1 to 8: instructions to unpack 32 weights (docs/quantisation.md).
+DEQUANTISATION = {
+    "f16": (33, 34, 36, 36, 40, 42, 46, 32),
+    "bf16": (34, 36, 40, 44, 46, 48, 52, 72),
+}
+FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)]
+
+
+def get_table(linear: Linear) -> int:
+    # A signed byte is biased by 128, which is what splitting its top bit off yields: the
+    # addition of 16 pairs is not needed.
+    if linear.x == "bf16" and linear.weight == "i8":
+        return DEQUANTISATION["bf16"][7] - 16
+    return DEQUANTISATION[linear.x][linear.bits - 1]
+
+
+def get_main_loop(linear: Linear, target: str = "a100"):
+    compiled = compile_linear(linear, target)
+    assembly = assembler.assemble(compiled.ptx)
+    assert assembly.defects == []
+    return compiled, assembler.disassemble(assembly)[compiled.metadata["kernel"]].main_loop
+
+
+@pytest.mark.parametrize("x", ["f16", "bf16"])
+@pytest.mark.parametrize("weight", FORMATS)
+def test_unpacks_at_the_count_of_its_field_map(nvdisasm, weight, x):
+    linear = Linear(weight=weight, x=x)
+    compiled, loop = get_main_loop(linear)
+    per_32 = len(loop.operands) * 32 / compiled.weights
+    assert per_32 == get_table(linear)
+    # ptxas makes some of the field maps' constants anew in every turn, fewer than one for
+    # each of the 16 pairs; nothing in PTX keeps it from that.
+    assert len(loop.constants) < 16, [str(i) for i in loop.constants]
+
+
+@pytest.mark.parametrize("x", ["f16", "bf16"])
+@pytest.mark.parametrize("weight", FORMATS)
+def test_unpacks_at_the_count_of_its_field_map_in_ptx(weight, x):
+    linear = Linear(weight=weight, x=x)
+    compiled = compile_linear(linear, "a100")
+    loop = ptx.find_main_loop(compiled.ptx)
+    per_32 = len(loop.operands) * 32 / compiled.weights
+    assert (loop.mmas, per_32) == (compiled.mmas, get_table(linear))
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_decode_loop_holds_nothing_but_what_it_needs(nvdisasm, dynamic):
+    compiled, loop = get_main_loop(Linear(m=16, dynamic=dynamic))
+    counts = loop.counts
+    assert loop.mmas == compiled.mmas
+    assert counts["barrier"] == 1
+    assert counts["local"] == counts["global"] == counts["shared store"] == 0
+    # Scales: a thread has two columns in each n8, converts each once a group and scales
+    # its accumulators; a turn is one group.
+    assert counts["conversion"] == compiled.warp_columns // 8 * 2
+    assert counts["float"] == compiled.warp_rows * compiled.warp_columns // 32
+    # The x fragments of a turn are read once, four matrices at a time.
+    fragments = compiled.warp_rows // 16 * compiled.schedule["tile_k"] // 16
+    assert counts["matrix load"] == fragments
+
+
+@pytest.mark.parametrize("m", [1, 16, 64, 256])
+def test_copies_and_words_move_in_16_bytes(nvdisasm, m):
+    compiled, loop = get_main_loop(Linear(m=m))
+    copies = [i for i in loop.instructions if i.name == "LDGSTS"]
+    assert copies
+    assert all(i.opcode == "LDGSTS.E.BYPASS.128" for i in copies), [str(i) for i in copies]
+    # ptxas puts loads to RZ before copies on sm_80; they load nothing.
+    words = [i for i in loop.instructions if i.name == "LDS" and i.operands[0] != "RZ"]
+    assert all(i.opcode == "LDS.128" for i in words), [str(i) for i in words]
+    scales = compiled.warp_columns // 8 * 2 * 2
+    assert len(words) == (compiled.weights // 2 + scales) // 16
+
+
+# Instructions a turn, all of it: what may only fall. By M: main loops of K = N = 1024.
+BUDGET = {1: 291, 16: 300, 64: 278, 256: 273}
+
+
+@pytest.mark.parametrize("m", BUDGET)
+def test_loop_is_within_its_budget(nvdisasm, m):
+    _, loop = get_main_loop(Linear(m=m))
+    assert len(loop.instructions) <= BUDGET[m], dict(loop.counts)
+
+
+@pytest.mark.parametrize("x", ["f16", "bf16"])
+@pytest.mark.parametrize("weight", ["u3", "u4", "u8"])
+def test_zero_points_cost_little(nvdisasm, weight, x):
+    """Subtracted while unpacking: no more than one instruction a pair of weights."""
+    linear = Linear(weight=weight, x=x, zero=True)
+    compiled, loop = get_main_loop(linear)
+    extra = len(loop.operands) * 32 / compiled.weights - get_table(linear)
+    assert 0 < extra <= 16, extra
