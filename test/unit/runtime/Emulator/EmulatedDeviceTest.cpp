@@ -3,6 +3,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "gtest/gtest.h"
 #include <cstring>
+#include <random>
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -117,6 +118,32 @@ TEST_F(EmulatedDeviceTest, RunsWhatLlvmEmits) {
   EXPECT_EQ(take(device->copyToHost(values, out, sizeof values)), "");
   for (int t = 0; t < 64; ++t)
     EXPECT_EQ(values[t], float(t % 4 + 1) + 10 * (t % 4 + 1));
+}
+
+/// Whatever happens to a kernel's text, loading it ends in a module or an error.
+TEST_F(EmulatedDeviceTest, SurvivesDamagedKernels) {
+  auto text = llvm::MemoryBuffer::getFile(TILEWRIGHT_CUDA_DIR "/kernels.ptx");
+  ASSERT_TRUE(bool(text));
+  llvm::StringRef whole = (*text)->getBuffer();
+  // One kernel a round keeps a round short.
+  size_t entry = whole.find(".visible .entry matmulTensor");
+  std::string kernel = kEmpty + whole.slice(entry, whole.find("\n}", entry) + 3).str();
+  ASSERT_EQ(loadError(kernel), "");
+  constexpr unsigned seed = 9;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  unsigned refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string damaged = kernel;
+    for (int i = 0; i < 3; ++i) {
+      // Exchange a few bytes for others of the text: most stay words.
+      size_t length = 1 + random() % 12, to = random() % (damaged.size() - length),
+             from = random() % (kernel.size() - length);
+      damaged.replace(to, length, kernel, from, length);
+    }
+    refused += !loadError(damaged).empty();
+  }
+  EXPECT_GT(refused, 150u);
 }
 
 } // namespace
