@@ -65,10 +65,11 @@ struct {name}Pass : {namespace}::impl::{name}Base<{name}Pass> {{
 }} // namespace
 """
 
-TEST = """// RUN: tw-opt %s --{flag} | FileCheck %s
+TEST = """// {title}.
+// RUN: %tw-opt %s -{flag} -split-input-file | FileCheck %s
 
 // TODO one sentence of intent; the smallest kernel that shows it.
-// CHECK-LABEL: func.func @{symbol}
+// CHECK-LABEL: func.func @{symbol}(
 // CHECK: write what the pass promises
 func.func @{symbol}()
     attributes {{tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>}} {{
