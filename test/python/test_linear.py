@@ -365,3 +365,33 @@ class TestTorch:
                 x.to(dtype).float().numpy().astype(numpy_dtype), qw, np.ones(40, np.float32)
             )
             np.testing.assert_array_equal(y.float().numpy(), expected.astype(np.float32))
+
+
+def test_whatever_exports_host_memory_through_dlpack_is_taken():
+    class Exporter:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    rng = np.random.default_rng(13)
+    qw = tw.quantize(rng.standard_normal((40, 96)).astype(np.float32), "i4", layout="nk")
+    x = rng.standard_normal((5, 96)).astype(np.float16)
+    np.testing.assert_array_equal(tw.linear(Exporter(x), qw), tw.linear(x, qw))
+
+
+def test_an_exporter_of_device_memory_is_refused():
+    class OnDevice:
+        def __dlpack__(self, **options):
+            raise BufferError("memory is on cuda:0")
+
+        def __dlpack_device__(self):
+            return (2, 0)
+
+    qw = tw.quantize(np.ones((8, 32), np.float32), "i4", layout="nk")
+    with pytest.raises(tw.UnsupportedError, match=r"x is a OnDevice .*cuda|x is a OnDevice"):
+        tw.linear(OnDevice(), qw)

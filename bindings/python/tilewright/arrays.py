@@ -1,4 +1,5 @@
-"""Arrays in and out: NumPy and torch CPU tensors, without importing torch.
+"""Arrays in and out: NumPy, torch CPU tensors (without importing torch), and
+whatever exports host memory through `__dlpack__`.
 
 A tensor of torch is recognised by its type's module, so users without torch never
 load it and those with it have it loaded already.
@@ -29,6 +30,8 @@ def to_numpy(array: Any, name: str) -> NDArray:
     """
     if is_torch(array):
         return _torch_to_numpy(array, name)
+    if not isinstance(array, np.ndarray) and hasattr(array, "__dlpack__"):
+        return _dlpack_to_numpy(array, name)
     result = np.asarray(array)
     if result.dtype.hasobject:
         raise UnsupportedError(f"{name} is a {type(array).__name__}; expects an array of numbers")
@@ -43,6 +46,16 @@ def like(result: NDArray, example: Any) -> Any:
     if result.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(result)
+
+
+def _dlpack_to_numpy(array: Any, name: str) -> NDArray:
+    try:
+        return np.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UnsupportedError(
+            f"{name} is a {type(array).__name__} that NumPy cannot share ({error}); "
+            "supported: NumPy arrays, torch CPU tensors, DLPack exporters in host memory"
+        ) from None
 
 
 def _torch_to_numpy(tensor: Any, name: str) -> NDArray:

@@ -46,9 +46,9 @@ def linear(
     Returns:
         [..., N], the kind of array `x` is.
 
-    The kernel rounds each weight `(code - zero_point) * scale` once to the dtype of `x`,
-    sums products in float32, adds the bias and applies the activation in float32, and
-    rounds once to `out_dtype`. It is compiled at the first call with this combination of
+    The kernel multiplies `x` by the exact `code - zero_point`, sums in float32 in the
+    order of the tensor cores, multiplies each group's sum by its scale in float32, adds
+    the bias and applies the activation in float32, and rounds once to `out_dtype`. It is compiled at the first call with this combination of
     dtypes, N and K, and kept.
 
     Raises:

@@ -132,18 +132,17 @@ def linear_reference(
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """What `linear` should give: (ref, low, magnitude) for `assert_within_bound`.
 
-    `ref` is float64 on the exact weights. `low` rounds where the kernel does: weights
-    to the dtype of `x`, the sum in float32, bias and activation in float32, and the
-    result once to `out_dtype`.
+    `ref` is float64 on the exact weights. `low` rounds where the kernel does: sums,
+    bias and activation in float32 (weights are exact there), and the result once to
+    `out_dtype`.
     """
     x = to_numpy(x, "x")
     transpose = weights.layout == "nk"
     exact = weights.dequantize()
     exact = exact.T if transpose else exact
-    rounded = exact.astype(x.dtype).astype(np.float32)
     ref = x.astype(np.float64) @ exact.astype(np.float64)
-    low = x.astype(np.float32) @ rounded
-    magnitude = np.abs(x.astype(np.float32)) @ np.abs(rounded)
+    low = x.astype(np.float32) @ exact
+    magnitude = np.abs(x.astype(np.float32)) @ np.abs(exact)
     if bias is not None:
         ref = ref + to_numpy(bias, "bias").astype(np.float64)
         low = low + to_numpy(bias, "bias").astype(np.float32)
