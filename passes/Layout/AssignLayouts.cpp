@@ -330,8 +330,21 @@ struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPa
     }
     std::array<int64_t, 2> grid = {1, warps};
     if (auto attr = function->getAttrOfType<tile::ScheduleAttr>(tile::scheduleAttrName))
-      if (auto rows = attr.getParameters().getAs<IntegerAttr>("warps_m"))
+      if (auto rows = attr.getParameters().getAs<IntegerAttr>("warps_m")) {
+        if (rows.getInt() < 1 || warps % rows.getInt() != 0) {
+          function.emitError() << "expects warps_m to divide the " << warps
+                               << " warps of the kernel, but got " << rows.getInt();
+          return signalPassFailure();
+        }
         grid = {rows.getInt(), warps / rows.getInt()};
+      }
+    WalkResult splats = function.walk([](arith::ConstantOp op) -> WalkResult {
+      if (isTensor(op) && !isa<SplatElementsAttr>(op.getValue()))
+        return op.emitOpError() << "expects a constant tile to repeat one value";
+      return WalkResult::advance();
+    });
+    if (splats.wasInterrupted())
+      return signalPassFailure();
     WalkResult fits = function.walk([&](tile::DotOp dot) -> WalkResult {
       ArrayRef<int64_t> c = tensorOf(dot.getC()).getShape();
       int64_t k = tensorOf(dot.getA()).getDimSize(1);

@@ -30,3 +30,20 @@ func.func @short_k() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1
 func.func @warps() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 3>} {
   return
 }
+
+// -----
+
+// The schedule's arrangement is of the kernel's warps.
+// expected-error @+1 {{expects warps_m to divide the 2 warps of the kernel, but got 0}}
+func.func @arrangement_of_warps() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>, tile.schedule = #tile.schedule<"quant_matmul", {warps_m = 0}>} {
+  return
+}
+
+// -----
+
+// Constants have no memory to differ by element.
+func.func @constant() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  // expected-error @+1 {{expects a constant tile to repeat one value}}
+  %c = arith.constant dense<[0.0, 1.0]> : tensor<2xf32>
+  return
+}

@@ -193,3 +193,18 @@ func.func @not_a_kernel(%t: tensor<16x16xf32>) -> tensor<16x16xf32> {
   %0 = arith.addf %t, %t : tensor<16x16xf32>
   return %0 : tensor<16x16xf32>
 }
+
+// -----
+
+#rows = #tilegpu.layout<blocked 2, shape = [64], warps = [1]>
+
+// Layouts that somebody has assigned are left alone.
+// CHECK-LABEL: func.func @assigned(
+// CHECK: tile.load {{.*}} -> tensor<64xf32, #tilegpu.layout<blocked 2, shape = [64], warps = [1]>>
+func.func @assigned(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %v = tile.view %p : !tile.view<64xf32, strides = [1], align = 4>
+  %t = tile.load %v[%c0] : !tile.view<64xf32, strides = [1], align = 4> -> tensor<64xf32, #rows>
+  tile.store %t, %v[%c0] : tensor<64xf32, #rows>, !tile.view<64xf32, strides = [1], align = 4>
+  return
+}
