@@ -39,6 +39,23 @@ static bool dependsOnlyOnInduction(Value value, scf::ForOp loop) {
                       [&](Value operand) { return dependsOnlyOnInduction(operand, loop); });
 }
 
+/// The address a view starts from; the view itself where that is not known.
+static Value getBase(Value view) {
+  auto op = view.getDefiningOp<tile::ViewOp>();
+  return op ? op.getBase() : view;
+}
+
+/// True when the loop stores to the memory the load reads: a copy that starts
+/// ahead could miss what an earlier iteration writes.
+static bool isWrittenInLoop(tile::LoadOp load, scf::ForOp loop) {
+  return loop
+      .walk([&](tile::StoreOp store) {
+        return getBase(store.getView()) == getBase(load.getView()) ? WalkResult::interrupt()
+                                                                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 namespace {
 /// A load of the loop and its slots.
 struct Stream {
@@ -87,6 +104,8 @@ std::string Pipeliner::whyNot(tile::LoadOp load) {
   if (!llvm::all_of(load->getOperands(),
                     [&](Value value) { return dependsOnlyOnInduction(value, loop); }))
     return "its address depends on a value the loop carries";
+  if (isWrittenInLoop(load, loop))
+    return "the loop writes to the memory it reads";
   return "";
 }
 

@@ -140,6 +140,30 @@ func.func @carried_offset(%ahead: !tile.view<512xf16, strides = [1], align = 16>
 
 #row = #tilegpu.layout<blocked 8, shape = [64], warps = [1]>
 
+// A loop that writes where it reads: a copy started ahead could miss what an
+// earlier iteration writes.
+// CHECK-LABEL: func.func @in_place(
+// CHECK-NOT: tilegpu.
+// CHECK: tile.load
+func.func @in_place(%p: !tile.ptr) {
+  %c0 = arith.constant 0 : i32
+  %c64 = arith.constant 64 : i32
+  %c448 = arith.constant 448 : i32
+  %from = tile.view %p : !tile.view<512xf16, strides = [1], align = 16>
+  %to = tile.view %p : !tile.view<512xf16, strides = [1], align = 16>
+  scf.for %i = %c0 to %c448 step %c64 : i32 {
+    // expected-remark @+1 {{load is not pipelined: the loop writes to the memory it reads}}
+    %tile = tile.load %from[%i] : !tile.view<512xf16, strides = [1], align = 16> -> tensor<64xf16, #row>
+    %next = arith.addi %i, %c64 : i32
+    tile.store %tile, %to[%next] : tensor<64xf16, #row>, !tile.view<512xf16, strides = [1], align = 16>
+  } {tile.stages = 3 : i32}
+  return
+}
+
+// -----
+
+#row = #tilegpu.layout<blocked 8, shape = [64], warps = [1]>
+
 // One stage is no pipeline: the loop stays, without its attribute.
 // CHECK-LABEL: func.func @one_stage(
 // CHECK-NOT: tilegpu.
