@@ -72,10 +72,15 @@ private:
 };
 } // namespace
 
-static ByteRange getRange(Value memory) {
+/// The allocation that `memory` names; null where it is not known.
+static tilegpu::AllocOp findAlloc(Value memory) {
   while (auto slot = memory.getDefiningOp<tilegpu::SlotOp>())
     memory = slot.getMemory();
-  auto alloc = memory.getDefiningOp<tilegpu::AllocOp>();
+  return memory.getDefiningOp<tilegpu::AllocOp>();
+}
+
+static ByteRange getRange(Value memory) {
+  tilegpu::AllocOp alloc = findAlloc(memory);
   auto type = alloc.getMemory().getType();
   int64_t offset = alloc.getOffset().value_or(0);
   return {offset, offset + type.getSlots() * type.getSlotBytes()};
@@ -148,6 +153,14 @@ struct InsertBarriersPass : memory::impl::InsertBarriersBase<InsertBarriersPass>
     func::FuncOp function = getOperation();
     if (!function->hasAttr(tile::kernelAttrName))
       return;
+    WalkResult known = function.walk([](Operation *op) -> WalkResult {
+      for (Value operand : op->getOperands())
+        if (isa<tilegpu::MemDescType>(operand.getType()) && !findAlloc(operand))
+          return op->emitOpError() << "expects memory from a tilegpu.alloc of the kernel";
+      return WalkResult::advance();
+    });
+    if (known.wasInterrupted())
+      return signalPassFailure();
     State state;
     Analyzer(/*insert=*/true).visitBlock(function.getBody().front(), state);
   }

@@ -1,0 +1,11 @@
+// What tw-insert-barriers refuses.
+// RUN: %tw-opt %s -tw-insert-barriers -split-input-file -verify-diagnostics
+
+#t = #tilegpu.layout<blocked 8, shape = [16, 64], warps = [1]>
+
+// Hazards are between bytes: memory must come from an allocation.
+func.func @argument(%m: !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>>) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  // expected-error @+1 {{expects memory from a tilegpu.alloc of the kernel}}
+  %0 = tilegpu.local_load %m [0, 0] : !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>> -> tensor<16x64xf16, #t>
+  return
+}
