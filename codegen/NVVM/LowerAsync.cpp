@@ -18,9 +18,12 @@ using namespace tilewright::nvvm;
 
 constexpr int64_t chunkBytes = 16;
 
-static int64_t getThreads(Operation *op) {
+/// Threads of a block; nullopt outside a kernel.
+static std::optional<int64_t> getThreads(Operation *op) {
   auto function = op->getParentOfType<FunctionOpInterface>();
-  return 32 * int64_t(function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName).getWarps());
+  auto kernel = function ? function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName)
+                         : tile::KernelAttr();
+  return kernel ? std::optional(32 * int64_t(kernel.getWarps())) : std::nullopt;
 }
 
 namespace {
@@ -120,6 +123,9 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
 
   LogicalResult matchAndRewrite(tilegpu::AsyncCopyOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
+    std::optional<int64_t> threads = getThreads(op);
+    if (!threads)
+      return rewriter.notifyMatchFailure(op, "only a kernel has threads to copy");
     Emitter emit(rewriter, op.getLoc());
     OpBuilder::InsertionGuard guard(rewriter);
     if (op.getPredicate()) {
@@ -131,7 +137,7 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
       offsets.push_back(offset.front());
     tile::ViewType view = op.getView().getType();
     CopyEmitter(emit, view, ViewRegisters(emit, view, adaptor.getView()), offsets,
-                op.getMemory().getType(), adaptor.getMemory().front(), getThreads(op),
+                op.getMemory().getType(), adaptor.getMemory().front(), *threads,
                 analysis::getInsideDimensions(
                     view, op.getOffsets(), op.getMemory().getType().getShape(), op.getPredicate()))
         .emitAll();

@@ -62,6 +62,17 @@ static bool isScalar(Operation *op) {
          llvm::none_of(op->getResultTypes(), isTileType);
 }
 
+/// Patterns rely on layouts.
+static LogicalResult verifyLayouts(ModuleOp module) {
+  WalkResult result = module.walk([](Operation *op) -> WalkResult {
+    for (Type type : op->getResultTypes())
+      if (isa<RankedTensorType>(type) && !tilegpu::getLayoutAttr(type))
+        return op->emitOpError() << "expects a #tilegpu.layout on every tensor, but got " << type;
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
 /// Step 1.
 static LogicalResult lowerTiles(ModuleOp module) {
   MLIRContext *context = module.getContext();
@@ -150,6 +161,8 @@ namespace {
 struct LowerToNVVMPass : nvvm::impl::LowerToNVVMBase<LowerToNVVMPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    if (failed(verifyLayouts(module)))
+      return signalPassFailure();
     declareShared(module);
     if (failed(lowerTiles(module)) || failed(lowerScalars(module)))
       return signalPassFailure();
