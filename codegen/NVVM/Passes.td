@@ -16,6 +16,22 @@ def LowerToNVVM : Pass<"tw-lower-to-nvvm", "::mlir::ModuleOp"> {
     become `llvm.func`s with NVVM's kernel attributes.
 
     Postcondition: only `llvm` and `nvvm` ops are left.
+
+    From `test/codegen/NVVM/lower-to-nvvm-elementwise.mlir`, a tile of two
+    registers a thread:
+
+    ```mlir
+    func.func @elementwise(%a: tensor<64xf32, #two>, %b: tensor<64xf32, #two>, ...) {
+      %sum = arith.addf %a, %b : tensor<64xf32, #two>
+    ```
+
+    becomes
+
+    ```mlir
+    llvm.func @elementwise(%a0: f32, %a1: f32, %b0: f32, %b1: f32, ...) {
+      %sum0 = llvm.fadd %a0, %b0 : f32
+      %sum1 = llvm.fadd %a1, %b1 : f32
+    ```
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
                            "::mlir::cf::ControlFlowDialect", "::mlir::scf::SCFDialect",

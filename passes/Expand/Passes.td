@@ -17,6 +17,34 @@ def ExpandNN : Pass<"tw-expand-nn", "::mlir::ModuleOp"> {
 
     Postcondition: no `nn` op is left. Functions without `nn` ops are left
     alone.
+
+    From `test/passes/Expand/expand-nn.mlir`:
+
+    ```mlir
+    %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul",
+        {split_k = 1, stages = 3, tile_k = 128, tile_m = 16, tile_n = 64, ...}>}
+    ```
+
+    becomes
+
+    ```mlir
+    %sum = scf.for %tile = %c0 to %c3 step %c1 iter_args(%acc = %zero) {
+      %rows = tile.load %x_view[...] -> tensor<16x128xf16>
+      %words = tile.load %w_view[...] -> tensor<2x1x512xi32>
+      %stored = tile.load %scales_view[...] -> tensor<1x2x32xf16>
+      ...                                        // columns in order: tensor<1x64xf16>
+      %codes = tile.unpack %words -> tensor<128x64xi4>
+      %codes_0 = tile.slice %codes [0, 0] -> tensor<64x64xi4>
+      %values_0 = tile.dequant %codes_0 bias 0 -> tensor<64x64xf16>
+      %rows_0 = tile.slice %rows [0, 0] -> tensor<16x64xf16>
+      %dot_0 = tile.dot %rows_0, %values_0, %zero -> tensor<16x64xf32>
+      ...                                        // and rows 64 .. 127: %dot_1
+      %next = math.fma %dot_1, %scale, %acc : tensor<16x64xf32>
+      scf.yield %next
+    } {tile.stages = 3}
+    %rounded = arith.truncf %sum : tensor<16x64xf32> to tensor<16x64xf16>
+    tile.store %rounded, %y_view[...]
+    ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",

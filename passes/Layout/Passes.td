@@ -20,6 +20,31 @@ def AssignLayouts : Pass<"tw-assign-layouts", "::mlir::func::FuncOp"> {
     Postcondition: every tensor has a `#tilegpu.layout`; no `tile.dot` is left.
     Functions that are not kernels, and programs written with layouts, are left
     alone.
+
+    From `test/passes/Layout/assign-layouts.mlir`:
+
+    ```mlir
+    %sum = scf.for %i = ... iter_args(%acc = %zero) -> (tensor<16x64xf32>) {
+      %a = tile.load %va[...] -> tensor<16x32xf16>
+      %b = tile.load %vb[...] -> tensor<32x64xf16>
+      %next = tile.dot %a, %b, %acc
+      scf.yield %next
+    }
+    ```
+
+    becomes, for two warps,
+
+    ```mlir
+    #acc = #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 2]>
+    #a = #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>
+    #b = #tilegpu.layout<mma_operand 1, shape = [32, 64], warps = [1, 2]>
+    %sum = scf.for %i = ... iter_args(%acc = %zero) -> (tensor<16x64xf32, #acc>) {
+      %a = tile.load %va[...] -> tensor<16x32xf16, #a>
+      %b = tile.load %vb[...] -> tensor<32x64xf16, #b>
+      %next = tilegpu.mma %a, %b, %acc
+      scf.yield %next
+    }
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
@@ -35,6 +60,21 @@ def PlaceDequant : Pass<"tw-place-dequant", "::mlir::func::FuncOp"> {
     cross to another thread.
 
     Postcondition: no `tile.unpack` and no `tile.dequant` is left.
+
+    From `test/passes/Layout/place-dequant.mlir`:
+
+    ```mlir
+    %codes = tile.unpack %words : tensor<2x1x512xi32, #words> -> tensor<128x64xi4, #codes>
+    %part = tile.slice %codes [64, 0] : ... -> tensor<64x64xi4, #operand>
+    %values = tile.dequant %part bias 8 : ... -> tensor<64x64xf16, #operand>
+    ```
+
+    becomes
+
+    ```mlir
+    %values = tilegpu.dequant %words row 64 <bits = 4, bias = 8>
+        : tensor<2x1x512xi32, #words> -> tensor<64x64xf16, #operand>
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }

@@ -19,6 +19,36 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
 
     Postcondition: the attribute is gone. Barriers are not placed here; that is
     `tw-insert-barriers`.
+
+    From `test/passes/Memory/pipeline-loops.mlir`:
+
+    ```mlir
+    %sum = scf.for %i = %c0 to %count step %c1 iter_args(%acc = %zero) {
+      %a = tile.load %view[%c0, %column] -> tensor<16x64xf16, #a>
+      %next = tilegpu.mma %a, %b, %acc
+      scf.yield %next
+    } {tile.stages = 3}
+    ```
+
+    becomes
+
+    ```mlir
+    %buffer = tilegpu.alloc : <slots = 3, 16x64xf16, #tilegpu.shared<swizzle = 128>>
+    tilegpu.async_copy %view[...] to %slot_0 if %exists_0     // iteration 0
+    tilegpu.async_commit
+    tilegpu.async_copy %view[...] to %slot_1 if %exists_1     // iteration 1
+    tilegpu.async_commit
+    scf.for ... iter_args(%acc = %zero, %read = %c0, %fill = %c2) {
+      tilegpu.async_wait 1
+      %filled = tilegpu.slot %buffer[%fill]
+      tilegpu.async_copy %view[...] to %filled if %exists     // iteration i + 2
+      tilegpu.async_commit
+      %ready = tilegpu.slot %buffer[%read]
+      %a = tilegpu.local_load %ready [0, 0] -> tensor<16x64xf16, #a>
+      %next = tilegpu.mma %a, %b, %acc
+      scf.yield %next, %read_next, %fill_next                 // round the buffer
+    }
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect", "::mlir::scf::SCFDialect",
                            "::mlir::arith::ArithDialect"];
@@ -37,6 +67,20 @@ def RouteConversions : Pass<"tw-route-conversions", "::mlir::func::FuncOp"> {
     ldmatrix wants where the tile feeds mma operand A.
 
     Postcondition: every `tilegpu.convert_layout` left stays within a warp.
+
+    From `test/passes/Memory/route-conversions.mlir`:
+
+    ```mlir
+    %0 = tilegpu.convert_layout %t : tensor<16x64xf32, #acc> -> tensor<16x64xf32, #rows>
+    ```
+
+    becomes, since values cross warps,
+
+    ```mlir
+    %memory = tilegpu.alloc : <16x64xf32, #tilegpu.shared<...>>
+    tilegpu.local_store %t, %memory : tensor<16x64xf32, #acc>, ...
+    %0 = tilegpu.local_load %memory [0, 0] : ... -> tensor<16x64xf32, #rows>
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
@@ -50,6 +94,24 @@ def AllocateShared : Pass<"tw-allocate-shared", "::mlir::func::FuncOp"> {
 
     Postcondition: every `tilegpu.alloc` has an offset; the function carries
     `tilegpu.shared_bytes`.
+
+    From `test/passes/Memory/allocate-shared.mlir`:
+
+    ```mlir
+    %first = tilegpu.alloc : <16x64xf16, #tilegpu.shared<swizzle = 0>>
+    tilegpu.local_store %t, %first
+    %second = tilegpu.alloc : <16x64xf16, #tilegpu.shared<swizzle = 0>>
+    tilegpu.local_store %t, %second
+    ```
+
+    becomes, with `tilegpu.shared_bytes = 2048` on the kernel,
+
+    ```mlir
+    %first = tilegpu.alloc at 0 : <16x64xf16, #tilegpu.shared<swizzle = 0>>
+    tilegpu.local_store %t, %first
+    %second = tilegpu.alloc at 0 : <16x64xf16, #tilegpu.shared<swizzle = 0>>
+    tilegpu.local_store %t, %second
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
@@ -65,6 +127,26 @@ def InsertBarriers : Pass<"tw-insert-barriers", "::mlir::func::FuncOp"> {
     of other slots.
 
     Leaves alone what no other thread can see.
+
+    From `test/passes/Memory/insert-barriers.mlir`:
+
+    ```mlir
+    scf.for %i = %c0 to %c3 step %c1 {
+      tilegpu.local_store %t, %m
+      %0 = tilegpu.local_load %m [0, 0]
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    scf.for %i = %c0 to %c3 step %c1 {
+      tilegpu.barrier                      // after the load of the iteration before
+      tilegpu.local_store %t, %m
+      tilegpu.barrier
+      %0 = tilegpu.local_load %m [0, 0]
+    }
+    ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
