@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tools" / "docs"))
 import links  # noqa: E402
 
 GENERATE = ROOT / "tools" / "docs" / "generate.py"
-BUILD = Path(tilewright.__file__).resolve().parents[2]
+BUILD = Path(tilewright.__file__).absolute().parents[2]
 
 
 def generate(*arguments, script=GENERATE):
