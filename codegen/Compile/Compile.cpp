@@ -81,6 +81,7 @@ public:
     compile::registerDialects(registry);
     context.appendDialectRegistry(registry);
     context.loadAllAvailableDialects();
+    context.printOpOnDiagnostic(false); // locations say where
     log.emplace(context);
   }
 
