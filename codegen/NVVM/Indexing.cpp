@@ -97,6 +97,9 @@ Value Emitter::displace(Value base, Value offset) {
 Value Emitter::displace(Value base, int64_t offset) {
   if (offset == 0)
     return base;
+  // The dialect keeps constant indices in few bits.
+  if (!llvm::isInt<LLVM::kGEPConstantBitWidth>(offset))
+    return displace(base, i64(offset));
   return LLVM::GEPOp::create(builder, loc, base.getType(), builder.getI8Type(), base,
                              ArrayRef<LLVM::GEPArg>{LLVM::GEPArg(int32_t(offset))});
 }
