@@ -20,6 +20,16 @@ void bindRuntime(pybind11::module_ &module);
 
 /// Compiling without running (codegen/Compile).
 void bindCompile(pybind11::module_ &module);
+/// MLIR text and problems that options describe, for the command line.
+void bindPrograms(pybind11::module_ &module);
+/// Kernels that were compiled before (dialects/Support/Artifact).
+void bindArtifact(pybind11::module_ &module);
+/// The tables of GPU models (dialects/Support/Target).
+void bindTargets(pybind11::module_ &module);
+
+/// A GPU model by its own name, or the reference model of a target. Raises
+/// UnsupportedError with the nearest names.
+const target::GpuModel &findModel(const std::string &name);
 
 bool isEmulated(const device::Device &device);
 /// What an emulated device counted in its last launch; empty for a GPU.

@@ -28,15 +28,6 @@ struct CompiledKernel {
   }
 };
 
-/// A GPU model by its name or by the name of its target.
-static const target::GpuModel &findModel(const std::string &name) {
-  if (auto model = target::findGpuModel(name))
-    return **model;
-  else
-    llvm::consumeError(model.takeError());
-  return target::getReferenceModel(*unwrap(target::findTarget(name), exception::unsupported));
-}
-
 /// A contiguous array that is nowhere: what a problem is made from.
 static launch::Tensor describeShape(const std::string &dtype, llvm::ArrayRef<int64_t> shape) {
   return launch::makeDense(nullptr, 0, dtype, shape);

@@ -19,4 +19,7 @@ PYBIND11_MODULE(_native, module) {
   tilewright::python::bindPack(module);
   tilewright::python::bindCompile(module);
   tilewright::python::bindRuntime(module);
+  tilewright::python::bindPrograms(module);
+  tilewright::python::bindArtifact(module);
+  tilewright::python::bindTargets(module);
 }

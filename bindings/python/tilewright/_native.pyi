@@ -93,3 +93,57 @@ def compile_quant_matmul(
     schedule: str | None,
 ) -> CompiledKernel:
     """Compiles the kernel of these dtypes for a target or GPU model."""
+
+#: Versions of this package and of the LLVM it was built with.
+VERSION: str
+LLVM_VERSION: str
+
+def quant_matmul_problem(
+    *,
+    m: int,
+    n: int,
+    k: int,
+    format: str,
+    group: str,
+    scale: str,
+    zeros: bool,
+    x: str,
+    y: str,
+    bias: str | None,
+    activation: str,
+) -> str:
+    """The problem that `linear` compiles for contiguous arrays like these, JSON."""
+
+def choose_schedule(problem: str, model: str, schedule: str | None, expected_m: int) -> str:
+    """The schedule of a problem: the one given, checked, or the default."""
+
+def compile_problem(
+    problem: str, model: str, schedule: str | None, expected_m: int, phases: bool
+) -> dict[str, Any]:
+    """{"ptx", "metadata" (JSON), "phases" [(name, IR)], "seconds"}."""
+
+def compile_source(
+    source: str, name: str, model: str, schedule: str | None, expected_m: int, phases: bool
+) -> dict[str, Any]:
+    """The same for an MLIR program; `name` is what diagnostics call it."""
+
+def evaluate(expression: str, values: dict[str, int]) -> int:
+    """The value of an expression of an artifact's metadata."""
+
+class LoadedArtifact:
+    """An artifact that was compiled before, on a device."""
+
+    def __init__(self, runtime: Runtime, ptx: str, metadata: str, device: str) -> None: ...
+    def quant_matmul(
+        self, x: NDArray, weights: PackedWeights, bias: NDArray | None, y: NDArray
+    ) -> dict[str, Any]:
+        """Writes to y; {"seconds", "counters"}."""
+
+def gpu_models() -> list[dict[str, Any]]:
+    """The table of GPU models, with what their targets give a block."""
+
+def find_model(name: str) -> dict[str, Any]:
+    """The row of a GPU model, or of the one that stands for a target."""
+
+def device_model(runtime: Runtime, device: str) -> dict[str, Any]:
+    """The row of the model that a device is or imitates."""

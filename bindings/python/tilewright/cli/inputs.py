@@ -1,0 +1,151 @@
+"""Inputs of `tw run`: arrays from .npy files, random ones for the rest."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formats import FLOATS, parse_integer_format
+from ..quantization import quantize
+from ..quantized_tensor import QuantizedTensor
+from .failures import BadInput, as_bad_input
+from .problem import QuantMatmul
+
+#: What can be given, and its dimensions.
+_DIMENSIONS = {"x": ("m", "k"), "w": ("n", "k"), "bias": ("n",)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Everything a quantised matrix product reads."""
+
+    x: NDArray
+    weights: QuantizedTensor
+    bias: NDArray | None
+    #: Names of those that are random.
+    random: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenInputs:
+    """The arrays that were given, by name, and the files they come from."""
+
+    arrays: dict[str, NDArray]
+    files: dict[str, str]
+
+    def fill_extents(self, arguments: argparse.Namespace) -> None:
+        """Takes extents that no option gives from the arrays."""
+        for name, array in self.arrays.items():
+            for dimension, extent in zip(_DIMENSIONS[name], array.shape, strict=True):
+                if getattr(arguments, dimension) is None:
+                    setattr(arguments, dimension, extent)
+        if "bias" in self.arrays and arguments.bias is None:
+            arguments.bias = "f32"
+
+    def complete(self, problem: QuantMatmul, seed: int) -> Inputs:
+        """All inputs: those given in the problem's dtypes, the rest drawn from `seed`.
+
+        x is normal, w normal with a deviation of 1/sqrt(K), of which the absolute
+        values are taken where the format has no way to hold negative ones.
+        """
+        if "bias" in self.arrays and problem.bias is None:
+            raise BadInput("bias is given, but the kernel adds none", "compile it with --bias f32")
+        for name, array in self.arrays.items():
+            expected = tuple(getattr(problem, dimension) for dimension in _DIMENSIONS[name])
+            if array.shape != expected:
+                raise BadInput(
+                    f"{name} in {self.files[name]} has shape {array.shape}; expects {expected}",
+                    "-m, -n and -k can be left out: the arrays say them",
+                )
+        # One stream an input, so that giving one leaves the others as they are.
+        streams = np.random.default_rng(seed).spawn(len(_DIMENSIONS))
+        drawn = dict(zip(_DIMENSIONS, streams, strict=True))
+
+        def take(name: str, dtype: np.dtype) -> NDArray:
+            if name in self.arrays:
+                with np.errstate(over="ignore"):
+                    return self.arrays[name].astype(dtype)
+            shape = [getattr(problem, dimension) for dimension in _DIMENSIONS[name]]
+            return drawn[name].standard_normal(shape, np.float32).astype(dtype)
+
+        bias = None if problem.bias is None else take("bias", FLOATS[problem.bias])
+        wanted = ["x", "w"] + ["bias"] * (bias is not None)
+        random = tuple(name for name in wanted if name not in self.arrays)
+        x = take("x", FLOATS[problem.dtype])
+        return Inputs(x, self._quantize(take("w", FLOATS["f32"]), problem), bias, random)
+
+    def _quantize(self, w: NDArray, problem: QuantMatmul) -> QuantizedTensor:
+        if "w" not in self.arrays:
+            w = w / np.float32(np.sqrt(problem.k))
+            if not problem.has_zeros and not parse_integer_format(problem.format).signed:
+                w = np.abs(w)
+        with as_bad_input("'tw run --help' says what w may be"):
+            return quantize(
+                w,
+                problem.format,
+                layout="nk",
+                group_size="channel" if problem.group == "channel" else int(problem.group),
+                zero_point=problem.has_zeros,
+                scale_dtype=problem.scale_dtype,
+            )
+
+
+def read_inputs(texts: Sequence[str]) -> GivenInputs:
+    """Reads the files of `--input NAME=FILE.npy`."""
+    arrays: dict[str, NDArray] = {}
+    files: dict[str, str] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or name not in _DIMENSIONS:
+            raise BadInput(
+                f"--input is '{text}'; expects NAME=FILE.npy with x, w or bias",
+                "for example --input x=activations.npy",
+            )
+        if name in arrays:
+            raise BadInput(f"--input gives {name} twice", "leave one out")
+        array = _read_array(path)
+        if array.ndim != len(_DIMENSIONS[name]):
+            raise BadInput(
+                f"{name} in {path} has shape {array.shape}; "
+                f"expects {len(_DIMENSIONS[name])} dimensions",
+                "x is [M,K], w [N,K], bias [N]",
+            )
+        arrays[name], files[name] = array, path
+    return GivenInputs(arrays, files)
+
+
+def _read_array(path: str) -> NDArray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {os.strerror(error.errno or 0)}", "numpy.save writes such files"
+        ) from None
+    except (ValueError, EOFError) as error:
+        raise BadInput(
+            f"{path} is not an .npy file of numbers: {error}", "numpy.save writes such files"
+        ) from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise BadInput(
+            f"{path} holds {getattr(array, 'dtype', 'several arrays')}; expects real numbers",
+            "numpy.save writes such files",
+        )
+    return array
+
+
+def save_array(path: str, array: NDArray) -> None:
+    """Writes an array; bfloat16, which .npy files cannot name, as float32."""
+    storable = array if array.dtype.kind == "f" else array.astype(np.float32)
+    try:
+        with open(path, "wb") as file:
+            np.save(file, storable)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {os.strerror(error.errno or 0)}",
+            "the folder must exist and be writable",
+        ) from None

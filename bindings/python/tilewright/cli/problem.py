@@ -1,0 +1,208 @@
+"""Problems on the command line: the quantised matrix product from its options."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from .._extension import native
+from ..formats import FLOATS, parse_integer_format
+from .artifact import Artifact
+from .failures import BadInput, as_bad_input, as_failure
+from .options import extent
+
+OPS = ("quant_matmul",)
+ACTIVATIONS = ("none", "relu", "gelu", "silu")
+SCHEDULE_HINT = "'tw compile' without --schedule prints one that fits"
+NO_SCHEDULE_HINT = "'tw devices' lists what can be compiled for"
+#: Options that say what to compute, by their names in the parsed arguments.
+_OPTIONS = {
+    "n": "-n",
+    "k": "-k",
+    "format": "--format",
+    "group": "--group",
+    "dtype": "--dtype",
+    "out_dtype": "--out-dtype",
+    "scale_dtype": "--scale-dtype",
+    "zero_point": "--zero-point",
+    "bias": "--bias",
+    "activation": "--activation",
+}
+
+
+def add_problem_options(parser: argparse.ArgumentParser) -> None:
+    """Declares them; all default to None so that those given can be told apart."""
+    group = parser.add_argument_group("the problem: y[M,N] = activation(x[M,K] * w[K,N] + bias[N])")
+    group.add_argument("--op", choices=OPS, help="what to compute")
+    group.add_argument(
+        "-m", type=extent, metavar="M", help="rows of x (default 16); kernels take any number"
+    )
+    group.add_argument("-n", type=extent, metavar="N", help="columns of y")
+    group.add_argument("-k", type=extent, metavar="K", help="columns of x")
+    group.add_argument(
+        "--format", metavar="FORMAT", help="of the weights: u1..u8, i1..i8 (default u4)"
+    )
+    group.add_argument(
+        "--group",
+        choices=("32", "64", "128", "channel"),
+        help="weights along K that share a scale (default 128)",
+    )
+    group.add_argument("--dtype", choices=("f16", "bf16"), help="of x (default f16)")
+    group.add_argument(
+        "--out-dtype", choices=("f16", "bf16", "f32"), help="of y (default: that of x)"
+    )
+    group.add_argument(
+        "--scale-dtype", choices=("f16", "bf16"), help="of the scales (default: that of x)"
+    )
+    group.add_argument(
+        "--zero-point",
+        choices=("none", "integer"),
+        help="(default: integer for unsigned formats, none for signed ones)",
+    )
+    group.add_argument(
+        "--bias", choices=("f16", "bf16", "f32"), help="add a bias of this dtype (default: none)"
+    )
+    group.add_argument(
+        "--activation", choices=ACTIVATIONS, help="applied to the sum (default none)"
+    )
+
+
+def given_options(arguments: argparse.Namespace) -> list[str]:
+    """Which of the options above, -m excepted, were given."""
+    return [text for name, text in _OPTIONS.items() if getattr(arguments, name) is not None]
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantMatmul:
+    """A quantised matrix product with M rows."""
+
+    m: int
+    n: int
+    k: int
+    format: str
+    group: str
+    dtype: str
+    out_dtype: str
+    scale_dtype: str
+    has_zeros: bool
+    bias: str | None
+    activation: str
+
+    @classmethod
+    def from_options(cls, arguments: argparse.Namespace) -> QuantMatmul:
+        """What the options say; BadInput when N or K is not among them."""
+        missing = [f"-{name}" for name in ("n", "k") if getattr(arguments, name) is None]
+        if missing:
+            raise BadInput(
+                f"expects {' and '.join(missing)} for the problem",
+                "for example: --op quant_matmul --format u4 -m 16 -n 1024 -k 1024",
+            )
+        name = arguments.format or "u4"
+        with as_bad_input("for example --format u4"):
+            format = parse_integer_format(name)
+        dtype = arguments.dtype or "f16"
+        zero = arguments.zero_point or ("none" if format.signed else "integer")
+        return cls(
+            m=arguments.m or 16,
+            n=arguments.n,
+            k=arguments.k,
+            format=format.name,
+            group=arguments.group or "128",
+            dtype=dtype,
+            out_dtype=arguments.out_dtype or dtype,
+            scale_dtype=arguments.scale_dtype or dtype,
+            has_zeros=zero == "integer",
+            bias=arguments.bias,
+            activation=arguments.activation or "none",
+        )
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact, m: int | None) -> QuantMatmul:
+        """What an artifact computes."""
+        path = artifact.path
+        problem = artifact.metadata.get("problem", {})
+        if problem.get("op") not in OPS:
+            raise BadInput(
+                f"{path} computes {problem.get('op') or 'a program of its own'!r}; "
+                f"tw run knows inputs and a reference for {', '.join(OPS)} only",
+                "launch it from a program of your own",
+            )
+        try:
+            return cls._from_problem(problem, m)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"{path}:1: the problem is damaged: {error!r}", "compile it again"
+            ) from None
+
+    @classmethod
+    def _from_problem(cls, problem: dict[str, Any], m: int | None) -> QuantMatmul:
+        extents = {dim["name"]: dim.get("extent") for dim in problem["dimensions"]}
+        dtypes = {operand["name"]: operand["dtype"] for operand in problem["operands"]}
+        attributes = problem["attributes"]
+        for name in {"x", "y", "scales", "bias"} & set(dtypes):
+            if dtypes[name] not in FLOATS:
+                raise ValueError(f"{name} is {dtypes[name]}")
+        if attributes["group"] != "channel":
+            int(attributes["group"])
+        rows = extents["M"]
+        if rows is not None and m is not None and m != rows:
+            raise BadInput(
+                f"-m is {m}, but the kernel was compiled for {rows} rows only", "leave -m out"
+            )
+        return cls(
+            m=rows or m or 16,
+            n=int(extents["N"]),
+            k=int(extents["K"]),
+            format=attributes["format"],
+            group=attributes["group"],
+            dtype=dtypes["x"],
+            out_dtype=dtypes["y"],
+            scale_dtype=dtypes["scales"],
+            has_zeros="zeros" in dtypes,
+            bias=dtypes.get("bias"),
+            activation=attributes.get("activation", "none"),
+        )
+
+    def problem(self) -> str:
+        """The problem as the compiler takes it, JSON."""
+        with as_bad_input("'tw compile --help' lists what can be asked for"):
+            return native().quant_matmul_problem(
+                m=self.m,
+                n=self.n,
+                k=self.k,
+                format=self.format,
+                group=self.group,
+                scale=self.scale_dtype,
+                zeros=self.has_zeros,
+                x=self.dtype,
+                y=self.out_dtype,
+                bias=self.bias,
+                activation=self.activation,
+            )
+
+    def __str__(self) -> str:
+        parts = [
+            f"y[{self.m},{self.n}] {self.out_dtype} = x[{self.m},{self.k}] {self.dtype}"
+            f" * w[{self.k},{self.n}] {self.format}",
+            "one group" if self.group == "channel" else f"groups of {self.group}",
+            f"{self.scale_dtype} scales",
+        ]
+        if self.has_zeros:
+            parts.append("zero points")
+        if self.bias:
+            parts.append(f"bias {self.bias}")
+        if self.activation != "none":
+            parts.append(self.activation)
+        return ", ".join(parts)
+
+
+def compile_problem(
+    problem: QuantMatmul, model: str, schedule: str | None, *, phases: bool = False
+) -> Artifact:
+    """Compiles for a GPU model: the request is checked first, so a failure is ours."""
+    text = problem.problem()
+    with as_bad_input(SCHEDULE_HINT if schedule else NO_SCHEDULE_HINT):
+        native().choose_schedule(text, model, schedule, problem.m)
+    with as_failure("this is a defect of tilewright"):
+        return Artifact.compiled(native().compile_problem(text, model, schedule, problem.m, phases))

@@ -1,0 +1,85 @@
+"""`tw devices` and `tw doctor`."""
+
+import pytest
+from tilewright.cli import doctor, nvidia
+
+
+def test_devices_lists_every_model_with_its_row(tw):
+    result = tw("devices")
+    assert (result.status, result.err) == (0, "")
+    rows = {line.split()[0]: line.split() for line in result.out.splitlines() if line.strip()}
+    assert rows["emulated:a100"][1:5] == ["sm_80", "108", "40", "GiB"]
+    assert rows["emulated:b200"][1] == "sm_100a"
+    assert "data only" in " ".join(rows["emulated:t4"])
+
+
+def test_devices_json_has_the_documented_keys(tw, documented_keys):
+    listing = tw("devices", "--json").json
+    assert set(listing) == documented_keys("## `tw devices --json`")
+    models = {row["device"]: row for row in listing["emulated"]}
+    assert models["emulated:h200"]["sm_count"] == 132
+    assert models["emulated:h200"]["shared_bytes_per_block"] == 227 * 1024
+    assert bool(listing["gpus"]) or bool(listing["problems"])
+    assert listing["default"] == (listing["gpus"] or [models["emulated:a100"]])[0]["device"]
+
+
+def test_why_there_is_no_gpu_is_said(tw):
+    listing = tw("devices", "--json").json
+    if listing["gpus"]:
+        pytest.skip("this machine has a GPU")
+    assert "libcuda" in listing["problems"][0] or "driver" in listing["problems"][0]
+    assert listing["problems"][0] in tw("devices").out
+
+
+def test_doctor_finds_what_is_needed(tw):
+    result = tw("doctor")
+    assert (result.status, result.err) == (0, "")
+    assert "Everything needed is there." in result.out
+    assert "missing" not in result.out
+
+
+def test_doctor_json_has_the_documented_keys(tw, documented_keys):
+    result = tw("doctor", "--json")
+    assert result.status == 0
+    assert set(result.json) == documented_keys("## `tw doctor --json`")
+    checks = {check["name"]: check for check in result.json["checks"]}
+    for name in ("Python", "numpy", "tilewright", "compiler", "emulated device"):
+        assert checks[name]["status"] == "ok"
+    for name in ("CUDA driver", "ptxas", "nvdisasm", "NVRTC", "nvJitLink", "torch"):
+        assert checks[name]["status"] in ("ok", "note")
+    assert all(check["hint"] for check in checks.values() if check["status"] == "missing")
+    assert "LLVM 2" in checks["tilewright"]["detail"]
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(tw, monkeypatch):
+    installed = doctor._installed
+    monkeypatch.setattr(
+        doctor, "_installed", lambda name: None if name == "safetensors" else installed(name)
+    )
+    result = tw("doctor")
+    assert result.status == 1
+    assert "pip install safetensors" in result.out
+    assert "Something needed is missing" in result.out
+
+
+def test_doctor_without_the_compiled_half(tw, monkeypatch):
+    def missing():
+        raise doctor.Error("cannot be loaded")
+
+    monkeypatch.setattr(doctor, "native", missing)
+    result = tw("doctor", "--json")
+    assert result.status == 1
+    checks = {check["name"]: check for check in result.json["checks"]}
+    assert checks["tilewright"]["status"] == "missing"
+    assert "make build" in checks["tilewright"]["hint"]
+
+
+def test_what_is_optional_is_a_note(tw, monkeypatch):
+    monkeypatch.setattr(nvidia, "find_tool", lambda name: None)
+    monkeypatch.setattr(nvidia, "load_library", lambda *names, **options: None)
+    result = tw("doctor", "--json")
+    assert result.status == 0
+    checks = {check["name"]: check for check in result.json["checks"]}
+    for name in ("ptxas", "nvdisasm", "NVRTC", "nvJitLink", "CUDA driver"):
+        assert checks[name]["status"] == "note"
+        assert checks[name]["hint"]
