@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ def test_readme_in_python(capsys):
         assert first == shown
     else:
         assert first.startswith("cuda:")
+
+
+def test_readme_on_the_command_line():
+    if not tw.device().is_emulated:
+        pytest.skip("the page shows a machine without a GPU")
+    example = next(block for block in blocks("README.md", "") if "tw run" in block)
+    command, *shown = example.split("...")[0].strip().splitlines()
+    arguments = command.removeprefix("$ build/bin/tw ").split()
+    run = subprocess.run(
+        [sys.executable, "-m", "tilewright", *arguments], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    printed = run.stdout.splitlines()
+    # The rest depends on the default schedule.
+    for line, name in [(0, "problem"), (1, "kernel"), (3, "inputs")]:
+        assert shown[line].startswith(name)
+        assert shown[line] in printed
+    assert "result    within the bound" in run.stdout
 
 
 @pytest.mark.parametrize("emit", ["ptx", "phases", "metadata"])
