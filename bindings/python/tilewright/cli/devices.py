@@ -54,6 +54,12 @@ def show_devices(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _label(row: dict[str, Any]) -> str:
+    """A GPU's name says nothing about what it is; an emulated one's does."""
+    device, model = row["device"], row["name"]
+    return device if device.startswith("emulated:") else f"{device} ({model})"
+
+
 def _print_models(rows: list[dict[str, Any]]) -> None:
     """A line a model; those without a compiler say so."""
     table = [
@@ -62,7 +68,7 @@ def _print_models(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.append(
             (
-                row["device"],
+                _label(row),
                 row["target"],
                 str(row["sm_count"]),
                 binary_bytes(row["memory_bytes"]),

@@ -25,6 +25,7 @@ from .options import add_json
 from .output import print_json, print_table, seconds, wait_for
 
 _OLDEST_PYTHON = (3, 11)
+_REPORT = "this is a defect: please report it with the output of tw doctor --json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Check:
     """One line of the report."""
 
     name: str
-    #: "ok", "missing" (needed and not there) or "note" (optional and not there).
+    #: "ok", "failed" (needed and not there, or broken) or "note" (optional and not there).
     status: str
     detail: str
     hint: str = ""
@@ -53,7 +54,7 @@ def add_parser(commands: Any) -> None:
 def examine(arguments: argparse.Namespace) -> int:
     """Runs the command."""
     checks = [check for group in _GROUPS for check in wait_for(group, "examining")]
-    healthy = all(check.status != "missing" for check in checks)
+    healthy = all(check.status != "failed" for check in checks)
     if arguments.json:
         print_json({"ok": healthy, "checks": [dataclasses.asdict(check) for check in checks]})
     else:
@@ -65,12 +66,12 @@ def _print_report(checks: list[Check], healthy: bool) -> None:
     print_table([(check.status, check.name, check.detail) for check in checks])
     hints = [(check.name, check.hint) for check in checks if check.hint]
     if hints:
-        print("\nTo get what is not there:")
+        print("\nWhat to do:")
         print_table([(f"  {name}", hint) for name, hint in hints])
     print(
         "\nEverything needed is there."
         if healthy
-        else "\nSomething needed is missing (lines 'missing' above)."
+        else "\nSomething needed is not there or broken: the lines 'failed' above."
     )
 
 
@@ -81,13 +82,13 @@ def check_python() -> list[Check]:
     if sys.version_info >= _OLDEST_PYTHON:
         checks = [Check("Python", "ok", f"{version} ({sys.executable})")]
     else:
-        checks = [Check("Python", "missing", version, f"install Python {oldest} or newer")]
+        checks = [Check("Python", "failed", version, f"install Python {oldest} or newer")]
     for name in ("numpy", "ml_dtypes", "safetensors"):
         found = _installed(name)
         if found:
             checks.append(Check(name, "ok", found))
         else:
-            checks.append(Check(name, "missing", "not installed", f"pip install {name}"))
+            checks.append(Check(name, "failed", "not installed", f"pip install {name}"))
     return checks
 
 
@@ -96,68 +97,77 @@ def check_compiler() -> list[Check]:
     try:
         version, llvm = native().VERSION, native().LLVM_VERSION
     except Error as error:
-        return [Check("tilewright", "missing", str(error), "make build, or: pip install .")]
+        return [Check("tilewright", "failed", str(error), "make build, or: pip install .")]
     checks = [Check("tilewright", "ok", f"{version}, with LLVM {llvm}")]
     start = time.monotonic()
     try:
-        compile_self_test()
+        compile_self_test("a100")
     except Error as error:
-        return [*checks, Check("compiler", "missing", f"compiling a kernel failed: {error}")]
+        return [
+            *checks,
+            Check("compiler", "failed", f"compiling a kernel failed: {error}", _REPORT),
+        ]
     checks.append(Check("compiler", "ok", f"a kernel for sm_80 in {seconds(_since(start))}"))
-    return [*checks, _check_emulated_device()]
+    return [*checks, check_device("emulated device", "emulated:a100")]
 
 
-def compile_self_test() -> Any:
-    """Compiles the smallest useful kernel; returns problem and artifact."""
+def compile_self_test(model: str) -> Any:
+    """Compiles a small kernel for a GPU model; returns problem and artifact."""
     from .problem import QuantMatmul, compile_problem
 
     problem = QuantMatmul(
         m=16, n=64, k=128, format="u4", group="128", dtype="f16", out_dtype="f16",
         scale_dtype="f16", has_zeros=True, bias=None, activation="none",
     )  # fmt: skip
-    return problem, compile_problem(problem, "a100", None)
+    return problem, compile_problem(problem, model, None)
 
 
-def _check_emulated_device() -> Check:
+def check_device(name: str, device: str, found: str = "") -> Check:
+    """Runs a kernel on a device and compares the result."""
     from .inputs import GivenInputs
     from .run import judge, launch, load
 
-    name = "emulated device"
     start = time.monotonic()
     try:
-        problem, artifact = compile_self_test()
+        model = native().device_model(runtime(), device)["name"]
+        problem, artifact = compile_self_test(model)
         inputs = GivenInputs({}, {}).complete(problem, seed=0)
-        y, _ = launch(load(artifact, "emulated:a100"), inputs, problem, "emulated:a100")
+        y, _ = launch(load(artifact, device), inputs, problem, device)
     except Error as error:
-        return Check(name, "missing", f"running a kernel failed: {error}")
+        return Check(name, "failed", f"{found}running a kernel failed: {error}", _REPORT)
     accuracy = judge(y, inputs, problem)
     if not accuracy["within_bound"]:
-        return Check(name, "missing", f"a kernel computes wrongly: {accuracy['message']}")
-    return Check(name, "ok", f"a kernel compiled, run and compared in {seconds(_since(start))}")
+        return Check(name, "failed", f"{found}a kernel errs: {accuracy['message']}", _REPORT)
+    return Check(name, "ok", f"{found}a kernel ran and was right, {seconds(_since(start))}")
 
 
 def check_gpu() -> list[Check]:
-    """The CUDA driver and what it lists."""
+    """The CUDA driver and a kernel on each GPU."""
     found = nvidia.load_library("cuda", majors=("1",), searches_packages=False)
-    checks = []
     if found is None:
         hint = "install NVIDIA's driver; without a GPU nothing is lost, kernels run emulated"
-        checks.append(Check("CUDA driver", "note", "no libcuda.so.1 on this machine", hint))
-    else:
-        version = ctypes.c_int()
-        found[0].cuDriverGetVersion(ctypes.byref(version))
-        checks.append(Check("CUDA driver", "ok", f"CUDA {_version(version.value)}"))
+        return [Check("CUDA driver", "note", "no libcuda.so.1 on this machine", hint)]
+    checks = [Check("CUDA driver", "ok", _driver_version(found[0]))]
     try:
         names = [name for name in runtime().device_names() if name.startswith("cuda:")]
         for name in names:
             row = native().device_model(runtime(), name)
-            detail = f"{row['name']}, {row['target']}, {row['sm_count']} SMs"
-            checks.append(Check(name, "ok", detail))
-        if found is not None:
-            checks += [Check("GPU", "note", problem) for problem in runtime().device_problems()]
+            text = f"{row['name']}, {row['target']}, {row['sm_count']} SMs: "
+            checks.append(check_device(name, name, text))
+        checks += [Check("GPU", "note", problem) for problem in runtime().device_problems()]
     except Error as error:
         checks.append(Check("GPU", "note", str(error)))
     return checks
+
+
+def _driver_version(driver: ctypes.CDLL) -> str:
+    """12080 is CUDA 12.8."""
+    version = ctypes.c_int()
+    try:
+        driver.cuDriverGetVersion(ctypes.byref(version))
+    except AttributeError:
+        return "of unknown version"
+    return f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
 
 
 def check_cuda_tools() -> list[Check]:
@@ -215,11 +225,6 @@ def _installed(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _version(number: int) -> str:
-    """12080 is CUDA 12.8."""
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def _since(start: float) -> float:
