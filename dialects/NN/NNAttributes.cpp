@@ -162,6 +162,14 @@ LogicalResult OperandAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitE
   return success();
 }
 
+LogicalResult ProblemAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                                  ArrayRef<DimensionAttr> dims, ArrayRef<OperandAttr> operands,
+                                  unsigned index) {
+  if (index != 32 && index != 64)
+    return emitError() << "expects index arithmetic of 32 or 64 bits, but got " << index;
+  return success();
+}
+
 DimensionAttr ProblemAttr::findDim(StringRef name) const {
   auto it = llvm::find_if(getDims(), [&](DimensionAttr dim) { return dim.getName() == name; });
   return it == getDims().end() ? DimensionAttr() : *it;

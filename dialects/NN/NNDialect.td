@@ -139,6 +139,7 @@ def NN_ProblemAttr : NN_Attr<"Problem", "problem"> {
   let assemblyFormat = [{
     `<` `dims` `=` `[` $dims `]` `,` `operands` `=` `[` $operands `]` (`,` `index` `=` $index^)? `>`
   }];
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// The dimension or operand of that name; null when there is none.
     ::tilewright::nn::DimensionAttr findDim(::llvm::StringRef name) const;

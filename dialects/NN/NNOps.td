@@ -25,6 +25,10 @@ def NN_QuantMatmulOp : NN_Op<"quant_matmul", [Pure]> {
     - (C4) `bias`, when given, is a rank-1 tensor of N elements of f16, bf16 or
       f32.
     - (C5) an attached schedule belongs to the family "quant_matmul".
+    - (C6) where an attached problem gives strides of `x` or `y`, they are one
+      of rows and one of columns; columns are contiguous (1), rows of `y` do
+      not overlap.
+    - (C7) where an attached problem names "M", that is the rows of `x`.
 
     ```mlir
     %y = nn.quant_matmul %x, %w bias %b {activation = #nn.activation<gelu>}

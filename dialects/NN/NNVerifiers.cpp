@@ -10,6 +10,29 @@ using namespace tilewright::nn;
 
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 
+/// The parts of C6 and C7: what the problem says of the op's operands.
+static LogicalResult verifyProblem(QuantMatmulOp op, ProblemAttr problem, int64_t rows,
+                                   int64_t columnsOfY) {
+  for (StringRef name : {"x", "y"}) { // C6
+    OperandAttr operand = problem.findOperand(name);
+    if (!operand || operand.getStrides().empty())
+      continue;
+    ArrayRef<int64_t> strides = operand.getStrides();
+    if (strides.size() != 2 || strides.back() != 1)
+      return op.emitOpError() << "expects two strides of " << name
+                              << " with contiguous columns (1) in the problem, but got " << operand;
+    bool mayOverlap = !ShapedType::isDynamic(strides[0]) && strides[0] < columnsOfY;
+    if (name == "y" && mayOverlap)
+      return op.emitOpError() << "expects a row stride of y of at least " << columnsOfY
+                              << " in the problem, but got " << strides[0];
+  }
+  DimensionAttr m = problem.findDim("M"); // C7
+  if (m && m.getExtent() != rows)
+    return op.emitOpError() << "expects M of the problem to be the rows of x, but got " << m
+                            << " for " << op.getX().getType();
+  return success();
+}
+
 LogicalResult QuantMatmulOp::verify() {
   auto x = cast<RankedTensorType>(getX().getType());
   auto y = cast<RankedTensorType>(getY().getType());
@@ -34,5 +57,7 @@ LogicalResult QuantMatmulOp::verify() {
   if (getSchedule() && getSchedule()->getFamily() != "quant_matmul") // C5
     return emitOpError() << "expects a schedule of family \"quant_matmul\", but got \""
                          << getSchedule()->getFamily() << "\"";
+  if (getProblem())
+    return verifyProblem(*this, *getProblem(), x.getDimSize(0), w.getN());
   return success();
 }

@@ -71,3 +71,9 @@ func.func private @odd_alignment() attributes {operand = #nn.operand<"x", stride
 // An alignment is at most 16 bytes.
 // expected-error @+1 {{expects alignment of operand 'x' to be 1, 2, 4, 8 or 16 bytes, but got 32}}
 func.func private @wide_alignment() attributes {operand = #nn.operand<"x", strides = [1], align = 32>}
+
+// -----
+
+// Indices have a width that GPUs have.
+// expected-error @+1 {{expects index arithmetic of 32 or 64 bits, but got 17}}
+func.func private @index_width() attributes {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"x", strides = [1], align = 2>], index = 17>}

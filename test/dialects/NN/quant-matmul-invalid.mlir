@@ -1,4 +1,4 @@
-// Each constraint of nn.quant_matmul (C1..C5 in its description) is enforced.
+// Each constraint of nn.quant_matmul (C1..C7 in its description) is enforced.
 // RUN: %tw-opt %s -split-input-file -verify-diagnostics
 
 // C1: x has rank 2.
@@ -95,5 +95,41 @@ func.func @c4_type_of_bias(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn
 func.func @c5_family_of_schedule(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
   // expected-error @+1 {{expects a schedule of family "quant_matmul", but got "attention"}}
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"attention", {}>} : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// C6: columns are contiguous.
+func.func @c6_columns_of_x(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects two strides of x with contiguous columns (1) in the problem, but got #nn.operand<"x", strides = [1, 16], align = 16>}}
+  %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"x", strides = [1, 16], align = 16>]>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C6: a stride a dimension.
+func.func @c6_strides_of_x(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects two strides of x with contiguous columns (1) in the problem}}
+  %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"x", strides = [1], align = 16>]>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C6: rows of the result do not overlap.
+func.func @c6_rows_of_y(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects a row stride of y of at least 64 in the problem, but got 63}}
+  %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"y", strides = [63, 1], align = 16>]>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C7: the problem and the types agree on M.
+func.func @c7_rows(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects M of the problem to be the rows of x, but got #nn.dim<"M" = 32>}}
+  %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = 32>], operands = [<"x", strides = [384, 1], align = 16>]>} : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
