@@ -30,14 +30,16 @@ struct LowerElementwise : ConversionPattern {
     if (!type || !tilegpu::getLayoutAttr(type))
       return failure();
     unsigned count = tilegpu::getLayout(op->getResult(0)).getNumRegisters();
-    for (ValueRange operand : operands)
-      if (operand.size() != count)
+    // A scalar operand (the condition of a select) serves every register.
+    auto isScalar = [&](unsigned i) { return !isa<RankedTensorType>(op->getOperand(i).getType()); };
+    for (auto [i, operand] : llvm::enumerate(operands))
+      if (!isScalar(i) && operand.size() != count)
         return rewriter.notifyMatchFailure(op, "operands in different layouts");
     SmallVector<Value> results;
     for (unsigned reg = 0; reg < count; ++reg) {
       OperationState state(op->getLoc(), op->getName());
-      for (ValueRange operand : operands)
-        state.addOperands(operand[reg]);
+      for (auto [i, operand] : llvm::enumerate(operands))
+        state.addOperands(operand[isScalar(i) ? 0 : reg]);
       state.addTypes(type.getElementType());
       state.addAttributes(op->getAttrs());
       results.push_back(rewriter.create(state)->getResult(0));

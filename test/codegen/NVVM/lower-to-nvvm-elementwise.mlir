@@ -106,3 +106,18 @@ func.func @loop(%t: tensor<64xf32, #two>, %n: i32, %y: !tile.view<64xf32, stride
   tile.store %r, %y[%o] : tensor<64xf32, #two>, !tile.view<64xf32, strides = [1], align = 16>
   return
 }
+
+// -----
+
+#two = #tilegpu.layout<register = [[32]], lane = [[1], [2], [4], [8], [16]], warp = [], repeat = [1]>
+
+// A scalar condition chooses for every register.
+// CHECK-LABEL: llvm.func @scalar_condition(
+// CHECK-SAME: %[[IF:[^:]+]]: i1, %[[A0:[^:]+]]: f32, %[[A1:[^:]+]]: f32, %[[B0:[^:]+]]: f32, %[[B1:[^:]+]]: f32,
+// CHECK: llvm.select %[[IF]], %[[A0]], %[[B0]]
+// CHECK: llvm.select %[[IF]], %[[A1]], %[[B1]]
+func.func @scalar_condition(%if: i1, %a: tensor<64xf32, #two>, %b: tensor<64xf32, #two>, %y: !tile.view<64xf32, strides = [1], align = 16>, %o: i32) {
+  %0 = arith.select %if, %a, %b : tensor<64xf32, #two>
+  tile.store %0, %y[%o] : tensor<64xf32, #two>, !tile.view<64xf32, strides = [1], align = 16>
+  return
+}
