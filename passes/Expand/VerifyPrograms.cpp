@@ -56,6 +56,21 @@ static LogicalResult verifyKernel(func::FuncOp function, tile::KernelAttr kernel
   return success();
 }
 
+/// A store through a pointer that the launch takes for read-only would be
+/// undefined: the backend drops it, and all that leads to it.
+static LogicalResult verifyStore(tile::StoreOp store, func::FuncOp function) {
+  auto view = store.getView().getDefiningOp<tile::ViewOp>();
+  auto pointer = view ? dyn_cast<BlockArgument>(view.getBase()) : BlockArgument();
+  if (!pointer || pointer.getOwner() != &function.getBody().front())
+    return success();
+  auto parameter = function.getArgAttrOfType<tile::ParameterAttr>(pointer.getArgNumber(),
+                                                                  tile::parameterAttrName);
+  if (!parameter || parameter.getKind() != tile::ParameterKind::Pointer || parameter.getWritten())
+    return success();
+  return store.emitOpError() << "expects parameter '" << parameter.getName()
+                             << "' to be marked written";
+}
+
 namespace {
 struct VerifyProgramsPass : expand::impl::VerifyProgramsBase<VerifyProgramsPass> {
   void runOnOperation() override {
@@ -68,7 +83,11 @@ struct VerifyProgramsPass : expand::impl::VerifyProgramsBase<VerifyProgramsPass>
       return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName))
-        if (failed(verifyKernel(function, kernel)))
+        if (failed(verifyKernel(function, kernel)) ||
+            function
+                .walk(
+                    [&](tile::StoreOp store) -> WalkResult { return verifyStore(store, function); })
+                .wasInterrupted())
           return signalPassFailure();
   }
 };

@@ -57,3 +57,16 @@ func.func @complete(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x",
 func.func @helper(%a: i32) -> i32 {
   return %a : i32
 }
+
+// -----
+
+// A store to a parameter that is not marked written: a launch takes it for
+// read-only, and the backend would drop the store.
+func.func @not_written(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f32", align = 4>}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %v = tile.view %p : !tile.view<64xf32, strides = [1], align = 4>
+  %t = tile.load %v[%c0] : !tile.view<64xf32, strides = [1], align = 4> -> tensor<64xf32>
+  // expected-error @+1 {{expects parameter 'x' to be marked written}}
+  tile.store %t, %v[%c0] : tensor<64xf32>, !tile.view<64xf32, strides = [1], align = 4>
+  return
+}
