@@ -147,18 +147,29 @@ void Analyzer::visitBlock(Block &block, State &state) {
     visit(&op, state);
 }
 
+/// What the analysis relies on: it knows which bytes an op reaches and when.
+static LogicalResult verifyAccess(Operation *op, func::FuncOp function) {
+  for (Value operand : op->getOperands()) {
+    if (!isa<tilegpu::MemDescType>(operand.getType()))
+      continue;
+    if (!findAlloc(operand))
+      return op->emitOpError() << "expects memory from a tilegpu.alloc of the kernel";
+    for (Operation *parent = op->getParentOp(); parent != function; parent = parent->getParentOp())
+      if (!isa<scf::ForOp, scf::IfOp>(parent))
+        return op->emitOpError() << "expects shared memory to be used in scf.for and scf.if only, "
+                                 << "but got " << parent->getName();
+  }
+  return success();
+}
+
 namespace {
 struct InsertBarriersPass : memory::impl::InsertBarriersBase<InsertBarriersPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (!function->hasAttr(tile::kernelAttrName))
       return;
-    WalkResult known = function.walk([](Operation *op) -> WalkResult {
-      for (Value operand : op->getOperands())
-        if (isa<tilegpu::MemDescType>(operand.getType()) && !findAlloc(operand))
-          return op->emitOpError() << "expects memory from a tilegpu.alloc of the kernel";
-      return WalkResult::advance();
-    });
+    WalkResult known =
+        function.walk([&](Operation *op) -> WalkResult { return verifyAccess(op, function); });
     if (known.wasInterrupted())
       return signalPassFailure();
     State state;
