@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tilewright._extension import native
 from tilewright.cli import doctor, nvidia
 
 
@@ -123,6 +124,12 @@ def test_doctor_tries_every_gpu(stub_driver):
     assert (result.returncode, result.stderr) == (1, "")
     assert "a100, sm_80, 108 SMs: a kernel errs" in result.stdout
     assert "h200, sm_90a, 132 SMs: a kernel errs" in result.stdout
+
+
+def test_silicon_that_no_row_describes_compiles_as_its_target():
+    model = {**native().find_model("h200"), "name": "unlisted", "sm_count": 66}
+    _, artifact = doctor.compile_self_test(model)
+    assert artifact.metadata["target"] == "sm_90a"
 
 
 def test_a_gpu_that_computes_nothing_is_status_1(stub_driver):

@@ -101,7 +101,7 @@ def check_compiler() -> list[Check]:
     checks = [Check("tilewright", "ok", f"{version}, with LLVM {llvm}")]
     start = time.monotonic()
     try:
-        compile_self_test("a100")
+        compile_self_test(native().find_model("sm_80"))
     except Error as error:
         return [
             *checks,
@@ -111,15 +111,15 @@ def check_compiler() -> list[Check]:
     return [*checks, check_device("emulated device", "emulated:a100")]
 
 
-def compile_self_test(model: str) -> Any:
+def compile_self_test(model: dict[str, Any]) -> Any:
     """Compiles a small kernel for a GPU model; returns problem and artifact."""
-    from .problem import QuantMatmul, compile_problem
+    from .problem import QuantMatmul, compile_for
 
     problem = QuantMatmul(
         m=16, n=64, k=128, format="u4", group="128", dtype="f16", out_dtype="f16",
         scale_dtype="f16", has_zeros=True, bias=None, activation="none",
     )  # fmt: skip
-    return problem, compile_problem(problem, model, None)
+    return problem, compile_for(problem, model, None)
 
 
 def check_device(name: str, device: str, found: str = "") -> Check:
@@ -129,8 +129,7 @@ def check_device(name: str, device: str, found: str = "") -> Check:
 
     start = time.monotonic()
     try:
-        model = native().device_model(runtime(), device)["name"]
-        problem, artifact = compile_self_test(model)
+        problem, artifact = compile_self_test(native().device_model(runtime(), device))
         inputs = GivenInputs({}, {}).complete(problem, seed=0)
         y, _ = launch(load(artifact, device), inputs, problem, device)
     except Error as error:

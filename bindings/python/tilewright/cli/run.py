@@ -22,7 +22,7 @@ from .failures import FAILED, OK, BadInput, Failure, as_bad_input
 from .inputs import Inputs, read_inputs, save_array
 from .options import add_json, add_schedule
 from .output import count, print_facts, print_json, seconds, wait_for
-from .problem import QuantMatmul, add_problem_options, compile_problem, given_options
+from .problem import QuantMatmul, add_problem_options, compile_for, given_options
 
 
 def add_parser(commands: Any) -> None:
@@ -106,7 +106,7 @@ def run_and_check(arguments: argparse.Namespace) -> int:
 def _compile(problem: QuantMatmul, model: dict[str, Any], schedule: str | None) -> Artifact:
     """The kernel of a problem, with what ptxas says about it."""
     target = model["target"]
-    artifact = compile_problem(problem, model["name"], schedule)
+    artifact = compile_for(problem, model, schedule)
     assembly = wait_for(lambda: nvidia.assemble(artifact.ptx, target), f"ptxas for {target}")
     return artifact.with_assembly(assembly) if assembly else artifact
 
