@@ -62,50 +62,88 @@ public:
   }
 
 private:
-  /// Coordinates of chunk `first + thread`: its row split over the leading
-  /// dimensions, and its byte within the row.
-  void emitChunk(int64_t first) {
-    Value chunk = emit.add(emit.threadId(), emit.i32(first));
-    Value row = emit.i32(0), column = chunk;
-    if (chunksPerRow != chunks) {
-      row = emit.divide(chunk, chunksPerRow);
-      column = emit.remainder(chunk, chunksPerRow);
-    }
-    Value byte = emit.mul(column, emit.i32(chunkBytes));
-    SmallVector<Value> coordinates(viewType.getRank());
-    coordinates.back() = emit.mul(column, emit.i32(chunkBytes / elementBytes));
-    Value rest = row;
+  /// A number that is a thread's own part plus a constant: constants end up in
+  /// the address fields of instructions.
+  struct Sum {
+    Value thread;
+    int64_t constant = 0;
+  };
+  Value total(const Sum &sum) { return emit.add(sum.thread, emit.i32(sum.constant)); }
+
+  /// Row and column (in chunks) of chunk `first + thread`.
+  std::pair<Sum, Sum> locate(int64_t first) {
+    Value thread = emit.threadId();
+    if (threads % chunksPerRow == 0)
+      return {{emit.divide(thread, chunksPerRow), first / chunksPerRow},
+              {emit.remainder(thread, chunksPerRow), 0}};
+    if (chunksPerRow % threads == 0)
+      return {{emit.i32(0), first / chunksPerRow}, {thread, first % chunksPerRow}};
+    Value chunk = emit.add(thread, emit.i32(first));
+    return {{emit.divide(chunk, chunksPerRow), 0}, {emit.remainder(chunk, chunksPerRow), 0}};
+  }
+
+  /// Tile coordinates: the row split over the leading dimensions, and the
+  /// element of the last.
+  SmallVector<Sum> getCoordinates(Sum row, Sum column) {
+    int64_t elements = chunkBytes / elementBytes;
+    SmallVector<Sum> coordinates(viewType.getRank(), {emit.i32(0), 0});
+    coordinates.back() = {emit.mul(column.thread, emit.i32(elements)), column.constant * elements};
     for (unsigned dim = viewType.getRank() - 1; dim-- > 0;) {
       int64_t extent = memoryType.getShape()[dim];
       if (dim == 0) {
-        coordinates[dim] = rest;
-        break;
+        coordinates[dim] = row;
+      } else if (extent != 1 && chunksPerRow % threads == 0) {
+        coordinates[dim].constant = row.constant % extent;
+        row.constant /= extent;
+      } else if (extent != 1) {
+        coordinates[dim].thread = emit.remainder(total(row), extent);
+        row = {emit.divide(total(row), extent), 0};
       }
-      coordinates[dim] = extent == 1 ? emit.i32(0) : emit.remainder(rest, extent);
-      rest = extent == 1 ? rest : emit.divide(rest, extent);
     }
+    return coordinates;
+  }
 
+  void emitChunk(int64_t first) {
+    auto [row, column] = locate(first);
     Value inside, bytes = emit.i64(0);
-    for (auto [dim, coordinate] : llvm::enumerate(coordinates)) {
+    int64_t constantBytes = 0;
+    for (auto [dim, coordinate] : llvm::enumerate(getCoordinates(row, column))) {
       if (!insideDims[dim]) {
-        Value test = emit.lessThan(emit.add(coordinate, offsets[dim]), view.sizes[dim]);
+        Value test = emit.lessThan(emit.add(total(coordinate), offsets[dim]), view.sizes[dim]);
         inside = inside ? emit.bitAnd(inside, test) : test;
       }
       Value stride = emit.mul(view.strides[dim], emit.i64(elementBytes));
-      bytes = emit.add(bytes, emit.mul(emit.extend(coordinate), stride));
+      bytes = emit.add(bytes, emit.mul(emit.extend(coordinate.thread), stride));
+      if (int64_t known = viewType.getStrides()[dim]; !ShapedType::isDynamic(known))
+        constantBytes += coordinate.constant * known * elementBytes;
+      else
+        bytes = emit.add(bytes, emit.mul(emit.i64(coordinate.constant), stride));
     }
-    // A chunk outside reads nothing; its address need not be valid, but stays
-    // inside the view's allocation.
-    OpBuilder &builder = emit.builder;
+    // A chunk outside reads nothing (source size 0), whatever its address.
     Value size;
-    if (inside) {
-      size = LLVM::SelectOp::create(builder, emit.loc, inside, emit.i32(chunkBytes), emit.i32(0));
-      bytes = LLVM::SelectOp::create(builder, emit.loc, inside, bytes, emit.i64(0));
-    }
-    Value source = emit.displace(origin, bytes);
-    Value target = emit.displace(memory, emitSharedOffset(emit, memoryType, row, byte));
-    NVVM::CpAsyncOp::create(builder, emit.loc, target, source, chunkBytes,
+    if (inside)
+      size =
+          LLVM::SelectOp::create(emit.builder, emit.loc, inside, emit.i32(chunkBytes), emit.i32(0));
+    Value source = emit.displace(emit.displace(origin, bytes), constantBytes);
+    NVVM::CpAsyncOp::create(emit.builder, emit.loc, getTarget(row, column), source, chunkBytes,
                             NVVM::LoadCacheModifierKind::CG, size);
+  }
+
+  /// Shared address of a chunk. The swizzle of 128-byte panels repeats every
+  /// eight rows: what is a multiple of eight is a constant distance.
+  Value getTarget(const Sum &row, const Sum &column) {
+    int64_t rowBytes = memoryType.getRowBytes(), constantBytes = 0;
+    Sum swizzled = row,
+        byte = {emit.mul(column.thread, emit.i32(chunkBytes)), column.constant * chunkBytes};
+    if (memoryType.getShared().getSwizzle() == 0) {
+      constantBytes = row.constant * rowBytes + byte.constant;
+      swizzled.constant = byte.constant = 0;
+    } else if (rowBytes % 128 == 0) {
+      constantBytes = row.constant / 8 * 8 * 128;
+      swizzled.constant = row.constant % 8;
+    }
+    Value offset = emitSharedOffset(emit, memoryType, total(swizzled), total(byte));
+    return emit.displace(emit.displace(memory, offset), constantBytes);
   }
 
   Emitter &emit;
