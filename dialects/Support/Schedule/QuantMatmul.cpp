@@ -175,11 +175,17 @@ int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const Problem &probl
 
 int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
   // An m16k16 fragment of x is four registers a lane; a fragment of weights is
-  // 16 pairs; a block of weights is 4b words a lane.
-  constexpr int64_t addressesAndLoopState = 32;
+  // 16 pairs; a block of weights is 4b words a lane; a lane has two columns of
+  // each n8, with a scale and a zero point a group. The sums of a group are kept
+  // apart from those of all K.
+  constexpr int64_t addressesAndLoopState = 40;
+  int64_t sums = schedule.getAccumulators() * (problem.group ? 2 : 1);
   int64_t x = schedule.tileM / schedule.warpsM / 16 * 4;
   int64_t w = layout::pairsPerFragment + 4 * problem.weight.bits;
-  return schedule.getAccumulators() + x + w + addressesAndLoopState;
+  int64_t columns = schedule.tileN / schedule.warpsN / 8 * 2;
+  int64_t perColumn = (problem.group ? 1 : 0) + (problem.hasZeros ? 1 : 0);
+  int64_t perGroup = columns * perColumn * problem.getGroupsPerTile(schedule.tileK);
+  return sums + x + w + perGroup + addressesAndLoopState;
 }
 
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,

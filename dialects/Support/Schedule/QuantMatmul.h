@@ -81,9 +81,10 @@ int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulPro
 /// The same; `problem` must be of this family.
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const problem::Problem &problem);
 
-/// An estimate of a thread's registers: accumulators, x fragments of a k16
-/// step, one dequantised weight fragment, the packed words of a block,
-/// addresses and loop state.
+/// An estimate of a thread's registers: accumulators (twice with groups, whose
+/// sums are scaled one by one), x fragments of a k16 step, one dequantised weight
+/// fragment, the packed words of a block, scales and zero points of a tile,
+/// addresses and loop state. ptxas spilled in no kernel that it lets through.
 int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem);
 
 /// Blocks of the launch for `m` rows.

@@ -150,10 +150,10 @@ TEST(QuantMatmulResources, SharedBytesByHand) {
 /// What verify() says of the default schedule after `change`; u4, K = N = 1024.
 template <typename Change>
 static std::string errorAfter(Change change, const char *target = "sm_80",
-                              const char *format = "u4") {
+                              const char *format = "u4", const char *group = "128") {
   QuantMatmulSchedule schedule;
   change(schedule);
-  return messageOf(schedule::verify(schedule.toSchedule(), makeProblem(format, "128", 1024, 1024),
+  return messageOf(schedule::verify(schedule.toSchedule(), makeProblem(format, group, 1024, 1024),
                                     getTarget(target)));
 }
 using S = QuantMatmulSchedule;
@@ -262,27 +262,39 @@ TEST(QuantMatmulConstraints, C8SharedMemory) {
 }
 
 TEST(QuantMatmulConstraints, C9Accumulators) {
-  EXPECT_EQ(errorAfter([](S &s) {
-              s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 2, .stages = 2};
-            }),
+  auto on2Warps = [](S &s) {
+    s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 2, .stages = 2};
+  };
+  EXPECT_EQ(errorAfter(on2Warps, "sm_80", "u4", "channel"),
             "quant_matmul: expects at most 128 accumulators a thread, but got 256 for tile_m = "
             "128, tile_n = 128 on 64 threads; the nearest is tile_n = 64");
-  EXPECT_EQ(errorAfter([](S &s) {
-              s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2};
-            }),
-            "no error");
+  auto on4Warps = [](S &s) {
+    s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2};
+  };
+  EXPECT_EQ(errorAfter(on4Warps, "sm_80", "u4", "channel"), "no error");
 }
 
 TEST(QuantMatmulConstraints, C10Registers) {
-  // No target of the table is this tight, with C9 obeyed.
-  target::Target narrow = getTarget("sm_80");
-  narrow.maxRegistersPerThread = 168;
-  QuantMatmulSchedule schedule{.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2};
-  // 128 accumulators, 32 of x, 16 + 16 of w, 32 others.
-  EXPECT_EQ(messageOf(schedule::verify(schedule.toSchedule(), makeProblem("u4", "128", 1024, 1024),
-                                       narrow)),
-            "quant_matmul: expects at most 168 registers a thread on sm_80, but the estimate is "
-            "224 for tile_m = 128, tile_n = 128 on 128 threads; the nearest is tile_m = 80");
+  // 2 * 128 sums, 32 of x, 16 + 16 of w, 8 scales, 40 others.
+  auto wide = [](S &s) { s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2}; };
+  EXPECT_EQ(errorAfter(wide),
+            "quant_matmul: expects at most 255 registers a thread on sm_80, but the estimate is "
+            "368 for tile_m = 128, tile_n = 128 on 128 threads; the nearest is tile_m = 64");
+}
+
+// What ptxas spilled in: scales and zero points of four groups beside 2 * 64 sums.
+TEST(QuantMatmulConstraints, C10CountsScalesAndZeroPoints) {
+  QuantMatmulSchedule schedule{.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4};
+  auto check = [&](const char *group, bool hasZeros) {
+    return messageOf(schedule::verify(schedule.toSchedule(),
+                                      makeProblem("u1", group, 4096, 4096, 256, hasZeros),
+                                      getTarget("sm_80")));
+  };
+  EXPECT_EQ(check("32", false), "no error");
+  EXPECT_EQ(check("64", true), "no error");
+  EXPECT_EQ(check("32", true),
+            "quant_matmul: expects at most 255 registers a thread on sm_80, but the estimate is "
+            "268 for tile_m = 64, tile_n = 128 on 128 threads; the nearest is tile_m = 48");
 }
 
 TEST(QuantMatmulConstraints, ExtremeValuesAreErrorsNotOverflow) {
