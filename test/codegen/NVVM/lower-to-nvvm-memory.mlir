@@ -9,7 +9,7 @@
 // CHECK-LABEL: llvm.func @copy(
 // CHECK-SAME: %{{.+}}: !llvm.ptr<1> {llvm.align = 16 : i64, llvm.noalias, llvm.readonly}
 // CHECK-SAME: %{{.+}}: !llvm.ptr<1> {llvm.align = 16 : i64})
-// CHECK-SAME: nvvm.kernel, nvvm.reqntid = array<i32: 64, 1, 1>
+// CHECK-SAME: nvvm.kernel, nvvm.minctasm = 1 : i32, nvvm.reqntid = array<i32: 64, 1, 1>
 // CHECK-DAG: nvvm.read.ptx.sreg.ctaid.x
 // CHECK-DAG: nvvm.read.ptx.sreg.tid.x
 // CHECK-COUNT-1: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
