@@ -15,6 +15,7 @@
 #include "passes/Memory/Passes.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/SourceMgr.h"
+#include <chrono>
 
 using namespace mlir;
 using namespace tilewright;
@@ -64,6 +65,25 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
+/// Tells the options' `time` how long each step took.
+class StepClock {
+public:
+  explicit StepClock(const compile::Options &options) : options(options) {}
+
+  /// The step from the last call, or from the start, to now.
+  void finish(const std::string &step) {
+    Clock::time_point now = Clock::now();
+    if (options.time)
+      options.time(step, std::chrono::duration<double, std::milli>(now - last).count());
+    last = now;
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  const compile::Options &options;
+  Clock::time_point last = Clock::now();
+};
+
 std::string print(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -75,7 +95,7 @@ std::string print(ModuleOp module) {
 class Compilation {
 public:
   Compilation(const target::GpuModel &model, const compile::Options &options)
-      : model(model), target(target::getTarget(model)), options(options),
+      : model(model), target(target::getTarget(model)), options(options), clock(options),
         context(MLIRContext::Threading::DISABLED) {
     DialectRegistry registry;
     compile::registerDialects(registry);
@@ -83,6 +103,7 @@ public:
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false); // locations say where
     log.emplace(context);
+    clock.finish("context");
   }
 
   llvm::Expected<artifact::Artifact> run(OwningOpRef<ModuleOp> module,
@@ -103,6 +124,7 @@ private:
   const target::GpuModel &model;
   const target::Target &target;
   const compile::Options &options;
+  StepClock clock;
   MLIRContext context;
   std::optional<DiagnosticLog> log;
   artifact::Metadata metadata;
@@ -210,6 +232,7 @@ llvm::Error Compilation::runPhases(ModuleOp module) {
     if (failed(passes.run(module)))
       return log->takeError("phase " + phase.name + " failed");
     observe(phase.name, module);
+    clock.finish(phase.name);
   }
   return llvm::Error::success();
 }
@@ -220,17 +243,20 @@ llvm::Expected<artifact::Artifact> Compilation::run(OwningOpRef<ModuleOp> module
     return llvm::createStringError("target " + target.name +
                                    " is known as data only; nearest that can be compiled for is "
                                    "sm_80");
+  clock.finish("program");
   if (problem)
     metadata.problem = *problem;
   metadata.target = target.name.str();
   (*module)->setAttr(tile::targetAttrName, StringAttr::get(&context, target.name));
   if (auto error = attachSchedule(*module))
     return std::move(error);
+  clock.finish("schedule");
   if (auto error = runPhases(*module))
     return std::move(error);
   auto text = ptx::emitPTX(*module, target);
   if (!text)
     return llvm::joinErrors(text.takeError(), log->takeError("no PTX was emitted"));
+  clock.finish("ptx");
   metadata.versions = {{"llvm", LLVM_VERSION_STRING},
                        {"packing", std::to_string(layout::packingVersion)},
                        {"tilewright", TILEWRIGHT_VERSION}};

@@ -27,6 +27,9 @@ struct Options {
   int64_t expectedM = 16;
   /// Called after each phase ("nn", "tile", "tilegpu", "llvm") with the IR.
   std::function<void(const std::string &phase, const std::string &ir)> observe;
+  /// Called after each step with the milliseconds it took: "context", "program"
+  /// (built or parsed), "schedule", the phases, "ptx".
+  std::function<void(const std::string &step, double milliseconds)> time;
 };
 
 /// Compiles a problem for a GPU model. Errors carry what the compiler
