@@ -194,7 +194,7 @@ def parse(text: str) -> dict[str, Kernel]:
             kernels[name] = Kernel(name, _make_blocks(lines))
 
     for line in text.splitlines():
-        line = line.strip()
+        line = re.sub(r"\(\*.*?\*\)", "", line).strip()  # notes: (*"SpillRefill"*)
         if found := _KERNEL.match(line):
             finish()
             name, lines = found[1], []

@@ -1,0 +1,97 @@
+"""ptxas on the default schedules: no spills, no stack, no local memory, no warnings.
+
+`make test` takes a sample; `make test-ptxas-full` (TILEWRIGHT_PTXAS_FULL=1) takes, on
+every target, rows in which every two values of every two options meet.
+"""
+
+import dataclasses
+import itertools
+import os
+import random
+import re
+
+import assembler
+import pytest
+from linear_programs import TARGETS, Linear, compile_linear
+
+OPTIONS = {
+    "weight": [f"{sign}{bits}" for bits in range(1, 9) for sign in "ui"],
+    "x": ["f16", "bf16"],
+    "group": ["32", "64", "128", "channel"],
+    "scale": ["f16", "bf16"],
+    "zero": [False, True],
+    "m": [1, 5, 16, 17, 64, 256, 1024],
+    "dynamic": [False, True],
+    "shape": [(1024, 1024), (384, 1536), (4096, 4096), (1000, 1000), (63, 17)],
+    "y": ["f16", "bf16", "f32"],
+    "activation": ["none", "relu", "gelu", "silu"],
+    "bias": [False, True],
+}
+FULL = os.environ.get("TILEWRIGHT_PTXAS_FULL") == "1"
+
+
+def cover_pairs(options, seed):
+    """Rows in which every two values of every two options meet, found greedily."""
+    rng = random.Random(seed)
+    names = list(options)
+    missing = {
+        (a, i, b, j)
+        for a, b in itertools.combinations(names, 2)
+        for i in range(len(options[a]))
+        for j in range(len(options[b]))
+    }
+
+    def met(row):
+        return {(a, row[a], b, row[b]) for a, b in itertools.combinations(names, 2)}
+
+    rows = []
+    while missing:
+        a, i, b, j = min(missing)  # so that every row makes progress
+        tries = [{name: rng.randrange(len(options[name])) for name in names} for _ in range(20)]
+        for row in tries:
+            row.update({a: i, b: j})
+        best = max(tries, key=lambda row: len(met(row) & missing))
+        missing -= met(best)
+        rows.append({name: options[name][index] for name, index in best.items()})
+    return rows
+
+
+def make_linear(row):
+    row = dict(row)
+    k, n = row.pop("shape")
+    return Linear(**row, k=k, n=n)
+
+
+# The sample takes every fourth row, each on one target; what it compiles, the full set does.
+LINEARS = [make_linear(row) for row in cover_pairs(OPTIONS, seed=7)]
+SAMPLE = [(linear, TARGETS[i % len(TARGETS)]) for i, linear in enumerate(LINEARS[::4])]
+EVERY = [(linear, target) for target in TARGETS for linear in LINEARS]
+CASES = EVERY if FULL else SAMPLE
+
+
+def test_rows_meet_every_pair():
+    rows = [dataclasses.asdict(linear) for linear in LINEARS]
+    for a, b in itertools.combinations(["weight", "x", "group", "zero", "m"], 2):
+        met = {(row[a], row[b]) for row in rows}
+        assert met == set(itertools.product(OPTIONS[a], OPTIONS[b])), (a, b)
+
+
+@pytest.mark.parametrize(
+    ("linear", "target"), CASES, ids=[f"{target}-{linear.name}" for linear, target in CASES]
+)
+def test_default_schedule_fits_the_registers(ptxas, linear, target):
+    compiled = compile_linear(linear, target)
+    assembly = assembler.assemble(compiled.ptx)
+    assert assembly.target == target
+    assert assembly.defects == [], compiled.schedule
+    # 64 Ki registers an SM on every target: a block has to fit.
+    threads = compiled.metadata["block"][0]
+    assert assembly.kernel.registers * threads <= 65536
+
+
+def test_a_spill_is_seen(ptxas):
+    """The check can fail: the same kernel with too few registers."""
+    compiled = compile_linear(Linear(m=256, k=4096, n=4096), "sm_80")
+    starved = re.sub(r"^(\.reqntid .*)$", r"\1\n.maxnreg 64", compiled.ptx, flags=re.MULTILINE)
+    defects = assembler.assemble(starved).defects
+    assert any("bytes of spill stores" in defect for defect in defects), defects
