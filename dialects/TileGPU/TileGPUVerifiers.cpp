@@ -94,30 +94,35 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
   SmallVector<unsigned> lanes = {0, 1, 2, 4, 8, 16}, warps = {0};
   for (unsigned warp = 1; warp < values.getNumWarps(); warp *= 2)
     warps.push_back(warp);
-  for (unsigned reg = 0, e = values.getNumRegisters(); reg != e; ++reg)
+  int64_t row = op.getRow();
+  for (unsigned reg = 0, e = values.getNumRegisters(); reg != e; ++reg) {
+    // Where thread 0 would hold the words that the register's code is in.
+    layout::Coordinates base = values.apply(reg, 0, 0);
+    layout::BlockPosition baseHome = getHome(base, row);
+    SmallVector<std::optional<unsigned>, 8> held;
+    for (unsigned i = 0; i < bits; ++i)
+      held.push_back(
+          words.findRegister({base[1] / layout::blockN, (base[0] + row) / layout::blockK,
+                              int64_t(layout::getWordOffset(bits, baseHome.fragment, i, 0))}));
     for (unsigned warp : warps)
       for (unsigned lane : lanes) {
         layout::Coordinates at = values.apply(reg, lane, warp);
-        layout::Coordinates base = values.apply(reg, 0, 0);
-        int64_t row = op.getRow();
-        layout::BlockPosition home = getHome(at, row), baseHome = getHome(base, row);
+        layout::BlockPosition home = getHome(at, row);
         if (home.lane != lane || home.half != reg % 2)
           return op.emitOpError() << "expects values in the registers of mma operand 1, but "
                                   << "register " << reg << " of lane " << lane
                                   << " holds a code that lane " << home.lane << " stores";
         for (unsigned i = 0; i < bits; ++i) {
-          unsigned baseWord = layout::getWordOffset(bits, baseHome.fragment, i, 0);
           unsigned word = layout::getWordOffset(bits, home.fragment, i, lane);
-          auto held = words.findRegister(
-              {base[1] / layout::blockN, (base[0] + row) / layout::blockK, int64_t(baseWord)});
           layout::Coordinates needed = {at[1] / layout::blockN, (at[0] + row) / layout::blockK,
                                         int64_t(word)};
-          if (!held || words.apply(*held, lane, warp) != needed)
+          if (!held[i] || words.apply(*held[i], lane, warp) != needed)
             return op.emitOpError() << "expects lane " << lane << " of warp " << warp
                                     << " to hold word " << word << " of block (" << needed[0]
                                     << ", " << needed[1] << ") for its register " << reg;
         }
       }
+  }
   return success();
 }
 

@@ -75,6 +75,8 @@ Coordinates LinearLayout::apply(unsigned reg, unsigned lane, unsigned warp) cons
           base[d] ^= basis[d];
 
   unsigned copy = reg >> registerBits;
+  if (copy == 0) // the only one of most layouts
+    return base;
   SmallVector<int64_t, 4> baseShape = getBaseShape();
   for (unsigned d = rank; d-- > 0;) {
     base[d] += copy % repeat[d] * baseShape[d];
