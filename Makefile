@@ -6,6 +6,7 @@
 #   make build    installs and builds only
 #   make install  installs only (RETRY=1 tries optional packages again)
 #   make clean    removes what was built, keeps .venv
+#   make test-ptxas-full  assembles default schedules of every target, looking for spills
 #
 # JOBS=n sets the number of parallel jobs, CMAKE_FLAGS=... adds to the
 # configuration (it is remembered in build/ until make clean), TESTS=path runs a
@@ -16,11 +17,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test lint build install clean help
+.PHONY: demo test test-ptxas-full lint build install clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,8p' Makefile | cut -c3-
+	@sed -n '3,9p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -41,6 +42,10 @@ demo: build
 
 test: build
 	@$(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) $(TESTS)
+
+test-ptxas-full: build
+	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \
+	  test/python/facts
 
 lint: install
 	@$(PYTHON_BIN) tools/lint.py
