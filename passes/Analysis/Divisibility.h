@@ -12,8 +12,8 @@
 namespace tilewright::analysis {
 
 /// The largest power of two known to divide `value` (at most 2^30; zero counts
-/// as 2^30). Looks through constants, +, -, *, shifts, unsigned maxima of
-/// known values and loop induction variables.
+/// as 2^30). Looks through constants, +, -, *, left shifts, extensions
+/// and loop induction variables.
 int64_t getKnownDivisor(mlir::Value value);
 
 /// Bytes (a power of two, at most `limit`) that consecutive elements along

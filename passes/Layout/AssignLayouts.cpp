@@ -63,7 +63,11 @@ public:
 
   void run() {
     cloneConstants();
-    function.walk([&](tile::DotOp dot) { seedDot(dot); });
+    // Sums before operands: what is computed from both has the layout in which
+    // each element is held once.
+    function.walk([&](tile::DotOp dot) { seedSum(dot); });
+    spread();
+    function.walk([&](tile::DotOp dot) { seedOperands(dot); });
     spread();
     spreadsBlocked = true;
     // Loads that no product reached, then whatever is still open, in program
@@ -88,7 +92,8 @@ private:
   bool refuses(Value value);
   void assignBlocked(Value value, tile::LoadOp *load);
   void cloneConstants();
-  void seedDot(tile::DotOp dot);
+  void seedSum(tile::DotOp dot);
+  void seedOperands(tile::DotOp dot);
   void spread();
   void spreadThroughLoop(Value value);
   std::optional<LinearLayout> demand(Operation *op, unsigned operand, const LinearLayout &result);
@@ -148,10 +153,13 @@ bool Assigner::refuses(Value value) {
 }
 
 /// mma selection: m16n8k16, the one shape all our targets have.
-void Assigner::seedDot(tile::DotOp dot) {
+void Assigner::seedSum(tile::DotOp dot) {
   LinearLayout c = layout::mmaAccumulator(tensorOf(dot.getC()).getShape(), grid);
   assign(dot.getResult(), c);
   assign(dot.getC(), c);
+}
+
+void Assigner::seedOperands(tile::DotOp dot) {
   assign(dot.getA(), layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
   assign(dot.getB(), layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
 }

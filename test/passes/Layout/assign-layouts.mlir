@@ -123,14 +123,15 @@ func.func @blocked(%p: !tile.ptr, %i: i32) attributes {tile.kernel = #tile.kerne
 
 // -----
 
-// Two uses of one tile want different layouts: the product has its way, a
-// conversion serves the other use.
+// Two uses of one tile want different layouts: what is added to the sum of a
+// product has the sum's layout, in which each element is held once; a conversion
+// serves the product's operand.
 // CHECK-LABEL: func.func @conflict(
-// CHECK: %[[A:.+]] = tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>>
+// CHECK: %[[TILE:.+]] = tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_accumulator, shape = [16, 32], warps = [1, 2]>>
+// CHECK: %[[A:.+]] = tilegpu.convert_layout %[[TILE]] : {{.*}} -> tensor<16x32xf16, #tilegpu.layout<mma_operand 0, shape = [16, 32], warps = [1, 2]>>
 // CHECK: %[[SUM:.+]] = tilegpu.mma %[[A]]
-// CHECK: %[[WIDE:.+]] = arith.extf %[[A]]
-// CHECK: %[[MOVED:.+]] = tilegpu.convert_layout %[[SUM]] : tensor<16x32xf32, #tilegpu.layout<mma_accumulator, {{.*}} -> tensor<16x32xf32, #tilegpu.layout<mma_operand 0,
-// CHECK: arith.addf %[[MOVED]], %[[WIDE]]
+// CHECK: %[[WIDE:.+]] = arith.extf %[[TILE]]
+// CHECK: arith.addf %[[SUM]], %[[WIDE]]
 func.func @conflict(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>} {
   %c0 = arith.constant 0 : i32
   %b = arith.constant dense<1.0> : tensor<32x32xf16>
