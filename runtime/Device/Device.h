@@ -41,8 +41,8 @@ struct LaunchConfig {
 
 /// Code for a device: PTX always, a cubin where one was made for it.
 struct Image {
-  std::string ptx;                  ///< text, NUL not included
-  std::vector<uint8_t> cubin;       ///< empty: the driver assembles the PTX
+  std::string ptx;            ///< text, NUL not included
+  std::vector<uint8_t> cubin; ///< empty: the driver assembles the PTX
 };
 
 /// One kernel of a loaded module; lives as long as its module.
@@ -80,8 +80,7 @@ public:
                                    Stream stream = 0) = 0;
   virtual llvm::Error copyToHost(void *to, DevicePointer from, uint64_t bytes,
                                  Stream stream = 0) = 0;
-  virtual llvm::Error fill(DevicePointer to, uint8_t value, uint64_t bytes,
-                           Stream stream = 0) = 0;
+  virtual llvm::Error fill(DevicePointer to, uint8_t value, uint64_t bytes, Stream stream = 0) = 0;
 
   virtual llvm::Expected<std::unique_ptr<Module>> load(const Image &image) = 0;
   /// `kernel` is of a module of this device; `arguments` is the packed argument

@@ -48,8 +48,8 @@ def linear(
 
     The kernel multiplies `x` by the exact `code - zero_point`, sums in float32 in the
     order of the tensor cores, multiplies each group's sum by its scale in float32, adds
-    the bias and applies the activation in float32, and rounds once to `out_dtype`. It is compiled at the first call with this combination of
-    dtypes, N and K, and kept.
+    the bias and applies the activation in float32, and rounds once to `out_dtype`. It is
+    compiled at the first call with this combination of dtypes, N and K, and kept.
 
     Raises:
         ShapeError: the shapes do not fit each other.
