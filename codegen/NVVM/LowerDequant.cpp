@@ -35,7 +35,8 @@ namespace {
 class FragmentEmitter {
 public:
   FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias)
-      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias) {}
+      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias),
+        zeroBase(half.isF16() ? program.base : 0) {}
 
   /// Takes the fragment's words and runs the program's steps.
   void begin(ArrayRef<Value> words) {
@@ -44,8 +45,23 @@ public:
       values.push_back(emitStep(step));
   }
 
-  /// The two numbers of a field; `zero` is the zero point of its column as a
-  /// number, null for none.
+  /// The zero point `code`, an i8, as emitField takes it: `zeroBase + code` in
+  /// both halves. f16 has room for a byte below the magic byte, which is one
+  /// permutation; bf16 has not.
+  Value makeZero(Value code) {
+    if (half.isF16()) {
+      Value wide = LLVM::ZExtOp::create(emit.builder, emit.loc, emit.builder.getI32Type(), code);
+      return asPair(permute(wide, word(program.magic >> 8 & 0xff), 0x4040));
+    }
+    Value number = LLVM::UIToFPOp::create(emit.builder, emit.loc, half, code);
+    Value pair = LLVM::UndefOp::create(emit.builder, emit.loc, pairType);
+    for (int i : {0, 1})
+      pair = LLVM::InsertElementOp::create(emit.builder, emit.loc, pair, number, emit.i32(i));
+    return pair;
+  }
+
+  /// The two numbers of a field; `zero` is the zero point of its column from
+  /// makeZero, null for none.
   Value emitField(const UnpackField &field, Value zero) {
     switch (program.scheme) {
     case UnpackScheme::MagicFma:
@@ -111,16 +127,9 @@ private:
   Value fma(Value a, Value b, Value c) {
     return LLVM::FMAOp::create(emit.builder, emit.loc, a, b, c);
   }
-  /// The zero point in both halves.
-  Value splat(Value zero) {
-    Value pair = LLVM::UndefOp::create(emit.builder, emit.loc, pairType);
-    for (int i : {0, 1})
-      pair = LLVM::InsertElementOp::create(emit.builder, emit.loc, pair, zero, emit.i32(i));
-    return pair;
-  }
-  /// `-(value + zero)`.
+  /// `-(value + zero)`, exact: all three are small integers.
   Value minus(double value, Value zero) {
-    return zero ? subtract(constant(-value), splat(zero)) : constant(-value);
+    return zero ? subtract(constant(zeroBase - value), zero) : constant(-value);
   }
 
   /// (v & mask) | magic = base + code * 2^offset; the fma is exact.
@@ -157,6 +166,7 @@ private:
   Type half;
   VectorType pairType;
   double bias;
+  double zeroBase; ///< what makeZero adds
   SmallVector<Value> values;
 };
 
@@ -194,7 +204,9 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
               {strip, block, layout::getWordOffset(bits, home.fragment, i, 0)})]);
         it->second.begin(held);
       }
-      Value zero = op.getZero() ? getZero(emit, op, adaptor.getZero(), at, half) : Value();
+      Value zero;
+      if (op.getZero())
+        zero = it->second.makeZero(getZeroCode(op, adaptor.getZero(), at));
       Value pair = it->second.emitField(*fields[home.pair], zero);
       for (int i : {0, 1})
         registers[reg + i] =
@@ -205,14 +217,12 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
   }
 
 private:
-  /// The zero point of an element as a number of the operand's type.
-  static Value getZero(Emitter &emit, tilegpu::DequantOp op, ValueRange zeros,
-                       const layout::Coordinates &at, Type half) {
+  /// The zero point's code of an element.
+  static Value getZeroCode(tilegpu::DequantOp op, ValueRange zeros, const layout::Coordinates &at) {
     LinearLayout layout = tilegpu::getLayout(op.getZero());
     int64_t groups = cast<RankedTensorType>(op.getZero().getType()).getDimSize(0);
     int64_t rows = cast<RankedTensorType>(op.getValues().getType()).getDimSize(0) / groups;
-    Value code = zeros[RegisterMap(layout).at({at[0] / rows, at[1]})];
-    return LLVM::UIToFPOp::create(emit.builder, emit.loc, half, code);
+    return zeros[RegisterMap(layout).at({at[0] / rows, at[1]})];
   }
 };
 } // namespace

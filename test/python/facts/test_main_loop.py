@@ -41,9 +41,9 @@ def test_unpacks_at_the_count_of_its_field_map(nvdisasm, weight, x):
     compiled, loop = get_main_loop(linear)
     per_32 = len(loop.operands) * 32 / compiled.weights
     assert per_32 == get_table(linear)
-    # ptxas makes some of the field maps' constants anew in every turn, fewer than one for
-    # each of the 16 pairs; nothing in PTX keeps it from that.
-    assert len(loop.constants) < 16, [str(i) for i in loop.constants]
+    # ptxas makes some of the field maps' constants anew in every turn; nothing in PTX keeps
+    # it from that. One-bit weights, with a constant or two for each of ten offsets, have most.
+    assert len(loop.constants) <= (16 if linear.bits == 1 else 12), [str(i) for i in loop.constants]
 
 
 @pytest.mark.parametrize("x", ["f16", "bf16"])
@@ -86,7 +86,7 @@ def test_copies_and_words_move_in_16_bytes(nvdisasm, m):
 
 
 # Instructions a turn, all of it: what may only fall. By M: main loops of K = N = 1024.
-BUDGET = {1: 291, 16: 300, 64: 278, 256: 273}
+BUDGET = {1: 285, 16: 293, 64: 273, 256: 270}
 
 
 @pytest.mark.parametrize("m", BUDGET)
@@ -103,3 +103,6 @@ def test_zero_points_cost_little(nvdisasm, weight, x):
     compiled, loop = get_main_loop(linear)
     extra = len(loop.operands) * 32 / compiled.weights - get_table(linear)
     assert 0 < extra <= 16, extra
+    # Conversions run at a quarter of the rate: f16 puts the code below a magic byte instead.
+    if x == "f16":
+        assert not [i for i in loop.operands if i.name in ("I2F", "I2FP")]
