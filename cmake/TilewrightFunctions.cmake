@@ -11,9 +11,11 @@
 set(TILEWRIGHT_WARNINGS -Wall -Wextra -Werror -Wno-unused-parameter
     -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # False positives of g++ 12 on inlined LLVM containers.
+  # What g++ 12 says of inlined LLVM containers, of googletest's macros in an `if`, of
+  # unsigned values in generic code, and of moves that turn an Error into an Expected.
   list(APPEND TILEWRIGHT_WARNINGS -Wno-maybe-uninitialized -Wno-dangling-reference
-       -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict -Wno-comment)
+       -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict -Wno-comment -Wno-redundant-move
+       -Wno-dangling-else -Wno-type-limits)
 endif()
 
 function(_tilewright_configure name)
