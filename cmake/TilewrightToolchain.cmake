@@ -57,7 +57,7 @@ else()
 endif()
 
 # The exported MLIR targets name the shared libLLVM beside the archives; a
-# static link would then hold two LLVMs. Remove that edge.
+# static link would then hold two LLVMs. Name the archive all of them need.
 function(_tilewright_drop_shared_llvm)
   foreach(target IN LISTS MLIR_EXPORTED_TARGETS LLVM_EXPORTED_TARGETS)
     if(NOT TARGET ${target})
@@ -65,7 +65,7 @@ function(_tilewright_drop_shared_llvm)
     endif()
     get_target_property(links ${target} INTERFACE_LINK_LIBRARIES)
     if(links)
-      list(REMOVE_ITEM links LLVM)
+      list(TRANSFORM links REPLACE "^LLVM$" LLVMSupport)
       set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${links}")
     endif()
   endforeach()
