@@ -220,19 +220,6 @@ void decodeActiveMask(InstructionDecoder &d) {
 // Generic addresses
 //===----------------------------------------------------------------------===//
 
-uint64_t windowOf(Space space) {
-  switch (space) {
-  case Space::Shared:
-    return kSharedWindow;
-  case Space::Local:
-    return kLocalWindow;
-  case Space::Param:
-    return kParamWindow;
-  default:
-    return 0;
-  }
-}
-
 std::optional<Space> takeSpace(InstructionDecoder &d) {
   if (d.take("global"))
     return Space::Global;
@@ -266,7 +253,7 @@ void decodeConvertAddress(InstructionDecoder &d) {
     return;
   d.inst.d = d.write(0, type);
   d.inst.a = d.read(1, type);
-  d.inst.imm = isTo ? -windowOf(*space) : windowOf(*space);
+  d.inst.imm = isTo ? -getWindow(*space) : getWindow(*space);
   d.set(handleAddWindow, OpClass::Integer);
 }
 
@@ -277,7 +264,7 @@ void handleIsSpace(Warp &w, const Inst &i, uint32_t m) {
     uint64_t address = w.at<uint64_t>(i.a)[l];
     Space found = Space::Global;
     for (Space other : {Space::Shared, Space::Local, Space::Param})
-      if (address - windowOf(other) < kWindowBytes)
+      if (address - getWindow(other) < kWindowBytes)
         found = other;
     if (found == Space::Global && space == Space::Const) {
       const Allocation *allocation = w.launch.global.find(address, 1);

@@ -121,19 +121,6 @@ static Space spaceOf(uint64_t address) {
   return Space::Global;
 }
 
-static uint64_t windowOf(Space space) {
-  switch (space) {
-  case Space::Shared:
-    return kSharedWindow;
-  case Space::Local:
-    return kLocalWindow;
-  case Space::Param:
-    return kParamWindow;
-  default:
-    return 0;
-  }
-}
-
 static bool resolveLane(Warp &warp, Access &access, Space space, unsigned lane) {
   switch (space) {
   case Space::Shared:
@@ -246,7 +233,7 @@ static bool resolveGeneric(Warp &warp, Access &access) {
   forEachLane(access.mask,
               [&](unsigned lane) { isUniform &= spaceOf(access.address[lane]) == space; });
   if (isUniform) {
-    uint64_t window = windowOf(space);
+    uint64_t window = getWindow(space);
     forEachLane(access.mask, [&](unsigned lane) { access.address[lane] -= window; });
     access.space = space;
     return resolve(warp, access);
@@ -263,7 +250,7 @@ static bool resolveGeneric(Warp &warp, Access &access) {
       if (spaceOf(address[lane]) != space)
         return;
       part |= 1u << lane;
-      access.address[lane] = address[lane] - windowOf(space);
+      access.address[lane] = address[lane] - getWindow(space);
     });
     access.mask = part;
     access.space = space;

@@ -32,6 +32,19 @@ constexpr uint64_t kSharedWindow = uint64_t(0x7f) << 40;
 constexpr uint64_t kLocalWindow = uint64_t(0x7e) << 40;
 constexpr uint64_t kParamWindow = uint64_t(0x7d) << 40;
 constexpr uint64_t kWindowBytes = uint64_t(1) << 32;
+/// The generic address of byte 0 of a space; 0 for those without a window.
+constexpr uint64_t getWindow(Space space) {
+  switch (space) {
+  case Space::Shared:
+    return kSharedWindow;
+  case Space::Local:
+    return kLocalWindow;
+  case Space::Param:
+    return kParamWindow;
+  default:
+    return 0;
+  }
+}
 /// Shared variables start after the bytes that the system reserves in each
 /// block, so that address zero is never valid.
 constexpr uint32_t kSharedBase = 1024;

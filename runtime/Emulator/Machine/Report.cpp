@@ -21,11 +21,9 @@ llvm::StringRef tilewright::emulator::getName(OpClass opClass) {
 
 llvm::StringRef tilewright::emulator::getName(FindingKind kind) {
   constexpr llvm::StringLiteral names[] = {
-      "out-of-bounds",    "misaligned",       "read-only-write",    "wrong-space",
-      "async-read-early", "async-write-race", "async-source",       "barrier-divergence",
-      "barrier-misuse",   "deadlock",         "warp-sync",          "trap",
-      "assert",           "call-depth",       "instruction-budget", "time-budget",
-      "invalid-operand"};
+      "out-of-bounds",    "misaligned",     "read-only-write",    "wrong-space", "async-read-early",
+      "async-write-race", "barrier-misuse", "deadlock",           "warp-sync",   "trap",
+      "assert",           "call-depth",     "instruction-budget", "time-budget", "invalid-operand"};
   static_assert(std::size(names) == static_cast<unsigned>(FindingKind::InvalidOperand) + 1);
   return names[static_cast<unsigned>(kind)];
 }

@@ -48,8 +48,6 @@ enum class FindingKind : uint8_t {
   WrongSpace,
   AsyncDestinationRead,
   AsyncDestinationWrite,
-  AsyncSourceOverwritten,
-  BarrierDivergence,
   BarrierMisuse,
   Deadlock,
   WarpSyncMisuse,
