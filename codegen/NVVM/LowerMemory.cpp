@@ -170,6 +170,23 @@ SmallVector<Value> buildGuarded(Emitter &emit, Value condition, unsigned count, 
   return SmallVector<Value>(branch.getResults());
 }
 
+/// The registers of a tile that `read` brings in access by access.
+SmallVector<Value> readRegisters(const AccessPlan &plan, unsigned count,
+                                 llvm::function_ref<SmallVector<Value>(const Access &)> read) {
+  SmallVector<Value> registers(count);
+  for (const Access &access : plan.accesses)
+    for (auto [reg, value] : llvm::zip_equal(access.registers, read(access)))
+      registers[reg] = value;
+  for (auto [copy, original] : plan.copies)
+    registers[copy] = registers[original];
+  return registers;
+}
+
+/// The elements of one access.
+SmallVector<Value> pickRegisters(ValueRange registers, const Access &access) {
+  return llvm::map_to_vector(access.registers, [&](unsigned reg) { return registers[reg]; });
+}
+
 struct LowerLoad : OpConversionPattern<tile::LoadOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -187,18 +204,12 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
 
-    SmallVector<Value> registers(layout.getNumRegisters());
-    for (const Access &access : plan.accesses) {
-      auto read = [&] {
-        return loadVector(emit, memory.address(access.origin), element, plan.width, align);
-      };
-      SmallVector<Value> values =
-          buildGuarded(emit, memory.isInside(access.origin), plan.width, zero, read);
-      for (auto [i, reg] : llvm::enumerate(access.registers))
-        registers[reg] = values[i];
-    }
-    for (auto [copy, original] : plan.copies)
-      registers[copy] = registers[original];
+    SmallVector<Value> registers =
+        readRegisters(plan, layout.getNumRegisters(), [&](const Access &access) {
+          return buildGuarded(emit, memory.isInside(access.origin), plan.width, zero, [&] {
+            return loadVector(emit, memory.address(access.origin), element, plan.width, align);
+          });
+        });
     rewriter.replaceOpWithMultiple(op, {registers});
     return success();
   }
@@ -224,10 +235,8 @@ struct LowerStore : OpConversionPattern<tile::StoreOp> {
         auto branch = scf::IfOp::create(rewriter, op.getLoc(), inside, /*withElseRegion=*/false);
         rewriter.setInsertionPointToStart(branch.thenBlock());
       }
-      SmallVector<Value> elements;
-      for (unsigned reg : access.registers)
-        elements.push_back(adaptor.getTile()[reg]);
-      storeVector(emit, memory.address(access.origin), elements, align);
+      storeVector(emit, memory.address(access.origin), pickRegisters(adaptor.getTile(), access),
+                  align);
     }
     rewriter.eraseOp(op);
     return success();
@@ -321,17 +330,13 @@ struct LowerLocalLoad : OpConversionPattern<tilegpu::LocalLoadOp> {
     SharedTile memory(emit, type, adaptor.getMemory(), layout);
     Type element = type.getElementType();
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
-    SmallVector<Value> registers(layout.getNumRegisters());
-    for (const Access &access : plan.accesses) {
-      layout::Coordinates at = access.origin;
-      for (auto [coordinate, offset] : llvm::zip_equal(at, op.getOffsets()))
-        coordinate += offset;
-      SmallVector<Value> loaded = loadVector(emit, memory.address(at), element, plan.width, align);
-      for (auto [i, reg] : llvm::enumerate(access.registers))
-        registers[reg] = loaded[i];
-    }
-    for (auto [copy, original] : plan.copies)
-      registers[copy] = registers[original];
+    SmallVector<Value> registers =
+        readRegisters(plan, layout.getNumRegisters(), [&](const Access &access) {
+          layout::Coordinates at = access.origin;
+          for (auto [coordinate, offset] : llvm::zip_equal(at, op.getOffsets()))
+            coordinate += offset;
+          return loadVector(emit, memory.address(at), element, plan.width, align);
+        });
     rewriter.replaceOpWithMultiple(op, {registers});
     return success();
   }
@@ -350,10 +355,8 @@ struct LowerLocalStore : OpConversionPattern<tilegpu::LocalStoreOp> {
     SharedTile memory(emit, type, adaptor.getMemory().front(), layout);
     unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
     for (const Access &access : plan.accesses) {
-      SmallVector<Value> elements;
-      for (unsigned reg : access.registers)
-        elements.push_back(adaptor.getTile()[reg]);
-      storeVector(emit, memory.address(access.origin), elements, align);
+      storeVector(emit, memory.address(access.origin), pickRegisters(adaptor.getTile(), access),
+                  align);
     }
     rewriter.eraseOp(op);
     return success();
