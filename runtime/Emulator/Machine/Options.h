@@ -34,10 +34,16 @@ struct Options {
   uint32_t callDepth = 256;
   uint32_t maxFindings = 16; ///< further ones are dropped; the launch goes on
 
-  // Checkers.
+  /// Not 0: a warp gives up its turn at memory accesses picked by this seed, so
+  /// that warps interleave in ways that turns alone do not show.
+  uint64_t preemptionSeed = 0;
+
+  // Checkers; bounds are always checked.
   bool checkAlignment = true;
-  bool checkAsync = true;    ///< destinations of copies in flight
-  bool countAccesses = true; ///< wavefronts and sectors
+  bool checkAsync = true;          ///< destinations and sources of copies in flight
+  bool checkRaces = true;          ///< in shared and global memory
+  bool checkInitialisation = true; ///< use of bytes that nobody has written
+  bool countAccesses = true;       ///< wavefronts and sectors
 };
 
 } // namespace tilewright::emulator

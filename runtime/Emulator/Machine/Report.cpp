@@ -7,6 +7,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include <algorithm>
 
+using namespace tilewright;
 using namespace tilewright::emulator;
 using llvm::json::Object;
 
@@ -20,10 +21,24 @@ llvm::StringRef tilewright::emulator::getName(OpClass opClass) {
 }
 
 llvm::StringRef tilewright::emulator::getName(FindingKind kind) {
-  constexpr llvm::StringLiteral names[] = {
-      "out-of-bounds",    "misaligned",     "read-only-write",    "wrong-space", "async-read-early",
-      "async-write-race", "barrier-misuse", "deadlock",           "warp-sync",   "trap",
-      "assert",           "call-depth",     "instruction-budget", "time-budget", "invalid-operand"};
+  constexpr llvm::StringLiteral names[] = {"out-of-bounds",
+                                           "misaligned",
+                                           "read-only-write",
+                                           "wrong-space",
+                                           "async-read-early",
+                                           "async-write-race",
+                                           "async-source-overwritten",
+                                           "race",
+                                           "uninitialised",
+                                           "barrier-misuse",
+                                           "deadlock",
+                                           "warp-sync",
+                                           "trap",
+                                           "assert",
+                                           "call-depth",
+                                           "instruction-budget",
+                                           "time-budget",
+                                           "invalid-operand"};
   static_assert(std::size(names) == static_cast<unsigned>(FindingKind::InvalidOperand) + 1);
   return names[static_cast<unsigned>(kind)];
 }
@@ -79,6 +94,20 @@ Object Counters::toJSON() const {
   return object;
 }
 
+// " (kernel.cu:12)", or nothing without a source line.
+static void printSource(llvm::raw_ostream &out, const parser::SourceLine &source,
+                        llvm::StringRef file) {
+  if (source.line)
+    out << " (" << (file.empty() ? "source" : file) << ":" << source.line << ")";
+}
+
+static void printThread(llvm::raw_ostream &out, const std::array<uint32_t, 3> &block, uint32_t warp,
+                        int lane) {
+  out << "block (" << block[0] << "," << block[1] << "," << block[2] << "), warp " << warp;
+  if (lane >= 0)
+    out << ", lane " << lane;
+}
+
 std::string Finding::toString() const {
   std::string text;
   llvm::raw_string_ostream out(text);
@@ -92,34 +121,57 @@ std::string Finding::toString() const {
   out << " in kernel '" << kernel << "'";
   if (location.line) {
     out << ", ptx line " << location.line << " '" << instruction << "'";
-    if (source.line)
-      out << " (" << (sourceFile.empty() ? "source" : sourceFile) << ":" << source.line << ")";
+    printSource(out, source, sourceFile);
   }
-  out << ", block (" << block[0] << "," << block[1] << "," << block[2] << "), warp " << warp;
-  if (lane >= 0)
-    out << ", lane " << lane;
+  out << ", ";
+  printThread(out, block, warp, lane);
+  if (other) {
+    out << "; " << other->what << " ptx line " << other->location.line << " '" << other->instruction
+        << "'";
+    printSource(out, other->source, other->sourceFile);
+    out << ", ";
+    printThread(out, other->block, other->warp, other->lane);
+  }
+  if (!remedy.empty())
+    out << "; " << remedy;
   return text;
 }
 
+// The place of an access, alike for both parties.
+template <typename T> static Object placeOf(const T &party) {
+  Object object{{"instruction", party.instruction},
+                {"ptxLine", party.location.line},
+                {"ptxColumn", party.location.column},
+                {"block", llvm::json::Array{party.block[0], party.block[1], party.block[2]}},
+                {"warp", party.warp}};
+  if (party.lane >= 0)
+    object["lane"] = party.lane;
+  if (party.source.line)
+    object["source"] = Object{{"file", party.sourceFile}, {"line", party.source.line}};
+  return object;
+}
+
+Object Party::toJSON() const {
+  Object object = placeOf(*this);
+  object["what"] = what;
+  return object;
+}
+
 Object Finding::toJSON() const {
-  Object object{{"kind", getName(kind)},
-                {"message", message},
-                {"kernel", kernel},
-                {"instruction", instruction},
-                {"ptxLine", location.line},
-                {"ptxColumn", location.column},
-                {"block", llvm::json::Array{block[0], block[1], block[2]}},
-                {"warp", warp},
-                {"text", toString()}};
-  if (lane >= 0)
-    object["lane"] = lane;
-  if (source.line)
-    object["source"] = Object{{"file", sourceFile}, {"line", source.line}};
+  Object object = placeOf(*this);
+  object["kind"] = getName(kind);
+  object["message"] = message;
+  object["kernel"] = kernel;
+  object["text"] = toString();
   if (hasAddress) {
     object["space"] = parser::getName(space);
     object["address"] = address;
     object["symbol"] = symbol;
   }
+  if (other)
+    object["other"] = other->toJSON();
+  if (!remedy.empty())
+    object["remedy"] = remedy;
   return object;
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/Emulator/Machine/Program.h"
 #include "llvm/Support/JSON.h"
 #include <array>
+#include <optional>
 
 namespace tilewright::emulator {
 
@@ -48,6 +49,9 @@ enum class FindingKind : uint8_t {
   WrongSpace,
   AsyncDestinationRead,
   AsyncDestinationWrite,
+  AsyncSourceOverwritten,
+  Race,
+  Uninitialised,
   BarrierMisuse,
   Deadlock,
   WarpSyncMisuse,
@@ -59,6 +63,20 @@ enum class FindingKind : uint8_t {
   InvalidOperand,
 };
 llvm::StringRef getName(FindingKind kind);
+
+/// The other party of a finding: an earlier access to the same bytes.
+struct Party {
+  std::string what; ///< "written by", "read by"
+  std::string instruction;
+  parser::Location location;
+  parser::SourceLine source;
+  std::string sourceFile;
+  std::array<uint32_t, 3> block{};
+  uint32_t warp = 0;
+  int lane = -1; ///< -1: the whole warp
+
+  llvm::json::Object toJSON() const;
+};
 
 struct Finding {
   FindingKind kind;
@@ -75,6 +93,8 @@ struct Finding {
   Space space = Space::Generic;
   uint64_t address = 0;
   std::string symbol; ///< the variable or allocation nearest to the address
+  std::optional<Party> other;
+  std::string remedy; ///< what would make it right; empty where nothing can be said
 
   /// One line of text.
   std::string toString() const;
