@@ -1,6 +1,6 @@
 //===- Fragments.h - Moving 8x8 matrices between memory and registers --------===//
 //
-// Declares the decoders of ldmatrix, stmatrix and movmatrix for the table of
+// Declares the decoders of ldmatrix, stmatrix, movmatrix and wmma for the table of
 // matrix instructions.
 //
 //===----------------------------------------------------------------------===//
@@ -14,6 +14,8 @@ namespace tilewright::emulator {
 void decodeLoadMatrix(InstructionDecoder &d);
 void decodeStoreMatrix(InstructionDecoder &d);
 void decodeTransposeMatrix(InstructionDecoder &d);
+/// wmma.load, wmma.store and wmma.mma (Wmma.cpp).
+void decodeWmma(InstructionDecoder &d);
 
 } // namespace tilewright::emulator
 

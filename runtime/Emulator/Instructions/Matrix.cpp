@@ -330,6 +330,7 @@ llvm::ArrayRef<InstructionEntry> tilewright::emulator::getMatrixInstructions() {
       {"ldmatrix", decodeLoadMatrix},
       {"stmatrix", decodeStoreMatrix},
       {"movmatrix", decodeTransposeMatrix},
+      {"wmma", decodeWmma},
   };
   return entries;
 }

@@ -41,13 +41,13 @@ public:
         .str();
   }
 
-  /// Runs a wrapped body; returns `out`, a word a thread.
+  /// Runs a wrapped body; returns `out`, a word a thread or as many as asked for.
   std::vector<uint64_t> run(llvm::StringRef body, std::vector<uint64_t> in = {},
                             unsigned threads = 32, llvm::StringRef module = {},
-                            device::Dim3 grid = {}) {
+                            device::Dim3 grid = {}, size_t outWords = 0) {
     error.clear();
     in.resize(std::max<size_t>(in.size(), threads));
-    std::vector<uint64_t> out(threads, 0);
+    std::vector<uint64_t> out(outWords ? outWords : threads, 0);
     device::Image image;
     image.ptx = wrap(body, module);
     auto loaded = device->load(image);
