@@ -9,6 +9,7 @@
 #define TILEWRIGHT_BINDINGS_PYTHON_BINDINGS_H
 
 #include "runtime/Device/Device.h"
+#include <optional>
 #include <pybind11/pybind11.h>
 
 namespace tilewright::python {
@@ -22,6 +23,9 @@ void bindRuntime(pybind11::module_ &module);
 void bindCompile(pybind11::module_ &module);
 /// MLIR text and problems that options describe, for the command line.
 void bindPrograms(pybind11::module_ &module);
+/// Anybody's PTX on a device (runtime/Device), and options of emulated ones.
+void bindPtxModule(pybind11::module_ &module);
+void bindEmulated(pybind11::module_ &module);
 /// Kernels that were compiled before (dialects/Support/Artifact).
 void bindArtifact(pybind11::module_ &module);
 /// The tables of GPU models (dialects/Support/Target).
@@ -32,10 +36,15 @@ void bindTargets(pybind11::module_ &module);
 const target::GpuModel &findModel(const std::string &name);
 
 bool isEmulated(const device::Device &device);
+/// A new device "emulated:<model>" with the options of tilewright.EmulatorOptions.
+std::unique_ptr<device::Device> makeEmulatedDevice(const std::string &name,
+                                                   const pybind11::dict &options);
 /// What an emulated device counted in its last launch; empty for a GPU.
 pybind11::dict readCounters(const device::Device &device);
-/// Its report of the last launch as JSON text; None for a GPU.
-pybind11::object readReport(const device::Device &device);
+/// Its report of the last launch as JSON text; nothing for a GPU. Needs no GIL.
+std::optional<std::string> writeReport(const device::Device &device);
+/// Whether a checker found something in the last launch.
+bool hasFindings(const device::Device &device);
 /// The exception for a launch that failed on `device`.
 const char *getLaunchException(const device::Device &device);
 

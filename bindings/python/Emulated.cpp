@@ -1,16 +1,69 @@
 //===- Emulated.cpp - The emulated device, for Python -----------------------===//
 //
-// The only file of the module that knows the emulator: what a device counted,
-// and whether a failure is a finding of its checkers.
+// The only file of the module that knows the emulator: its options, what a
+// device counted, and whether a failure is a finding of its checkers.
 //
 //===----------------------------------------------------------------------===//
 #include "bindings/python/Bindings.h"
 #include "bindings/python/Errors.h"
 #include "runtime/Emulator/EmulatedDevice.h"
+#include "llvm/ADT/StringSwitch.h"
+#include <pybind11/stl.h>
 
 namespace py = pybind11;
+using namespace py::literals;
 
 namespace tilewright::python {
+
+/// Calls f(name in Python, field) for every option but the landing policy.
+template <typename F> static void forEachOption(emulator::Options &options, F f) {
+  f("landing_seed", options.landingSeed);
+  f("warp_order_seed", options.warpOrderSeed);
+  f("preemption_seed", options.preemptionSeed);
+  f("instruction_budget", options.instructionBudget);
+  f("time_budget", options.timeBudgetSeconds);
+  f("max_findings", options.maxFindings);
+  f("max_resident_blocks", options.maxResidentBlocks);
+  f("memory_limit", options.memoryLimit);
+  f("count_accesses", options.countAccesses);
+  f("alignment", options.checkAlignment);
+  f("async", options.checkAsync);
+  f("races", options.checkRaces);
+  f("initialisation", options.checkInitialisation);
+}
+
+static emulator::Options readOptions(const py::dict &values) {
+  using emulator::LandingPolicy;
+  emulator::Options options;
+  auto landing = py::cast<std::string>(values["landing"]);
+  options.landing = llvm::StringSwitch<LandingPolicy>(landing)
+                        .Case("eager", LandingPolicy::Eager)
+                        .Case("random", LandingPolicy::Random)
+                        .Default(LandingPolicy::Late);
+  forEachOption(options, [&]<typename Field>(const char *name, Field &field) {
+    field = py::cast<Field>(values[name]);
+  });
+  return options;
+}
+
+std::unique_ptr<device::Device> makeEmulatedDevice(const std::string &name,
+                                                   const py::dict &options) {
+  llvm::StringRef model = name;
+  model.consume_front("emulated:");
+  return unwrap(emulator::EmulatedDevice::create(model, readOptions(options)), exception::device);
+}
+
+/// What the options are where nobody gives them, by their names in Python.
+static py::dict getDefaultOptions() {
+  emulator::Options options;
+  py::dict values("landing"_a = "late");
+  forEachOption(options, [&](const char *name, auto &field) { values[name] = field; });
+  return values;
+}
+
+void bindEmulated(py::module_ &module) {
+  module.def("default_emulator_options", &getDefaultOptions);
+}
 
 bool isEmulated(const device::Device &device) {
   return dynamic_cast<const emulator::EmulatedDevice *>(&device) != nullptr;
@@ -27,19 +80,22 @@ py::dict readCounters(const device::Device &device) {
   return counters;
 }
 
-py::object readReport(const device::Device &device) {
+std::optional<std::string> writeReport(const device::Device &device) {
   auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
   if (!emulated)
-    return py::none();
+    return std::nullopt;
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(emulated->getLastReport().toJSON());
-  return py::str(text);
+  return text;
+}
+
+bool hasFindings(const device::Device &device) {
+  auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
+  return emulated && !emulated->getLastReport().findings.empty();
 }
 
 const char *getLaunchException(const device::Device &device) {
-  auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
-  bool hasFinding = emulated && !emulated->getLastReport().findings.empty();
-  return hasFinding ? exception::check : exception::device;
+  return hasFindings(device) ? exception::check : exception::device;
 }
 
 } // namespace tilewright::python

@@ -19,6 +19,8 @@ PYBIND11_MODULE(_native, module) {
   tilewright::python::bindPack(module);
   tilewright::python::bindCompile(module);
   tilewright::python::bindRuntime(module);
+  tilewright::python::bindPtxModule(module);
+  tilewright::python::bindEmulated(module);
   tilewright::python::bindPrograms(module);
   tilewright::python::bindArtifact(module);
   tilewright::python::bindTargets(module);

@@ -132,7 +132,7 @@ py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weig
   return py::dict("kernel"_a = kernel->getMetadata().kernel, "problem"_a = problem.str(),
                   "compile_seconds"_a = getCompileSeconds(problem, compiledBefore),
                   "seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device),
-                  "report"_a = detail > 1 ? readReport(*device) : py::none());
+                  "report"_a = detail > 1 ? writeReport(*device) : std::nullopt);
 }
 
 /// The model behind a device's name. An emulated device need not be made for it.

@@ -120,6 +120,17 @@ public:
     return kernel.get();
   }
 
+  Expected<Symbol> getSymbol(StringRef name) override {
+    cuda::Pointer address = 0;
+    size_t bytes = 0;
+    std::string text = name.str();
+    if (Error error = context->run("cuModuleGetGlobal", " for variable '" + name + "'", [&] {
+          return context->driver->moduleGetGlobal(&address, &bytes, module, text.c_str());
+        }))
+      return std::move(error);
+    return Symbol{address, bytes};
+  }
+
 private:
   std::shared_ptr<PrimaryContext> context;
   cuda::ModuleHandle module;

@@ -108,6 +108,8 @@ inline void *const launchParamBufferSize = reinterpret_cast<void *>(2);
   X(moduleUnload, "cuModuleUnload", (ModuleHandle module))                                         \
   X(moduleGetFunction, "cuModuleGetFunction",                                                      \
     (Function * function, ModuleHandle module, const char *name))                                  \
+  X(moduleGetGlobal, "cuModuleGetGlobal_v2",                                                       \
+    (Pointer * pointer, size_t *bytes, ModuleHandle module, const char *name))                     \
   X(functionSetAttribute, "cuFuncSetAttribute", (Function function, int attribute, int value))     \
   X(launchKernel, "cuLaunchKernelEx",                                                              \
     (const LaunchConfigEx *config, Function function, void **parameters, void **extra))            \

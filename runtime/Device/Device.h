@@ -55,12 +55,19 @@ public:
   virtual uint32_t getArgumentBytes() const = 0;
 };
 
+/// A variable of a loaded module in global or constant memory.
+struct Symbol {
+  DevicePointer address = 0;
+  uint64_t bytes = 0;
+};
+
 /// Loaded code. Unloaded on destruction; must not outlive its device.
 class Module {
 public:
   virtual ~Module();
   /// The error lists the kernels there are.
   virtual llvm::Expected<Kernel *> getKernel(llvm::StringRef name) = 0;
+  virtual llvm::Expected<Symbol> getSymbol(llvm::StringRef name) = 0;
 };
 
 class Device {

@@ -47,14 +47,15 @@ static uint32_t getTypeBytes(StringRef type) {
       .Default(0);
 }
 
-/// Adds the parameter declared by `words` (without commas) to `bytes`:
+/// Adds the parameter declared by `words` (without commas) to `entry`:
 ///   .param [.align a] .type [.ptr [.space] [.align a']] name [ '[' n ']' ]
 /// An alignment after .ptr is that of what the parameter points to.
-static Error addParameter(ArrayRef<StringRef> words, const PtxEntry &entry, uint32_t &bytes) {
+static Error addParameter(ArrayRef<StringRef> words, PtxEntry &entry) {
   auto fail = [&](const Twine &what) {
     return createStringError("kernel '" + entry.name + "': " + what + " in the parameter '" +
                              llvm::join(words, " ") + "'");
   };
+  PtxParameter parameter;
   uint64_t size = 0, alignment = 0, count = 1;
   bool isPointer = false;
   for (size_t i = 0; i < words.size(); ++i) {
@@ -67,16 +68,26 @@ static Error addParameter(ArrayRef<StringRef> words, const PtxEntry &entry, uint
     } else if (words[i] == "[") {
       if (i + 1 == words.size() || words[i + 1].getAsInteger(10, count))
         return fail("expects an array length");
-    } else if (uint32_t typeBytes = getTypeBytes(words[i]))
+      parameter.isArray = true;
+    } else if (uint32_t typeBytes = getTypeBytes(words[i])) {
       size = typeBytes;
+      parameter.type = words[i].drop_front();
+    } else if (!parameter.isArray && !words[i].starts_with("."))
+      parameter.name = words[i]; // after the alignment's number, before a bracket
   }
   if (!size)
     return fail("expects a fundamental type");
   // Kernel parameters are limited to 32,764 bytes (PTX ISA 8.1, 5.1.6.1).
-  uint64_t end = alignTo(uint64_t(bytes), std::max(size, alignment)) + size * count;
+  alignment = std::max(size, alignment);
+  uint64_t offset = alignTo(uint64_t(entry.argumentBytes), alignment);
+  uint64_t end = offset + size * count;
   if (count > 32764 || end > 32764)
     return fail("expects at most 32764 bytes of parameters");
-  bytes = end;
+  parameter.offset = offset;
+  parameter.bytes = size * count;
+  parameter.alignment = alignment;
+  entry.parameters.push_back(std::move(parameter));
+  entry.argumentBytes = end;
   return Error::success();
 }
 
@@ -103,7 +114,7 @@ Expected<std::vector<PtxEntry>> readPtxEntries(StringRef ptx) {
           continue;
         }
         if (!words.empty())
-          if (Error error = addParameter(words, entry, entry.argumentBytes))
+          if (Error error = addParameter(words, entry))
             return std::move(error);
         words.clear();
         if (token == ")")

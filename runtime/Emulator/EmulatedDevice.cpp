@@ -35,6 +35,7 @@ public:
 
   llvm::Error link();
   llvm::Expected<device::Kernel *> getKernel(llvm::StringRef name) override;
+  llvm::Expected<device::Symbol> getSymbol(llvm::StringRef name) override;
 
 private:
   llvm::Error place(const parser::Variable &variable);
@@ -119,6 +120,16 @@ llvm::Expected<device::Kernel *> LoadedModule::getKernel(llvm::StringRef name) {
   }
   return llvm::createStringError("no kernel '" + name + "' in the module; it has " +
                                  (known.empty() ? "none" : known));
+}
+
+llvm::Expected<device::Symbol> LoadedModule::getSymbol(llvm::StringRef name) {
+  auto it = symbols.find(name);
+  if (it != symbols.end())
+    return device::Symbol{it->second, memory.find(it->second, 0)->bytes};
+  std::vector<llvm::StringRef> known(symbols.keys().begin(), symbols.keys().end());
+  llvm::sort(known);
+  return llvm::createStringError("no variable '" + name + "' in the module; it has " +
+                                 (known.empty() ? "none" : llvm::join(known, ", ")));
 }
 
 } // namespace

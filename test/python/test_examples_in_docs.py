@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tilewright as tw
 
@@ -45,6 +46,21 @@ def test_readme_on_the_command_line():
         assert shown[line].startswith(name)
         assert shown[line] in printed
     assert "result    within the bound" in run.stdout
+
+
+def test_emulator_page_in_python(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    kernel = (ROOT / "test/unit/runtime/Device/ConformanceTest.cpp").read_text()
+    parameters = "(.param .u64 x, .param .u64 y, .param .u32 count, .param .f32 factor)"
+    ptx = re.search(r'scalePTX = R"\((.*?)\)";', kernel, re.DOTALL)[1]
+    assert parameters in ptx
+    Path("kernels.ptx").write_text(ptx.replace("tile[]", "tile[512]").replace(".extern ", ""))
+    launch, options = (b for b in blocks("docs/emulator/README.md", "python") if "tw.Module" in b)
+    names = {}
+    exec(compile(launch, "README.md", "exec"), names)
+    assert (names["y"] == names["x"] * np.float32(0.5)).all()
+    exec(compile(options, "README.md", "exec"), names)
+    assert names["module"].device == "emulated:h200"
 
 
 @pytest.mark.parametrize("emit", ["ptx", "phases", "metadata"])

@@ -9,6 +9,8 @@ Importing this loads NumPy and nothing else of weight; the compiler is loaded by
 first call that needs it, torch never.
 """
 
+from .device_array import DeviceArray
+from .emulation import EmulatorOptions
 from .errors import (
     ArgumentError,
     CheckError,
@@ -22,21 +24,32 @@ from .errors import (
 from .hardware import Device, device, device_problems, devices
 from .kernels import Kernel, compile
 from .matmul import linear
+from .module import KernelSignature, Module
 from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
+from .reports import Finding, LineCounters, Party, Place, Report
 
 __all__ = [
     "ArgumentError",
     "CheckError",
     "CompileError",
     "Device",
+    "DeviceArray",
     "DeviceError",
+    "EmulatorOptions",
     "Error",
+    "Finding",
     "Kernel",
+    "KernelSignature",
     "Launch",
+    "LineCounters",
+    "Module",
+    "Party",
+    "Place",
     "Profile",
     "QuantizedTensor",
+    "Report",
     "ResourceError",
     "ShapeError",
     "UnsupportedError",

@@ -130,6 +130,42 @@ def compile_source(
 def evaluate(expression: str, values: dict[str, int]) -> int:
     """The value of an expression of an artifact's metadata."""
 
+class PtxModule:
+    """PTX on a device; with `options` on an emulated one of its own."""
+
+    def __init__(
+        self, runtime: Runtime, ptx: str, device: str, options: dict[str, Any] | None
+    ) -> None: ...
+    @property
+    def device_name(self) -> str: ...
+    def kernels(self) -> list[dict[str, Any]]:
+        """{"name", "aliases", "argument_bytes", "parameters": fields of Parameter}."""
+
+    def allocate(self, bytes: int) -> int:
+        """The address of device memory that nobody has written."""
+
+    def release(self, address: int) -> None: ...
+    def write(self, address: int, data: NDArray[np.uint8]) -> None: ...
+    def read(self, address: int, data: NDArray[np.uint8]) -> None:
+        """Copies from the device into `data`."""
+
+    def symbol(self, name: str) -> tuple[int, int]:
+        """Address and bytes of a variable."""
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        cluster: tuple[int, int, int],
+        dynamic_shared: int,
+        arguments: bytes,
+    ) -> dict[str, Any]:
+        """{"error", "is_finding", "seconds", "report" (JSON or None)}; raises for no finding."""
+
+def default_emulator_options() -> dict[str, Any]:
+    """What EmulatorOptions.to_native() gives where nothing is set."""
+
 class LoadedArtifact:
     """An artifact that was compiled before, on a device."""
 

@@ -1,5 +1,12 @@
 """What Tilewright raises: one class for each thing a caller can do about it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .reports import Report
+
 
 class Error(Exception):
     """Base of everything Tilewright raises on purpose."""
@@ -29,7 +36,15 @@ class CompileError(Error):
 
 
 class CheckError(Error):
-    """A checker of the emulated device found a defect in a kernel."""
+    """A checker of the emulated device found a defect in a kernel.
+
+    Attributes:
+        report: the launch, with all findings; None where only the message is known.
+    """
+
+    def __init__(self, message: str, report: Report | None = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class DeviceError(Error):

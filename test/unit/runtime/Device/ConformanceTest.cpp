@@ -17,6 +17,7 @@ constexpr const char *scalePTX = R"(
 .version 7.0
 .target sm_80
 .address_size 64
+.visible .global .align 4 .b32 table[3] = {5, 6, 7};
 .extern .shared .align 16 .b8 tile[];
 .visible .entry scale(.param .u64 x, .param .u64 y, .param .u32 count, .param .f32 factor) {
   .reg .pred %p;
@@ -131,6 +132,19 @@ TEST_P(DeviceConformance, AnUnknownKernelIsAnErrorThatListsThoseThereAre) {
   ASSERT_FALSE(bool(kernel));
   std::string message = llvm::toString(kernel.takeError());
   EXPECT_NE(message.find("scale"), std::string::npos) << message;
+}
+
+TEST_P(DeviceConformance, VariablesAreFoundByName) {
+  auto module = llvm::cantFail(device->load({scalePTX, {}}));
+  device::Symbol symbol = llvm::cantFail(module->getSymbol("table"));
+  ASSERT_EQ(symbol.bytes, 12u);
+  uint32_t values[3];
+  expectSuccess(device->copyToHost(values, symbol.address, sizeof values));
+  EXPECT_EQ(values[2], 7u);
+  auto unknown = module->getSymbol("tabel");
+  ASSERT_FALSE(bool(unknown));
+  std::string message = llvm::toString(unknown.takeError());
+  EXPECT_NE(message.find("'tabel'"), std::string::npos) << message;
 }
 
 TEST_P(DeviceConformance, TextThatIsNotPTXIsAnError) {

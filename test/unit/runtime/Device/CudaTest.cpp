@@ -231,6 +231,21 @@ TEST_F(Cuda, ListsTheKernelsThereAre) {
             "the module has no kernel 'ad'; it has add, other");
 }
 
+TEST_F(Cuda, FindsVariables) {
+  auto device = open();
+  auto module = device->load({ptx, {}});
+  ASSERT_TRUE(bool(module));
+  forget();
+  Symbol symbol = llvm::cantFail((*module)->getSymbol("table"));
+  EXPECT_EQ(symbol.address, 0x9100u);
+  EXPECT_EQ(symbol.bytes, 48u);
+  EXPECT_EQ(without(without(calls(), "cuCtxPushCurrent_v2(c0a)\n"), "cuCtxPopCurrent_v2()\n"),
+            "cuModuleGetGlobal_v2(3000, table)\n");
+  fail("cuModuleGetGlobal_v2", 1);
+  EXPECT_NE(text((*module)->getSymbol("table").takeError()).find("variable 'table'"),
+            std::string::npos);
+}
+
 TEST_F(Cuda, PutsTheAssemblersLogIntoTheError) {
   auto device = open();
   fail("cuModuleLoadDataEx", 209);

@@ -32,6 +32,22 @@ TEST(PtxEntries, PlacesEachParameterAtItsNaturalAlignment) {
   EXPECT_EQ(entries[0].argumentBytes, 32u);
 }
 
+TEST(PtxEntries, DescribesEachParameter) {
+  auto entries = read(".entry k(.param .u8 small, .param .u64 .ptr .global .align 16 p,\n"
+                      " .param .align 8 .b8 pair[24], .param .f32 $x)");
+  ASSERT_EQ(entries.size(), 1u);
+  auto describe = [](const PtxParameter &p) {
+    return p.name + " " + p.type + " " + std::to_string(p.offset) + " " + std::to_string(p.bytes) +
+           " " + std::to_string(p.alignment) + (p.isArray ? " array" : "");
+  };
+  ASSERT_EQ(entries[0].parameters.size(), 4u);
+  EXPECT_EQ(describe(entries[0].parameters[0]), "small u8 0 1 1");
+  EXPECT_EQ(describe(entries[0].parameters[1]), "p u64 8 8 8");
+  EXPECT_EQ(describe(entries[0].parameters[2]), "pair b8 16 24 8 array");
+  EXPECT_EQ(describe(entries[0].parameters[3]), "$x f32 40 4 4");
+  EXPECT_EQ(entries[0].argumentBytes, 44u);
+}
+
 TEST(PtxEntries, TellsAlignmentOfTheParameterFromThatOfItsTarget) {
   // The pointee's alignment must not move the pointer (4, pad to 8, 16); the
   // array's must move the array (4, pad to 64, 64 + 128).

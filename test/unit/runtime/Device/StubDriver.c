@@ -178,6 +178,13 @@ API int cuModuleGetFunction(unsigned long long *function, unsigned long long mod
   return record("cuModuleGetFunction", "%llx, %s", module, name);
 }
 
+API int cuModuleGetGlobal_v2(unsigned long long *pointer, size_t *bytes, unsigned long long module,
+                             const char *name) {
+  *pointer = 0x9100;
+  *bytes = 48;
+  return record("cuModuleGetGlobal_v2", "%llx, %s", module, name);
+}
+
 API int cuFuncSetAttribute(unsigned long long function, int attribute, int value) {
   return record("cuFuncSetAttribute", "%llx, %d, %d", function, attribute, value);
 }

@@ -38,6 +38,9 @@ public:
         return kernel.get();
     return llvm::createStringError("no kernel '" + name + "'");
   }
+  llvm::Expected<device::Symbol> getSymbol(llvm::StringRef name) override {
+    return llvm::createStringError("no variable '" + name + "'");
+  }
 };
 
 class FakeDevice : public device::Device {

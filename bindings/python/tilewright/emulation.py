@@ -1,0 +1,96 @@
+"""How an emulated device behaves: what it checks, in which order things happen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from .errors import ArgumentError
+from .suggest import nearest
+
+Landing = Literal["late", "eager", "random"]
+
+#: The checkers that can be turned off. Bounds are always checked.
+CHECKS = ("alignment", "async", "initialisation", "races")
+
+
+@dataclasses.dataclass(frozen=True)
+class EmulatorOptions:
+    """Options of an emulated device; every launch obeys them.
+
+    Results and reports are the same for the same options, arguments and PTX.
+
+    Raises:
+        ArgumentError: a value that is none of those below.
+    """
+
+    #: When a cp.async copy lands: "late" at the wait that covers it, "eager" at issue,
+    #: "random" at any legal moment by `landing_seed`.
+    landing: Landing = "late"
+    landing_seed: int = 1
+    #: 0: warps take turns by index. Otherwise each round is shuffled by this seed.
+    warp_order_seed: int = 0
+    #: Not 0: warps give up their turn at memory accesses picked by this seed.
+    preemption_seed: int = 0
+    #: The checkers that run, of "alignment" (addresses are multiples of the width), "async"
+    #: (bytes of copies in flight), "initialisation" (use of bytes nobody wrote) and "races"
+    #: (in shared and global memory).
+    checks: Iterable[str] = frozenset(CHECKS)
+    #: Whether wavefronts and sectors are counted.
+    count_accesses: bool = True
+    #: Warp instructions a launch may execute.
+    instruction_budget: int = 1 << 40
+    #: Seconds a launch may take.
+    time_budget: float = 600.0
+    #: Findings that are kept of a launch.
+    max_findings: int = 16
+    #: Blocks that may be resident at a time; 0: as many as the device model holds.
+    max_resident_blocks: int = 0
+    #: Bytes of device memory, at most what the model has.
+    memory_limit: int = 16 << 30
+
+    def __post_init__(self) -> None:
+        if self.landing not in get_args(Landing):
+            raise ArgumentError(f"landing is {self.landing!r}; " + nearest(self.landing, Landing))
+        if isinstance(self.checks, str):
+            raise ArgumentError(f"checks is {self.checks!r}; expects a set of names")
+        for name in self.checks:
+            if name not in CHECKS:
+                raise ArgumentError(f"checks holds {name!r}; " + nearest(name, CHECKS))
+        object.__setattr__(self, "checks", frozenset(self.checks))
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            wanted = (int, float) if name == "time_budget" else int
+            is_number = isinstance(value, wanted) and not isinstance(value, bool)
+            if not is_number or not least <= value <= most:
+                raise ArgumentError(f"{name} is {value!r}; expects {least} to {most}")
+
+    def without(self, *checks: str) -> EmulatorOptions:
+        """The same with some checkers turned off."""
+        for name in checks:
+            if name not in CHECKS:
+                raise ArgumentError(f"no checker is called {name!r}; " + nearest(name, CHECKS))
+        return dataclasses.replace(self, checks=frozenset(self.checks) - set(checks))
+
+    def to_native(self) -> dict[str, Any]:
+        """As the compiled half takes them: a flag a checker."""
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "checks"
+        }
+        return values | {name: name in self.checks for name in CHECKS}
+
+
+_SEED = (0, (1 << 64) - 1)
+_RANGES: dict[str, tuple[float, float]] = {
+    "landing_seed": _SEED,
+    "warp_order_seed": _SEED,
+    "preemption_seed": _SEED,
+    "instruction_budget": (1, (1 << 64) - 1),
+    "time_budget": (0, 1e9),
+    "max_findings": (1, (1 << 32) - 1),
+    "max_resident_blocks": (0, (1 << 32) - 1),
+    "memory_limit": (0, (1 << 63) - 1),
+}
