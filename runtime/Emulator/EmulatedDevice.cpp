@@ -74,7 +74,8 @@ llvm::Error LoadedModule::relocate(const parser::Variable &variable) {
     auto it = symbols.find(relocation.symbol);
     if (it == symbols.end())
       return parser::makeError(relocation.location,
-                               "'" + relocation.symbol + "' is no variable with an address");
+                               "'" + relocation.symbol +
+                                   "' is no variable or function with an address");
     uint64_t value = it->second + relocation.addend;
     const Allocation *allocation = memory.find(symbols[variable.name], variable.bytes);
     std::memcpy(allocation->storage.get() + relocation.offset, &value, relocation.bytes);
@@ -97,6 +98,9 @@ llvm::Error LoadedModule::link() {
   if (llvm::Error error =
           forVariables([&](const parser::Variable &variable) { return place(variable); }))
     return error;
+  for (auto [index, function] : llvm::enumerate(source.functions))
+    if (function.hasBody)
+      symbols[function.name] = getFunctionAddress(index);
   if (llvm::Error error =
           forVariables([&](const parser::Variable &variable) { return relocate(variable); }))
     return error;

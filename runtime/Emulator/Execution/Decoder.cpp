@@ -35,15 +35,53 @@ private:
   llvm::Expected<std::vector<Passed>> decodePassed(FunctionBuilder &function, const Operand &list,
                                                    bool isResult);
   void layOut(std::vector<Inst> insts, FunctionCode &code);
+  llvm::Error decodeIndirectCall(FunctionBuilder &function, InstructionDecoder &decoder,
+                                 unsigned callee, unsigned next, CallSite site);
+  static llvm::Error connect(CallSite &site, const parser::Function &callee,
+                             llvm::ArrayRef<uint32_t> formals, parser::Location location);
   llvm::Error finishCalls();
   uint32_t indexOf(const parser::Function &function);
+  void findAddressed();
 
   const parser::Module &module;
   std::unique_ptr<Program> program;
   ProgramBuilder builder;
   std::vector<const parser::Function *> functions;
   std::vector<parser::Location> callLocations; ///< by call site
+  /// Functions whose address the module takes: what a register may hold.
+  std::vector<const parser::Function *> addressed;
+  /// An indirect call: its lists, and the functions it may reach.
+  struct Indirect {
+    CallSite site;
+    std::vector<const parser::Function *> candidates;
+    parser::Location location;
+  };
+  std::vector<Indirect> indirect; ///< as Program::indirectCalls
 };
+
+void Decoder::findAddressed() {
+  llvm::StringMap<bool> names;
+  auto addVariables = [&](const std::vector<parser::Variable> &variables) {
+    for (const parser::Variable &variable : variables)
+      for (const parser::Relocation &relocation : variable.relocations)
+        names[relocation.symbol] = true;
+  };
+  addVariables(module.variables);
+  for (const parser::Function &function : module.functions) {
+    addVariables(function.variables);
+    for (const parser::Instruction &instruction : function.body)
+      if (instruction.opcode != "call")
+        for (const Operand &operand : instruction.operands)
+          if (operand.kind == Operand::Kind::Function)
+            names[operand.name] = true;
+    for (const parser::Prototype &prototype : function.prototypes)
+      for (const std::string &target : prototype.targets)
+        names[target] = true;
+  }
+  for (const parser::Function &function : module.functions)
+    if (function.hasBody && !function.isEntry && names.contains(function.name))
+      addressed.push_back(&function);
+}
 
 uint32_t Decoder::indexOf(const parser::Function &function) {
   auto it = llvm::find(functions, &function);
@@ -59,6 +97,7 @@ llvm::Expected<std::unique_ptr<Program>> Decoder::run(const parser::Function &en
   program->files = module.files;
   program->directives = entry.directives;
   functions.push_back(&entry);
+  findAddressed();
   std::vector<FunctionCode> codes;
   for (size_t i = 0; i < functions.size(); ++i) {
     FunctionCode code;
@@ -205,13 +244,16 @@ llvm::Error Decoder::decodeCall(FunctionBuilder &function, const parser::Instruc
   };
   if (llvm::Error error = takeList(site.results, true))
     return error;
-  const Operand &callee = decoder.operand(next++);
-  if (callee.kind != Operand::Kind::Function)
-    return makeError(callee.location.line ? callee.location : source.location,
-                     "only direct calls are emulated, and '" + callee.name +
-                         "' is no function's name");
+  const unsigned calleeIndex = next++;
   if (llvm::Error error = takeList(site.arguments, false))
     return error;
+  if (decoder.operand(calleeIndex).kind == Operand::Kind::Register)
+    return decodeIndirectCall(function, decoder, calleeIndex, next, std::move(site));
+  const Operand &callee = decoder.operand(calleeIndex);
+  if (callee.kind != Operand::Kind::Function)
+    return makeError(callee.location.line ? callee.location : source.location,
+                     "expects a function or a register with a function's address, but got '" +
+                         callee.name + "'");
   if (next < decoder.numOperands())
     decoder.fail(decoder.operand(next).location, "unexpected operand of 'call'");
   const parser::Function *target = module.findFunction(callee.name);
@@ -230,33 +272,86 @@ llvm::Error Decoder::decodeCall(FunctionBuilder &function, const parser::Instruc
   return decoder.finish();
 }
 
+// call (results), register, (arguments), prototype or list of targets.
+llvm::Error Decoder::decodeIndirectCall(FunctionBuilder &function, InstructionDecoder &decoder,
+                                        unsigned callee, unsigned next, CallSite site) {
+  Inst &inst = decoder.inst;
+  inst.flow = Flow::CallIndirect;
+  inst.aux = indirect.size();
+  inst.a = decoder.read(callee, ScalarType::U64);
+  Indirect call{std::move(site), {}, decoder.source.location};
+  if (next >= decoder.numOperands() || decoder.operand(next).kind != Operand::Kind::Prototype) {
+    decoder.fail("an indirect call needs a .callprototype or .calltargets");
+    return decoder.finish();
+  }
+  const Operand &form = decoder.operand(next);
+  decoder.expectOperands(next + 1);
+  const parser::Prototype &prototype = function.source.prototypes[form.index];
+  if (!prototype.isList) {
+    parser::Function described;
+    described.name = form.name;
+    described.parameters = prototype.parameters;
+    described.results = prototype.results;
+    if (llvm::Error error = connect(call.site, described, {}, call.location))
+      return error;
+  }
+  for (const parser::Function *candidate : addressed)
+    if (!prototype.isList || llvm::is_contained(prototype.targets, candidate->name)) {
+      call.candidates.push_back(candidate);
+      indexOf(*candidate);
+    }
+  indirect.push_back(std::move(call));
+  return decoder.finish();
+}
+
+/// Gives the values of a call their places in the callee's frame, `formals`, if
+/// they are known; fails when the two forms differ.
+llvm::Error Decoder::connect(CallSite &site, const parser::Function &callee,
+                             llvm::ArrayRef<uint32_t> formals, parser::Location location) {
+  auto connectList = [&](std::vector<Passed> &passed, const std::vector<parser::Variable> &list,
+                         size_t base, llvm::StringRef what) -> llvm::Error {
+    if (passed.size() != list.size())
+      return makeError(location, "'" + callee.name + "' has " + llvm::Twine(list.size()) + " " +
+                                     what + ", but the call gives " + llvm::Twine(passed.size()));
+    for (auto [i, value] : llvm::enumerate(passed)) {
+      bool isRegister = list[i].space == Space::Register;
+      if (isRegister != value.isRegister || list[i].bytes != value.bytes)
+        return makeError(location, "value " + llvm::Twine(i + 1) + " of the " + what + " of '" +
+                                       callee.name + "' has another form");
+      if (!formals.empty())
+        value.callee = formals[base + i];
+    }
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = connectList(site.arguments, callee.parameters, 0, "parameters"))
+    return error;
+  return connectList(site.results, callee.results, callee.parameters.size(), "results");
+}
+
 // Callees' frames are known once all functions are decoded.
 llvm::Error Decoder::finishCalls() {
-  for (auto [index, site] : llvm::enumerate(program->calls)) {
-    if (site.builtin != Builtin::None)
-      continue;
-    const parser::Function &callee = *functions[site.function];
-    const std::vector<uint32_t> &formals = program->functions[site.function].formals;
-    auto connect = [&](std::vector<Passed> &passed, const std::vector<parser::Variable> &list,
-                       size_t base, llvm::StringRef what) -> llvm::Error {
-      if (passed.size() != list.size())
-        return makeError(callLocations[index],
-                         "'" + callee.name + "' has " + llvm::Twine(list.size()) + " " + what +
-                             ", but the call gives " + llvm::Twine(passed.size()));
-      for (auto [i, value] : llvm::enumerate(passed)) {
-        bool isRegister = list[i].space == Space::Register;
-        if (isRegister != value.isRegister || list[i].bytes != value.bytes)
-          return makeError(callLocations[index], "value " + llvm::Twine(i + 1) + " of the " + what +
-                                                     " of '" + callee.name + "' has another form");
-        value.callee = formals[base + i];
+  for (auto [index, site] : llvm::enumerate(program->calls))
+    if (site.builtin == Builtin::None)
+      if (llvm::Error error =
+              connect(site, *functions[site.function], program->functions[site.function].formals,
+                      callLocations[index]))
+        return error;
+  for (const Indirect &call : indirect) {
+    std::vector<CallTarget> targets;
+    for (const parser::Function *candidate : call.candidates) {
+      CallSite site = call.site;
+      site.function = indexOf(*candidate);
+      CallTarget target{builder.symbols.lookup(candidate->name), candidate->name};
+      llvm::Error error =
+          connect(site, *candidate, program->functions[site.function].formals, call.location);
+      if (!error) {
+        target.call = program->calls.size();
+        program->calls.push_back(std::move(site));
       }
-      return llvm::Error::success();
-    };
-    if (llvm::Error error = connect(site.arguments, callee.parameters, 0, "parameters"))
-      return error;
-    if (llvm::Error error =
-            connect(site.results, callee.results, callee.parameters.size(), "results"))
-      return error;
+      llvm::consumeError(std::move(error));
+      targets.push_back(std::move(target));
+    }
+    program->indirectCalls.push_back(std::move(targets));
   }
   return llvm::Error::success();
 }

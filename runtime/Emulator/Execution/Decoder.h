@@ -15,8 +15,8 @@
 
 namespace tilewright::emulator {
 
-/// `symbols`: addresses of the module's .global and .const variables, those
-/// declared in function bodies included.
+/// `symbols`: addresses of the module's functions and of its .global and .const
+/// variables, those declared in function bodies included.
 llvm::Expected<std::unique_ptr<Program>> decode(const parser::Module &module,
                                                 const parser::Function &entry,
                                                 const llvm::StringMap<uint64_t> &symbols);

@@ -44,7 +44,8 @@ private:
   bool runBranchIndexed(Group &group, const Inst &inst, uint32_t active);
   bool runBarrier(Group &group, const Inst &inst, uint32_t active);
   bool parkAtWarpSync(Group &group, const Inst &inst, uint32_t active);
-  void runCall(Group &group, const Inst &inst, uint32_t active);
+  void runCall(Group &group, const CallSite &site, uint32_t active);
+  void runCallIndirect(Group &group, const Inst &inst, uint32_t active);
   void runReturn(Group &group, uint32_t active);
   void runExit(Group &group, uint32_t active);
   void copyValues(const std::vector<Passed> &values, const Frame &caller, const Frame &callee,
@@ -250,7 +251,11 @@ bool TurnRunner::runGroup(Group &group) {
       return runBranchIndexed(group, inst, active);
     case Flow::Call:
       group.pc = pc;
-      runCall(group, inst, active);
+      runCall(group, launch.program.calls[inst.aux], active);
+      return launch.isStopped;
+    case Flow::CallIndirect:
+      group.pc = pc;
+      runCallIndirect(group, inst, active);
       return launch.isStopped;
     case Flow::Return:
       group.pc = pc;
@@ -384,8 +389,7 @@ void TurnRunner::copyValues(const std::vector<Passed> &values, const Frame &call
     });
 }
 
-void TurnRunner::runCall(Group &group, const Inst &inst, uint32_t active) {
-  const CallSite &site = launch.program.calls[inst.aux];
+void TurnRunner::runCall(Group &group, const CallSite &site, uint32_t active) {
   ++group.pc;
   if (!active)
     return;
@@ -409,6 +413,37 @@ void TurnRunner::runCall(Group &group, const Inst &inst, uint32_t active) {
   group.mask &= ~active;
   warp.frames.push_back(std::move(frame));
   add(inner);
+}
+
+// Lanes that name the same function call it together.
+void TurnRunner::runCallIndirect(Group &group, const Inst &inst, uint32_t active) {
+  const std::vector<CallTarget> &targets = launch.program.indirectCalls[inst.aux];
+  uint64_t address[kLanes];
+  std::copy_n(warp.at<uint64_t>(inst.a), kLanes, address);
+  Group caller = group;
+  group.mask &= ~active;
+  ++group.pc;
+  while (active) {
+    unsigned first = std::countr_zero(active);
+    auto target = llvm::find_if(
+        targets, [&](const CallTarget &target) { return target.address == address[first]; });
+    if (target == targets.end())
+      return warp.report(FindingKind::InvalidOperand, first,
+                         "calls address 0x" + llvm::Twine::utohexstr(address[first]) +
+                             ", which is no function that the call may name");
+    if (target->call == ~0u)
+      return warp.report(FindingKind::InvalidOperand, first,
+                         "calls '" + target->name +
+                             "', whose parameters or results differ from the call's");
+    caller.mask = 0;
+    forEachLane(active,
+                [&](unsigned l) { caller.mask |= uint32_t(address[l] == address[first]) << l; });
+    active &= ~caller.mask;
+    add(caller);
+    runCall(warp.groups.back(), launch.program.calls[target->call], caller.mask);
+    if (launch.isStopped)
+      return;
+  }
 }
 
 void TurnRunner::runReturn(Group &group, uint32_t active) {

@@ -38,7 +38,8 @@ public:
   void finishShared();
 
   const parser::Module &module;
-  const llvm::StringMap<uint64_t> &symbols; ///< addresses of .global and .const variables
+  const llvm::StringMap<uint64_t>
+      &symbols; ///< addresses of .global and .const variables, and of functions
   Program &program;
   uint32_t sharedEnd = kSharedBase;
 

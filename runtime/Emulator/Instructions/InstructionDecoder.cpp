@@ -190,6 +190,14 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
     }
     fail(operand.location, "unknown name '" + operand.name + "'");
     return 0;
+  case Kind::Function: {
+    auto it = owner.symbols.find(operand.name);
+    if (it == owner.symbols.end())
+      fail(operand.location, "'" + operand.name + "' has no body, so no address");
+    else if (bits != 64)
+      fail(operand.location, "the address of '" + operand.name + "' has 64 bits");
+    return it == owner.symbols.end() ? 0 : owner.constant(8, it->second);
+  }
   case Kind::Global:
   case Kind::Local:
   case Kind::Parameter: {

@@ -31,6 +31,9 @@ class Block;
 constexpr uint64_t kSharedWindow = uint64_t(0x7f) << 40;
 constexpr uint64_t kLocalWindow = uint64_t(0x7e) << 40;
 constexpr uint64_t kParamWindow = uint64_t(0x7d) << 40;
+/// Addresses of functions; nothing can be read there.
+constexpr uint64_t kCodeWindow = uint64_t(0x7c) << 40;
+constexpr uint64_t getFunctionAddress(size_t index) { return kCodeWindow + 256 * (index + 1); }
 constexpr uint64_t kWindowBytes = uint64_t(1) << 32;
 /// The generic address of byte 0 of a space; 0 for those without a window.
 constexpr uint64_t getWindow(Space space) {

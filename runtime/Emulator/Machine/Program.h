@@ -45,6 +45,7 @@ enum class Flow : uint8_t {
   Branch,        ///< to `target`
   BranchIndexed, ///< to slots[extra + value of a]
   Call,          ///< calls[aux]
+  CallIndirect,  ///< the function of indirectCalls[aux] whose address is in a
   Return,
   Exit,
   Barrier,  ///< handler says whether the lanes wait (Warp::blockAtBarrier)
@@ -181,6 +182,13 @@ struct CallSite {
   std::vector<Passed> arguments, results;
 };
 
+/// A function that an indirect call may name.
+struct CallTarget {
+  uint64_t address = 0;
+  std::string name;
+  uint32_t call = ~0u; ///< index into Program::calls; none: of another form
+};
+
 struct Program {
   std::string kernelName;
   std::vector<Inst> code;
@@ -189,6 +197,7 @@ struct Program {
   std::vector<Slot> slots;
   std::vector<MemoryInfo> memory;
   std::vector<CallSite> calls;
+  std::vector<std::vector<CallTarget>> indirectCalls;
   std::vector<FunctionCode> functions; ///< the entry is the first
   std::vector<std::string> files;      ///< by .loc file number
 

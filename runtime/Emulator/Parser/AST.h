@@ -63,7 +63,7 @@ struct Operand {
     Function,  ///< name
     Label,     ///< index into Function::labels
     Targets,   ///< index into Function::branchTargets
-    Prototype, ///< a .callprototype; only counts as present
+    Prototype, ///< index into Function::prototypes
     Vector,    ///< {parts}
     Address,   ///< [parts[0] + value, parts[1], ...]
     List,      ///< (parts) of a call
@@ -105,6 +105,14 @@ struct PerformanceDirectives {
   uint32_t minBlocksPerSM = 0, maxRegisters = 0;
 };
 
+/// What an indirect call may reach: functions of one form (.callprototype), or
+/// those of a list (.calltargets).
+struct Prototype {
+  std::vector<Variable> parameters, results;
+  bool isList = false;
+  std::vector<std::string> targets;
+};
+
 struct Function {
   std::string name;
   Location location;
@@ -115,6 +123,7 @@ struct Function {
   std::vector<Variable> variables;
   std::vector<Label> labels;
   std::vector<std::vector<uint32_t>> branchTargets; ///< label indices
+  std::vector<Prototype> prototypes;
   std::vector<Instruction> body;
 };
 

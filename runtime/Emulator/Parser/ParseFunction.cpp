@@ -259,17 +259,10 @@ bool ParserState::parseLoc() {
 bool ParserState::parseLabelled(const Token &name) {
   if (acceptDirective("branchtargets"))
     return parseBranchTargets(name);
-  if (acceptDirective("callprototype") || acceptDirective("calltargets")) {
-    while (!token.is(';')) {
-      if (token.kind == TokenKind::End || token.kind == TokenKind::Invalid || token.is('}'))
-        return failHere("';'");
-      advance();
-    }
-    advance();
-    Operand operand;
-    operand.kind = Operand::Kind::Prototype;
-    return declare(name.text, name.location, std::move(operand));
-  }
+  if (acceptDirective("callprototype"))
+    return parsePrototype(name);
+  if (acceptDirective("calltargets"))
+    return parseCallTargets(name);
   return defineLabel(name.text, name.location);
 }
 
@@ -286,6 +279,41 @@ bool ParserState::parseBranchTargets(const Token &name) {
   operand.kind = Operand::Kind::Targets;
   operand.index = function->branchTargets.size();
   function->branchTargets.push_back(std::move(targets));
+  return declare(name.text, name.location, std::move(operand)) || expect(';');
+}
+
+// name: .callprototype (results) _ (parameters) .noreturn .abi_preserve n;
+bool ParserState::parsePrototype(const Token &name) {
+  Prototype prototype;
+  Function directives;
+  if (parseParameters(prototype.results))
+    return true;
+  if (!token.isIdentifier("_"))
+    return failHere("'_' in place of the function's name");
+  advance();
+  if (parseParameters(prototype.parameters) || parseDirectives(directives))
+    return true;
+  Operand operand;
+  operand.kind = Operand::Kind::Prototype;
+  operand.index = function->prototypes.size();
+  function->prototypes.push_back(std::move(prototype));
+  return declare(name.text, name.location, std::move(operand)) || expect(';');
+}
+
+bool ParserState::parseCallTargets(const Token &name) {
+  Prototype prototype;
+  prototype.isList = true;
+  do {
+    Location location = token.location;
+    if (parseName(prototype.targets.emplace_back(), "a function name"))
+      return true;
+    if (!functionNames.contains(prototype.targets.back()))
+      return fail(location, "'" + prototype.targets.back() + "' is no function");
+  } while (accept(','));
+  Operand operand;
+  operand.kind = Operand::Kind::Prototype;
+  operand.index = function->prototypes.size();
+  function->prototypes.push_back(std::move(prototype));
   return declare(name.text, name.location, std::move(operand)) || expect(';');
 }
 

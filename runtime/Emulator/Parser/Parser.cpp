@@ -242,7 +242,7 @@ bool ParserState::parseModuleItem() {
 // Functions
 //===----------------------------------------------------------------------===//
 
-bool ParserState::parseParameters(std::vector<Variable> &list, Function &owner) {
+bool ParserState::parseParameters(std::vector<Variable> &list) {
   if (!accept('('))
     return false;
   while (!accept(')')) {
@@ -318,10 +318,10 @@ bool ParserState::parseDirectives(Function &owner) {
 bool ParserState::parseFunction(bool isEntry) {
   Function parsed;
   parsed.isEntry = isEntry;
-  if (!isEntry && parseParameters(parsed.results, parsed))
+  if (!isEntry && parseParameters(parsed.results))
     return true;
   parsed.location = token.location;
-  if (parseName(parsed.name, "a function name") || parseParameters(parsed.parameters, parsed) ||
+  if (parseName(parsed.name, "a function name") || parseParameters(parsed.parameters) ||
       parseDirectives(parsed))
     return true;
   functionNames[parsed.name] = true;

@@ -56,7 +56,7 @@ private:
   bool parseFunction(bool isEntry);
   bool parseDirectives(Function &function);
   bool parseTriple(std::array<uint32_t, 3> &values);
-  bool parseParameters(std::vector<Variable> &list, Function &function);
+  bool parseParameters(std::vector<Variable> &list);
 
   // Declarations (ParseDeclaration.cpp). The token is after the space's word.
   struct VariableHead {
@@ -77,6 +77,8 @@ private:
   bool parseLoc();
   bool parseLabelled(const Token &name);
   bool parseBranchTargets(const Token &name);
+  bool parsePrototype(const Token &name);
+  bool parseCallTargets(const Token &name);
   bool parseInstruction();
   bool parseOperand(Operand &operand);
   bool parseAddress(Operand &operand);
