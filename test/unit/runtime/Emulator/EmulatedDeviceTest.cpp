@@ -71,7 +71,7 @@ TEST_F(EmulatedDeviceTest, RefusesBadModules) {
                                            ".entry k() { call f; ret; }")),
             "ptx line 5, column 14: 'f' has 1 parameters, but the call gives 0");
   EXPECT_EQ(loadError(kEmpty + std::string(".global .u64 p = nobody;")),
-            "ptx line 4, column 18: 'nobody' is no variable with an address");
+            "ptx line 4, column 18: 'nobody' is no variable or function with an address");
   auto module = load(kEmpty + std::string(".entry k() { ret; } .entry other() { ret; }"));
   EXPECT_EQ(take(module->getKernel("x").takeError()),
             "no kernel 'x' in the module; it has k, other");
