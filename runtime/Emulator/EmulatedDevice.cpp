@@ -273,6 +273,8 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
   launch.counters.resize(program.code.size());
   launch.landing.seed(options.landingSeed);
   launch.order.seed(options.warpOrderSeed);
+  if (options.checkRaces)
+    launch.races = std::make_unique<RaceChecker>(launch);
   runLaunch(launch);
   lastReport = makeReport(launch);
   if (lastReport.findings.empty())

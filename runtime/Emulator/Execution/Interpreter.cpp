@@ -109,14 +109,16 @@ bool TurnRunner::releaseWarpBarrier() {
   for (const Group &group : warp.groups)
     if (isWaiting(group))
       waiting |= group.mask;
-  bool released = false;
+  uint32_t released = 0;
   for (Group &group : warp.groups)
     if (isWaiting(group) && !(group.waitsFor & warp.live & ~waiting)) {
       group.state = GroupState::Ready;
       ++group.pc;
-      released = true;
+      released |= group.mask;
     }
-  return released;
+  if (released && launch.races)
+    launch.races->order.syncWarp(warp.clocks, released);
+  return released != 0;
 }
 
 uint32_t TurnRunner::findStop(const Group &group) const {

@@ -76,6 +76,7 @@ void handleCopy(Warp &w, const Inst &i, uint32_t m) {
       return;
     forEachLane(bySize[bytes], [&](unsigned l) {
       copy.source[l] = source.isContiguous ? source.host[0] + l * bytes : source.host[l];
+      copy.sourceAddress[l] = source.address[l];
     });
   }
   w.counters().asyncBytes += uint64_t(std::popcount(m)) * copy.bytes;

@@ -85,9 +85,10 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
   access.info = &info;
   computeAddresses(w, i, info, access);
   w.hasSpun = true;
+  const Slot *slots = &w.launch.program.slots[i.extra];
+  access.isBlind = slots[0] == kNoSlot;
   if (!resolve(w, access))
     return;
-  const Slot *slots = &w.launch.program.slots[i.extra];
   unsigned width = info.vectorWidth, bytes = info.elementBytes;
   forEachLane(m, [&](unsigned l) {
     uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];

@@ -48,6 +48,18 @@ void handleBarrier(Warp &w, const Inst &i, uint32_t m) {
 
 void handleNothing(Warp &, const Inst &, uint32_t) {}
 
+// The lanes of each member mask know each other's accesses from here on.
+void handleWarpSync(Warp &w, const Inst &i, uint32_t m) {
+  if (!w.launch.races)
+    return;
+  const uint32_t *masks = w.at<uint32_t>(i.c);
+  for (uint32_t rest = m; rest;) {
+    uint32_t members = masks[std::countr_zero(rest)] & m;
+    w.launch.races->order.syncWarp(w.clocks, members);
+    rest &= ~members;
+  }
+}
+
 void decodeWarpSync(InstructionDecoder &d) {
   if (!d.take("sync"))
     d.fail("'bar.warp' needs .sync");
@@ -55,7 +67,7 @@ void decodeWarpSync(InstructionDecoder &d) {
     return;
   d.inst.c = d.read(0, ScalarType::B32);
   d.inst.flow = Flow::WarpSync;
-  d.set(handleNothing, OpClass::Barrier);
+  d.set(handleWarpSync, OpClass::Barrier);
 }
 
 void decodeBarrier(InstructionDecoder &d) {
@@ -93,19 +105,32 @@ void decodeBarrier(InstructionDecoder &d) {
   d.set(handleBarrier, OpClass::Barrier);
 }
 
+constexpr uint8_t kAcquires = 1, kReleases = 2, kReachesGrid = 4;
+
+void handleFence(Warp &w, const Inst &i, uint32_t m) {
+  if (w.launch.races)
+    w.launch.races->order.fence(w.clocks, m, i.flags & kAcquires, i.flags & kReleases,
+                                i.flags & kReachesGrid);
+}
+
 void decodeFence(InstructionDecoder &d) {
-  constexpr llvm::StringLiteral words[] = {"cta",           "gl",
-                                           "sys",           "gpu",
-                                           "cluster",       "sc",
-                                           "acq_rel",       "acquire",
-                                           "release",       "proxy",
-                                           "alias",         "async",
-                                           "async::global", "async::shared::cta",
-                                           "mbarrier_init", "sync_restrict::shared::cta"};
-  while (d.takeOneOf(words)) {
-  }
+  bool isProxy = d.take("proxy");
+  if (isProxy && !d.takeOneOf({"alias", "async", "async::global", "async::shared::cta"}))
+    d.fail("'fence.proxy' needs .alias or .async");
+  d.take("mbarrier_init");
+  bool acquires = d.take("acquire"), releases = d.take("release");
+  d.take("sync_restrict::shared::cta");
+  d.takeOneOf({"sc", "acq_rel"});
+  // membar.cta and membar.gl name scopes too.
+  bool isGrid = d.takeOneOf({"gl", "gpu", "sys"}).has_value();
+  if (!isGrid)
+    d.takeOneOf({"cta", "cluster"});
   d.expectOperands(0);
-  d.set(handleNothing, OpClass::Barrier);
+  if (isProxy)
+    return d.set(handleNothing, OpClass::Barrier);
+  d.inst.flags = (acquires || !releases ? kAcquires : 0) | (releases || !acquires ? kReleases : 0) |
+                 (isGrid ? kReachesGrid : 0);
+  d.set(handleFence, OpClass::Barrier);
 }
 
 void handleTrap(Warp &w, const Inst &, uint32_t m) {

@@ -26,6 +26,8 @@ bool accessRows(Warp &w, const Inst &i, const MemoryInfo &info, AccessKind kind,
   access.bytes = access.alignment = 16;
   access.mask = matrices == 4 ? kFullMask : (1u << (8 * matrices)) - 1;
   access.info = &info;
+  // Every lane may get a part of every row.
+  access.collective = kind == AccessKind::Load ? kFullMask : 0;
   computeAddresses(w, i, info, access);
   if (!resolve(w, access))
     return false;
@@ -76,6 +78,8 @@ void handleStoreMatrix(Warp &w, const Inst &i, uint32_t) {
       std::memcpy(access.host[8 * j + 2 * t + 1] + 2 * g, &high, 2);
     }
   }
+  if (!w.unsettled.empty())
+    settleStores(w, kFullMask);
 }
 
 void handleTranspose(Warp &w, const Inst &i, uint32_t) {

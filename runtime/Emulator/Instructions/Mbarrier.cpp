@@ -34,11 +34,13 @@ struct State {
     return uint64_t(pending) | uint64_t(expected) << 20 |
            (uint64_t(uint32_t(transactions)) & 0x1fffff) << 40 | uint64_t(phase) << 63;
   }
-  void completeIfDone() {
+  /// True: the phase has ended.
+  bool completeIfDone() {
     if (pending != 0 || transactions != 0)
-      return;
+      return false;
     phase = !phase;
     pending = expected;
+    return true;
   }
 };
 
@@ -54,6 +56,7 @@ template <typename F> void forObjects(Warp &w, const Inst &i, uint32_t m, Access
   access.bytes = access.alignment = 8;
   access.mask = m;
   access.info = &info;
+  access.isStrong = kind != AccessKind::Store;
   computeAddresses(w, i, info, access);
   if (!resolve(w, access))
     return;
@@ -62,11 +65,19 @@ template <typename F> void forObjects(Warp &w, const Inst &i, uint32_t m, Access
     uint64_t word;
     std::memcpy(&word, host, 8);
     State state = State::decode(word);
-    f(l, state);
+    f(l, state, access.address[l]);
     word = state.encode();
     if (kind != AccessKind::Load)
       std::memcpy(host, &word, 8);
   });
+}
+
+// What has arrived is known to those who wait for the phase.
+void endPhase(Warp &w, State &state, uint64_t address) {
+  if (!state.completeIfDone() || !w.launch.races)
+    return;
+  races::PhaseOrder &phase = w.block.clocks.phases[address];
+  phase.completed = phase.arrived;
 }
 
 // b: count; d: the state before the arrival.
@@ -74,7 +85,10 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
   Action action = static_cast<Action>(i.flags & 15);
   if (action == Action::CopyArrive)
     w.copies.waitAll(w, m);
-  forObjects(w, i, m, AccessKind::Atomic, [&](unsigned lane, State &state) {
+  bool isNew = action == Action::Init || action == Action::Invalidate;
+  bool orders = w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
+  AccessKind kind = isNew ? AccessKind::Store : AccessKind::Atomic;
+  forObjects(w, i, m, kind, [&](unsigned lane, State &state, uint64_t address) {
     uint32_t count = i.b == kNoSlot ? 1 : w.at<uint32_t>(i.b)[lane];
     uint64_t before = state.encode();
     auto arrive = [&](uint32_t arrivals) {
@@ -83,8 +97,10 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
                         llvm::Twine(arrivals) + " arrivals at an mbarrier that waits for " +
                             llvm::Twine(state.pending));
       state.pending -= arrivals;
-      state.completeIfDone();
+      endPhase(w, state, address);
     };
+    if (w.launch.races && !isNew && orders && action != Action::Expect)
+      w.launch.races->order.arrive(w.clocks, 1u << lane, w.block.clocks.phases[address]);
     switch (action) {
     case Action::Init:
       if (count == 0 || count > kMaxCount)
@@ -124,10 +140,15 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
 // d: predicate; b: a state or a parity (flags).
 void handleTest(Warp &w, const Inst &i, uint32_t m) {
   uint32_t done = 0;
-  forObjects(w, i, m, AccessKind::Load, [&](unsigned lane, State &state) {
+  bool orders = w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
+  forObjects(w, i, m, AccessKind::Load, [&](unsigned lane, State &state, uint64_t address) {
     bool awaited =
         i.flags ? w.at<uint32_t>(i.b)[lane] & 1 : State::decode(w.at<uint64_t>(i.b)[lane]).phase;
-    done |= uint32_t(state.phase != awaited) << lane;
+    if (state.phase == awaited)
+      return;
+    done |= 1u << lane;
+    if (orders)
+      w.launch.races->order.wait(w.clocks, 1u << lane, w.block.clocks.phases[address]);
   });
   w.setPredicate(i.d, m, done);
   w.waitFailed = w.hasSpun = (done & m) != m;

@@ -48,6 +48,14 @@ template <typename T, unsigned width> void handleLoad(Warp &w, const Inst &i, ui
   }
 }
 
+// Stores that met others count as races unless all left the same value.
+// `isHeld(lane)`: memory holds what the lane stored.
+template <typename F> void settle(Warp &w, uint32_t m, F isHeld) {
+  uint32_t differing = 0;
+  forEachLane(m, [&](unsigned l) { differing |= uint32_t(!isHeld(l)) << l; });
+  settleStores(w, differing);
+}
+
 template <typename T, unsigned width> void handleStore(Warp &w, const Inst &i, uint32_t m) {
   const MemoryInfo &info = w.launch.program.memory[i.aux];
   Access access;
@@ -63,6 +71,8 @@ template <typename T, unsigned width> void handleStore(Warp &w, const Inst &i, u
       for (unsigned l = 0; l < kLanes; ++l)
         std::memcpy(&to[l * width + k], &a[l], sizeof(T));
     }
+    if (!w.unsettled.empty())
+      settleStores(w, 0);
     return;
   }
   // Lane by lane: of lanes that meet at one address the highest wins.
@@ -70,6 +80,13 @@ template <typename T, unsigned width> void handleStore(Warp &w, const Inst &i, u
     for (unsigned k = 0; k < width; ++k)
       std::memcpy(access.host[l] + k * sizeof(T), &w.at<T>(slots[k])[l], sizeof(T));
   });
+  if (!w.unsettled.empty())
+    settle(w, m, [&](unsigned l) {
+      for (unsigned k = 0; k < width; ++k)
+        if (std::memcmp(access.host[l] + k * sizeof(T), &w.at<T>(slots[k])[l], sizeof(T)))
+          return false;
+      return true;
+    });
 }
 
 // imm is the address offset, so the widths come from the memory's facts.
@@ -98,6 +115,17 @@ template <bool isLoad> void handleMixed(Warp &w, const Inst &i, uint32_t m) {
       writeLane(w, slots[k], info.registerBytes, l, value);
     }
   });
+  if (!isLoad && !w.unsettled.empty())
+    settle(w, m, [&](unsigned l) {
+      const uint8_t *host =
+          access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
+      for (unsigned k = 0; k < info.vectorWidth; ++k, host += bytes) {
+        uint64_t value = readLane(w, slots[k], info.registerBytes, l);
+        if (std::memcmp(host, &value, bytes))
+          return false;
+      }
+      return true;
+    });
 }
 
 struct Wide {

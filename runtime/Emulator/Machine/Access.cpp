@@ -297,6 +297,8 @@ bool tilewright::emulator::resolve(Warp &warp, Access &access) {
   if (access.space == Space::Shared && warp.launch.options.checkAsync &&
       !warp.block.pending.isEmpty())
     checkPending(warp, access);
+  if (warp.launch.races)
+    warp.launch.races->access(warp, access);
   warp.launch.progress += writes(access.kind);
   count(warp, access);
   return true;

@@ -22,6 +22,11 @@ struct Access {
   uint32_t alignment = 4;
   uint32_t mask = 0;
   const MemoryInfo *info = nullptr;
+  /// Lanes that each touch the bytes of every address, as in ldmatrix; 0: each
+  /// lane touches those of its own.
+  uint32_t collective = 0;
+  bool isStrong = false; ///< whatever info says; synchronises by means of its own
+  bool isBlind = false;  ///< an atomic that does not give its thread what it read
   alignas(64) uint64_t address[kLanes];
   alignas(64) uint8_t *host[kLanes];
   /// All lanes are active and follow each other: host[0] spans them all, and

@@ -21,6 +21,8 @@ void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes) {
     std::memset(to + read, 0, copy.bytes - read);
     block.pending.clear(copy.destination[lane] - kSharedBase, copy.bytes);
   }
+  if (warp.launch.races && (lanes & copy.mask))
+    warp.launch.races->land(warp, copy, lanes & copy.mask);
   copy.mask &= ~lanes;
   ++warp.launch.progress;
 }
@@ -29,6 +31,10 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
   for (uint32_t rest = copy.mask; rest; rest &= rest - 1)
     warp.block.pending.set(copy.destination[std::countr_zero(rest)] - kSharedBase, copy.bytes);
   Launch &launch = warp.launch;
+  if (launch.races) {
+    copy.epoch = launch.races->order.now();
+    launch.races->order.tick();
+  }
   copies.push_back(copy);
   if (launch.options.landing == LandingPolicy::Eager)
     land(warp, copies.back(), kFullMask);

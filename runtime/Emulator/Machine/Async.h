@@ -53,6 +53,8 @@ struct Copy {
   bool isCommitted = false;
   uint32_t group = 0; ///< number of the group, by lane's own count of commits
   uint32_t bytes = 0; ///< written, 4, 8 or 16
+  uint32_t epoch = 0; ///< of its issue, as the race checker counts
+  std::array<uint64_t, kLanes> sourceAddress;
   std::array<const uint8_t *, kLanes> source;
   std::array<uint8_t, kLanes> sourceBytes;  ///< the rest is zero
   std::array<uint32_t, kLanes> destination; ///< shared address

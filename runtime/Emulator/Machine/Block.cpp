@@ -17,6 +17,7 @@ Block::Block(Launch &launch, uint64_t linearIndex) : launch(launch), linearIndex
   index = {static_cast<uint32_t>(linearIndex % launch.grid.x),
            static_cast<uint32_t>(linearIndex / launch.grid.x % launch.grid.y),
            static_cast<uint32_t>(linearIndex / launch.grid.x / launch.grid.y)};
+  clocks.block = static_cast<uint32_t>(linearIndex);
   uint64_t bytes = launch.program.staticSharedEnd - kSharedBase + launch.dynamicSharedBytes;
   shared.assign(bytes, 0xcb);
   pending.resize(bytes);
@@ -56,6 +57,31 @@ void Block::arrive(Warp &warp, unsigned id, uint32_t lanes, bool hasCount, uint3
     return;
   }
   barrier.arrived[warp.index] |= lanes;
+  if (launch.races)
+    launch.races->order.arrive(warp.clocks, lanes, barrier.clocks);
+}
+
+/// The lanes of a warp that wait at a barrier.
+static uint32_t waitingAt(const Warp &warp, unsigned id) {
+  uint32_t lanes = 0;
+  for (const Group &group : warp.groups)
+    if (group.state == GroupState::AtBarrier && group.barrier == id)
+      lanes |= group.mask;
+  return lanes;
+}
+
+// What the threads that wait know once a barrier is complete.
+static void orderBarrier(Block &block, unsigned id) {
+  NamedBarrier &barrier = block.barriers[id];
+  races::Order &order = block.launch.races->order;
+  // A barrier of all threads counts those that have exited as arrived.
+  bool everyone = true;
+  for (auto &warp : block.warps)
+    everyone &= waitingAt(*warp, id) == (barrier.countsAll ? warp->live : warp->initialLanes);
+  order.complete(barrier.clocks, block.clocks, everyone);
+  for (auto &warp : block.warps)
+    if (uint32_t lanes = waitingAt(*warp, id))
+      order.wake(warp->clocks, lanes, barrier.clocks);
 }
 
 // Wakes the groups that wait at a barrier, and hands bar.red its result.
@@ -93,6 +119,8 @@ bool Block::completeIfFull(unsigned id) {
   }
   if (barrier.countsAll ? !everyone : arrivedWarps < barrier.expectedWarps)
     return false;
+  if (launch.races)
+    orderBarrier(*this, id);
   for (auto &warp : warps)
     wake(*warp, id, barrier);
   barrier = NamedBarrier();

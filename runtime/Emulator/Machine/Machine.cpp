@@ -18,6 +18,9 @@ Warp::Warp(Launch &launch, Block &block, unsigned index, uint32_t initialLanes)
   auto frame = makeFrame(launch.program.getEntry(), nullptr);
   frame->lanes = initialLanes;
   groups.push_back({frame.get(), launch.program.getEntry().firstPc, initialLanes});
+  if (launch.races)
+    clocks =
+        launch.races->order.makeWarp(static_cast<uint32_t>(block.linearIndex), index, initialLanes);
   frames.push_back(std::move(frame));
 }
 
@@ -74,7 +77,7 @@ Finding Warp::makeFinding(FindingKind kind, int lane, uint32_t atPc) const {
   return finding;
 }
 
-static void record(Launch &launch, Finding finding, bool stops) {
+void Warp::record(Finding finding, bool stops) {
   launch.isStopped |= stops;
   // One finding an instruction and kind says it all; the rest are echoes.
   for (const Finding &known : launch.findings)
@@ -88,13 +91,18 @@ static void record(Launch &launch, Finding finding, bool stops) {
 void Warp::report(FindingKind kind, int lane, const llvm::Twine &message, bool stops) {
   Finding finding = makeFinding(kind, lane, pc);
   finding.message = message.str();
-  record(launch, std::move(finding), stops);
+  record(std::move(finding), stops);
 }
 
 void Warp::reportAt(FindingKind kind, int lane, const llvm::Twine &message, Space space,
                     uint64_t address, bool stops) {
-  Finding finding = makeFinding(kind, lane, pc);
+  Finding finding = makeFindingAt(kind, lane, space, address);
   finding.message = message.str();
+  record(std::move(finding), stops);
+}
+
+Finding Warp::makeFindingAt(FindingKind kind, int lane, Space space, uint64_t address) const {
+  Finding finding = makeFinding(kind, lane, pc);
   finding.hasAddress = true;
   finding.space = space;
   finding.address = address;
@@ -105,5 +113,5 @@ void Warp::reportAt(FindingKind kind, int lane, const llvm::Twine &message, Spac
       if (address >= symbol.address &&
           (address - symbol.address < symbol.bytes || finding.symbol.empty()))
         finding.symbol = symbol.name + " + " + std::to_string(address - symbol.address);
-  record(launch, std::move(finding), stops);
+  return finding;
 }

@@ -16,6 +16,7 @@
 #include "runtime/Emulator/Machine/Async.h"
 #include "runtime/Emulator/Machine/GlobalMemory.h"
 #include "runtime/Emulator/Machine/Options.h"
+#include "runtime/Emulator/Machine/RaceChecker.h"
 #include "runtime/Emulator/Machine/Report.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/Twine.h"
@@ -73,6 +74,13 @@ struct Launch {
   uint64_t progress = 0;              ///< changes others could wait for
   std::mt19937_64 landing, order;     ///< seeded from the options
   const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
+  std::unique_ptr<RaceChecker> races; ///< null: not checked
+
+  /// %ctaid of a block.
+  std::array<uint32_t, 3> blockIndex(uint64_t linear) const {
+    return {static_cast<uint32_t>(linear % grid.x), static_cast<uint32_t>(linear / grid.x % grid.y),
+            static_cast<uint32_t>(linear / grid.x / grid.y)};
+  }
 };
 
 /// Registers of one call of one function.
@@ -124,6 +132,10 @@ public:
   void reportAt(FindingKind kind, int lane, const llvm::Twine &message, Space space,
                 uint64_t address, bool stops = true);
   Finding makeFinding(FindingKind kind, int lane, uint32_t atPc) const;
+  /// At the running instruction, about the bytes at an address.
+  Finding makeFindingAt(FindingKind kind, int lane, Space space, uint64_t address) const;
+  /// Keeps the first finding of an instruction and kind.
+  void record(Finding finding, bool stops);
   Counters &counters() { return launch.counters[pc]; }
 
   /// Makes a frame's registers ready; depth 0 is the kernel.
@@ -152,6 +164,8 @@ public:
   llvm::SmallVector<Group, 4> groups;
   std::vector<std::unique_ptr<Frame>> frames;
   CopyQueue copies;
+  races::WarpOrder clocks;               ///< what its lanes know of others
+  std::vector<UnsettledStore> unsettled; ///< of the running instruction
 
   // Said by handlers to the interpreter.
   bool waitFailed = false; ///< a wait that may succeed later
@@ -168,6 +182,7 @@ struct NamedBarrier {
   // bar.red
   uint32_t population = 0;
   bool all = true, any = false;
+  races::BarrierOrder clocks;
 };
 
 class Block {
@@ -195,6 +210,8 @@ public:
   std::vector<uint8_t> shared;
   PendingBytes pending; ///< shared bytes that a copy in flight will write
   std::vector<NamedBarrier> barriers{16};
+  races::BlockOrder clocks;
+  std::vector<races::Page> pages; ///< of shared memory
   std::vector<std::unique_ptr<Warp>> warps;
   std::vector<unsigned> order; ///< in which warps take turns
 };

@@ -40,8 +40,12 @@ struct Options {
 
   // Checkers; bounds are always checked.
   bool checkAlignment = true;
-  bool checkAsync = true;          ///< destinations and sources of copies in flight
-  bool checkRaces = true;          ///< in shared and global memory
+  bool checkAsync = true; ///< destinations and sources of copies in flight
+  bool checkRaces = true; ///< in shared and global memory
+  /// A thread that reads a flag by an atomic must fence before it reads what the
+  /// flag guards. Otherwise a barrier after the atomic will do, as in the usual
+  /// reduction by the last block.
+  bool strictAcquire = false;
   bool checkInitialisation = true; ///< use of bytes that nobody has written
   bool countAccesses = true;       ///< wavefronts and sectors
 };

@@ -93,6 +93,12 @@ struct Finding {
   Space space = Space::Generic;
   uint64_t address = 0;
   std::string symbol; ///< the variable or allocation nearest to the address
+  void setAddress(Space where, uint64_t value, std::string name) {
+    hasAddress = true;
+    space = where;
+    address = value;
+    symbol = std::move(name);
+  }
   std::optional<Party> other;
   std::string remedy; ///< what would make it right; empty where nothing can be said
 

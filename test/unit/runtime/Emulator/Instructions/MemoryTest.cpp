@@ -282,8 +282,11 @@ TEST(Counters, CountBankConflictsAndSectors) {
     shl.b32 %r3, %t, 7; add.u32 %r3, %r1, %r3;
     shl.b32 %r4, %t, 4; add.u32 %r4, %r1, %r4;
     st.shared.u32 [%r2], %t;
+    bar.warp.sync -1;
     st.shared.v4.u32 [%r4], {%t, %t, %t, %t};
+    bar.warp.sync -1;
     ld.shared.f32 %f1, [%r1];
+    bar.warp.sync -1;
     atom.shared.add.u32 %r5, [%r3], 1;
     ld.global.u32 %r6, [%in];)");
   ASSERT_EQ(snippet.error, "");

@@ -1,0 +1,308 @@
+//===- RaceChecker.cpp - Reports accesses without an order --------------------===//
+//
+// See RaceChecker.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/RaceChecker.h"
+#include "runtime/Emulator/Machine/Access.h"
+#include "runtime/Emulator/Machine/Lanes.h"
+#include <cstring>
+
+using namespace tilewright::emulator;
+using races::Conflict;
+using races::kPageBits;
+using races::kPageBytes;
+using races::Page;
+using races::PageCheck;
+using races::Record;
+using races::Run;
+
+RaceChecker::RaceChecker(Launch &launch) : order(launch.options.strictAcquire), launch(launch) {}
+
+Page *RaceChecker::getPage(Block &block, Space space, uint64_t page) {
+  if (space == Space::Global)
+    return global.get(page);
+  if (page >= block.pages.size())
+    block.pages.resize((kSharedBase + block.shared.size()) / kPageBytes + 1);
+  return &block.pages[page];
+}
+
+static const uint8_t *hostOf(const Access &access, unsigned lane) {
+  return access.isContiguous ? access.host[0] + lane * access.bytes : access.host[lane];
+}
+
+//===----------------------------------------------------------------------===//
+// Runs
+//===----------------------------------------------------------------------===//
+
+/// Calls f(page, run) for the runs that make up an access.
+template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
+  Run run;
+  uint64_t page = 0;
+  auto bytesIn = [&](uint64_t offset) {
+    return static_cast<uint8_t>(std::min<uint64_t>(access.bytes, kPageBytes - offset));
+  };
+  for (uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    uint64_t address = access.address[lane];
+    int32_t offset = static_cast<int32_t>(address % kPageBytes);
+    if (access.collective) {
+      f(address >> kPageBits, Run{access.collective, offset, 0, bytesIn(offset)});
+      continue;
+    }
+    if (run.mask && address >> kPageBits == page && bytesIn(offset) == run.bytes) {
+      if (std::has_single_bit(run.mask)) {
+        int32_t first = std::countr_zero(run.mask), distance = offset - run.offset;
+        int32_t lanes = static_cast<int32_t>(lane) - first;
+        if (distance % lanes == 0) {
+          run.stride = static_cast<int16_t>(distance / lanes);
+          run.offset -= run.stride * first;
+          run.mask |= 1u << lane;
+          continue;
+        }
+      } else if (run.begin(lane) == offset) {
+        run.mask |= 1u << lane;
+        continue;
+      }
+    }
+    if (run.mask)
+      f(page, run);
+    page = address >> kPageBits;
+    run = {1u << lane, offset, 0, bytesIn(offset)};
+  }
+  if (run.mask)
+    f(page, run);
+}
+
+void RaceChecker::access(Warp &warp, const Access &access) {
+  if (access.space != Space::Shared && access.space != Space::Global)
+    return;
+  if (!warp.unsettled.empty())
+    settleStores(warp, kFullMask);
+  bool isStore = access.kind == AccessKind::Store || access.kind == AccessKind::AsyncWrite;
+  bool isAtomic = access.kind == AccessKind::Atomic;
+  const MemoryInfo *info = access.info;
+  bool isStrong = isAtomic || access.isStrong ||
+                  (info && (info->isVolatile || info->ordering != Ordering::Weak));
+  Record record;
+  record.epoch = order.now();
+  record.block = warp.clocks.block;
+  record.warp = static_cast<uint16_t>(warp.index);
+  record.pc = warp.pc;
+  record.step = launch.steps;
+  record.flags = (isStore || isAtomic ? races::kWrite : 0) | (isStrong ? races::kStrong : 0) |
+                 (isStrong && info && info->scope < Scope::Device ? races::kBlockScope : 0) |
+                 (isStrong && !isStore && !access.isBlind ? races::kObserves : 0) |
+                 (access.collective ? races::kCollective : 0);
+  if (access.isContiguous && !access.collective &&
+      access.address[0] >> kPageBits ==
+          (access.address[0] + kLanes * access.bytes - 1) >> kPageBits) {
+    record.run = {kFullMask, static_cast<int32_t>(access.address[0] % kPageBytes),
+                  static_cast<int16_t>(access.bytes), static_cast<uint8_t>(access.bytes)};
+    checkRun(warp, access, access.address[0] >> kPageBits, record);
+  } else {
+    forRuns(access, [&](uint64_t page, const Run &run) {
+      record.run = run;
+      checkRun(warp, access, page, record);
+    });
+  }
+  if (isStrong && !access.isStrong)
+    synchronise(warp, access);
+}
+
+void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, const Record &record) {
+  Page *logs = getPage(warp.block, access.space, page);
+  races::Epoch common = access.space == Space::Shared ? warp.block.clocks.common : 0;
+  PageCheck check(*logs, warp.clocks, common);
+  for (const Conflict &conflict : check.find(record))
+    handleConflict(warp, access, page, record, conflict);
+  if (record.flags == races::kWrite && std::abs(record.run.stride) < record.run.bytes &&
+      !std::has_single_bit(record.run.mask))
+    checkSelf(warp, access, page, record);
+  // A copy in flight writes when it lands.
+  if (access.kind != AccessKind::AsyncWrite)
+    check.remember(record);
+}
+
+//===----------------------------------------------------------------------===//
+// Conflicts
+//===----------------------------------------------------------------------===//
+
+// Lanes of one store that meet: the highest wins, as long as they agree.
+void RaceChecker::checkSelf(Warp &warp, const Access &access, uint64_t page, const Record &record) {
+  Conflict conflict;
+  conflict.earlier = record;
+  conflict.earlierLane = std::countr_zero(record.run.mask);
+  conflict.lane = 31 - std::countl_zero(record.run.mask);
+  handleConflict(warp, access, page, record, conflict);
+}
+
+void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page,
+                                 const Record &record, const Conflict &conflict) {
+  if (reported.contains(warp.pc))
+    return;
+  uint64_t address = (page << kPageBits) + record.run.begin(conflict.lane);
+  const Record &earlier = conflict.earlier;
+  bool mayAgree = access.kind == AccessKind::Store && earlier.pc == record.pc &&
+                  earlier.flags == races::kWrite && record.flags == races::kWrite;
+  Finding finding = describe(warp, access, address, record, conflict);
+  if (!mayAgree) {
+    reported.insert(warp.pc);
+    return warp.record(std::move(finding), /*stops=*/false);
+  }
+  UnsettledStore store;
+  store.finding = std::move(finding);
+  store.lane = conflict.lane;
+  store.otherLane = conflict.earlierLane;
+  store.isSameInstruction = earlier.step == record.step;
+  store.host = hostOf(access, conflict.lane);
+  store.before.assign(store.host, store.host + access.bytes);
+  warp.unsettled.push_back(std::move(store));
+}
+
+void tilewright::emulator::settleStores(Warp &warp, uint32_t differing) {
+  for (UnsettledStore &store : warp.unsettled) {
+    uint32_t lanes = 1u << store.lane | 1u << store.otherLane;
+    bool isRace = store.isSameInstruction
+                      ? (differing & lanes) != 0
+                      : std::memcmp(store.host, store.before.data(), store.before.size()) != 0;
+    if (isRace)
+      warp.record(std::move(store.finding), /*stops=*/false);
+  }
+  warp.unsettled.clear();
+}
+
+static llvm::StringRef verbOf(uint8_t flags, bool isAtomic) {
+  return isAtomic ? "updates" : flags & races::kWrite ? "writes" : "reads";
+}
+
+static std::string remedyFor(const Record &earlier, const Record &record,
+                             const Conflict &conflict) {
+  if (earlier.flags & record.flags & races::kStrong)
+    return "both are strong, but .cta scope does not reach another block: use .gpu";
+  if (earlier.step == record.step)
+    return "lanes of one instruction that store to the same bytes must store the same value";
+  if (earlier.block != record.block)
+    return "blocks of one launch have no order of their own: release after the first access (a "
+           "fence, __threadfence(), then an atomic or volatile flag) and acquire before the "
+           "second, or make both atomic, or use two launches";
+  if (earlier.flags & races::kAsync)
+    return "after the issuing thread's cp.async wait, a barrier (bar.sync, __syncthreads()) makes "
+           "the copy visible to other threads";
+  if (earlier.warp == record.warp)
+    return "bar.warp.sync (__syncwarp()) with lanes " + std::to_string(conflict.earlierLane) +
+           " and " + std::to_string(conflict.lane) + " between the two would order them";
+  return "a barrier (bar.sync, __syncthreads()) between the two would order them";
+}
+
+Party RaceChecker::makeParty(const Record &record, unsigned lane) const {
+  const Program &program = launch.program;
+  const Origin &origin = program.origins[program.code[record.pc].origin];
+  Party party;
+  party.what = record.flags & races::kWrite ? "written by" : "read by";
+  party.instruction = origin.text;
+  party.location = origin.location;
+  party.source = origin.source;
+  if (origin.source.file < program.files.size())
+    party.sourceFile = program.files[origin.source.file];
+  party.block = launch.blockIndex(record.block);
+  party.warp = record.warp;
+  if (!(record.flags & races::kCollective))
+    party.lane = static_cast<int>(lane);
+  return party;
+}
+
+Finding RaceChecker::describe(Warp &warp, const Access &access, uint64_t address,
+                              const Record &record, const Conflict &conflict) {
+  const Record &earlier = conflict.earlier;
+  Finding finding =
+      warp.makeFindingAt(FindingKind::Race, static_cast<int>(conflict.lane), access.space, address);
+  bool hasWritten = earlier.flags & races::kWrite;
+  finding.message = (verbOf(record.flags, access.kind == AccessKind::Atomic) + " " +
+                     llvm::Twine(access.bytes) + " bytes that another thread has " +
+                     (hasWritten ? "written" : "read") + ", without an order between the two")
+                        .str();
+  finding.other = makeParty(earlier, conflict.earlierLane);
+  finding.remedy = remedyFor(earlier, record, conflict);
+  return finding;
+}
+
+//===----------------------------------------------------------------------===//
+// Synchronisation through memory
+//===----------------------------------------------------------------------===//
+
+void RaceChecker::synchronise(Warp &warp, const Access &access) {
+  const MemoryInfo &info = *access.info;
+  races::StrongAccess strong;
+  strong.reads = access.kind != AccessKind::Store;
+  strong.observes = strong.reads && !access.isBlind;
+  strong.writes = access.kind != AccessKind::Load;
+  bool isBoth = info.ordering == Ordering::AcquireRelease;
+  strong.acquires = strong.reads && (isBoth || info.ordering == Ordering::Acquire);
+  strong.releases = strong.writes && (isBoth || info.ordering == Ordering::Release);
+  strong.isGrid = info.scope >= Scope::Device;
+  forEachLane(access.mask, [&](unsigned lane) {
+    // A flag is one word, whatever its width.
+    uint64_t word = access.address[lane] / 4;
+    if (access.space == Space::Global)
+      order.access(warp.clocks, lane, strong, word);
+    else
+      order.access(warp.clocks, lane, strong, word, warp.block.clocks);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes) {
+  Access access;
+  access.kind = AccessKind::AsyncWrite;
+  access.space = Space::Shared;
+  access.bytes = copy.bytes;
+  access.mask = lanes;
+  forEachLane(lanes, [&](unsigned lane) {
+    access.address[lane] = copy.destination[lane];
+    if (copy.sourceBytes[lane])
+      checkSource(warp, copy, lane);
+  });
+  Record record;
+  record.epoch = order.now();
+  record.block = warp.clocks.block;
+  record.warp = static_cast<uint16_t>(warp.index);
+  record.pc = copy.pc;
+  record.step = launch.steps;
+  record.flags = races::kWrite | races::kAsync;
+  forRuns(access, [&](uint64_t page, const Run &run) {
+    record.run = run;
+    PageCheck(*getPage(warp.block, Space::Shared, page), warp.clocks, warp.block.clocks.common)
+        .remember(record);
+  });
+}
+
+// Who writes the source of a copy in flight changes what is copied, whether or
+// not the write is ordered after the copy's issue.
+void RaceChecker::checkSource(Warp &warp, const Copy &copy, unsigned lane) {
+  uint64_t address = copy.sourceAddress[lane];
+  Page &page = *global.get(address >> kPageBits);
+  if (page.writes.empty() && page.strong.empty())
+    return;
+  int32_t begin = static_cast<int32_t>(address % kPageBytes), end = begin + copy.sourceBytes[lane];
+  for (const auto *log : {&page.writes, &page.strong})
+    for (const Record &write : *log) {
+      bool meets = write.flags & races::kWrite && write.epoch > copy.epoch &&
+                   write.run.low() < end && begin < write.run.high();
+      if (!meets || reported.contains(copy.pc))
+        continue;
+      reported.insert(copy.pc);
+      Finding finding =
+          warp.makeFinding(FindingKind::AsyncSourceOverwritten, static_cast<int>(lane), copy.pc);
+      finding.message =
+          "the source of an asynchronous copy is written before the copy is waited for";
+      finding.setAddress(Space::Global, address, launch.global.describe(address));
+      finding.other = makeParty(write, std::countr_zero(write.run.mask));
+      finding.remedy = "wait for the copy (cp.async.wait_group) before the write, and order the "
+                       "write after the wait";
+      warp.record(std::move(finding), /*stops=*/false);
+    }
+}

@@ -1,0 +1,71 @@
+//===- RaceChecker.h - Reports accesses without an order ----------------------===//
+//
+// Sees every access to shared and global memory (Machine/Access.cpp) and every
+// synchronising event, keeps who knows what (Races/Order.h) and who touched what
+// (Races/Shadow.h), and makes findings of accesses to the same bytes that no
+// chain of events orders, where one of them writes and they are not both atomic
+// or otherwise strong with scopes that include each other.
+//
+// No finding: plain stores of one instruction that leave the same value.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_RACECHECKER_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_RACECHECKER_H
+
+#include "runtime/Emulator/Machine/Report.h"
+#include "runtime/Emulator/Races/Shadow.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace tilewright::emulator {
+
+struct Access;
+struct Copy;
+struct Launch;
+class Block;
+class Warp;
+
+/// A store that races unless it leaves the bytes as they were.
+struct UnsettledStore {
+  Finding finding;
+  unsigned lane = 0, otherLane = 0;
+  bool isSameInstruction = false; ///< both lanes store in this very instruction
+  const uint8_t *host = nullptr;
+  std::vector<uint8_t> before;
+};
+
+class RaceChecker {
+public:
+  explicit RaceChecker(Launch &launch);
+
+  /// Checks and remembers an access that has been resolved.
+  void access(Warp &warp, const Access &access);
+  /// A copy's bytes are written, and its source was read until now.
+  void land(Warp &warp, const Copy &copy, uint32_t lanes);
+
+  races::Order order;
+
+private:
+  races::Page *getPage(Block &block, Space space, uint64_t page);
+  template <typename F> void forRuns(const Access &access, F f);
+  void checkRun(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
+  void handleConflict(Warp &warp, const Access &access, uint64_t page, const races::Record &record,
+                      const races::Conflict &conflict);
+  void checkSelf(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
+  void checkSource(Warp &warp, const Copy &copy, unsigned lane);
+  void synchronise(Warp &warp, const Access &access);
+  Party makeParty(const races::Record &record, unsigned lane) const;
+  Finding describe(Warp &warp, const Access &access, uint64_t address, const races::Record &record,
+                   const races::Conflict &conflict);
+
+  Launch &launch;
+  races::GlobalShadow global;
+  llvm::DenseSet<uint32_t> reported; ///< by pc
+};
+
+/// Once a store has been executed: reports those unsettled that changed what
+/// others had stored. `differing`: lanes whose value is not what memory holds.
+void settleStores(Warp &warp, uint32_t differing);
+
+} // namespace tilewright::emulator
+
+#endif

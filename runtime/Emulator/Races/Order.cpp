@@ -1,0 +1,235 @@
+//===- Order.cpp - Which accesses happen before which ------------------------===//
+//
+// See Order.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Races/Order.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace tilewright::emulator::races;
+
+//===----------------------------------------------------------------------===//
+// Lane states
+//===----------------------------------------------------------------------===//
+
+const LaneState &WarpOrder::stateOf(unsigned lane) const {
+  for (const LaneState &state : states)
+    if (state.mask >> lane & 1)
+      return state;
+  return states.front();
+}
+
+WarpOrder Order::makeWarp(uint32_t block, uint32_t warp, uint32_t lanes) const {
+  WarpOrder order{block, warp, {}};
+  order.states.emplace_back().mask = lanes;
+  return order;
+}
+
+/// Calls f(state) for each state of lanes in `mask`, after splitting those that
+/// have others as well.
+template <typename F> static void forStates(WarpOrder &warp, uint32_t mask, F f) {
+  for (size_t i = 0, end = warp.states.size(); i < end; ++i) {
+    uint32_t inside = warp.states[i].mask & mask;
+    if (!inside)
+      continue;
+    if (uint32_t outside = warp.states[i].mask & ~mask) {
+      LaneState rest = warp.states[i];
+      rest.mask = outside;
+      warp.states.push_back(std::move(rest));
+    }
+    warp.states[i].mask = inside;
+    f(warp.states[i]);
+  }
+}
+
+static llvm::IntrusiveRefCntPtr<BlockClock> copy(const BlockClockRef &clock) {
+  return clock ? llvm::makeIntrusiveRefCnt<BlockClock>(*clock)
+               : llvm::makeIntrusiveRefCnt<BlockClock>();
+}
+
+static Clock withThreads(Clock clock, uint32_t warp, uint32_t mask, Epoch epoch) {
+  auto own = copy(clock.own);
+  own->add(warp, mask, epoch);
+  clock.own = std::move(own);
+  return clock;
+}
+
+// A release made good for any thread: nobody's own accesses are left implicit.
+static Clock publish(const Release &release, uint32_t warp, uint32_t mask) {
+  return release.self ? withThreads(release.clock, warp, mask, release.self) : release.clock;
+}
+
+static void joinRelease(Release &into, const Release &from, uint32_t warp, uint32_t mask) {
+  if (!from.isEmpty())
+    into.clock.join(publish(from, warp, mask));
+}
+
+// Everything but the lanes' own accesses.
+static void joinState(LaneState &into, const LaneState &from, uint32_t warp) {
+  into.clock.join(from.clock);
+  joinRelease(into.blockRelease, from.blockRelease, warp, from.mask);
+  joinRelease(into.gridRelease, from.gridRelease, warp, from.mask);
+  into.blockPending.join(from.blockPending);
+  into.gridPending = into.gridPending.join(from.gridPending);
+  into.atomicPending.join(from.atomicPending);
+}
+
+// What other blocks know of this one comes back in `others`.
+static void joinGrid(Clock &clock, const GridClock &grid, uint32_t block) {
+  clock.others = clock.others.join(grid);
+  if (const BlockClock *own = grid.find(block))
+    clock.own = join(clock.own, BlockClockRef(own));
+}
+
+// The lanes in `mask` all get `state`.
+static void replace(WarpOrder &warp, uint32_t mask, LaneState state) {
+  forStates(warp, mask, [](LaneState &old) { old.mask = 0; });
+  llvm::erase_if(warp.states, [](const LaneState &old) { return old.mask == 0; });
+  state.mask = mask;
+  warp.states.push_back(std::move(state));
+}
+
+Epoch Order::known(const LaneState &state, uint32_t block, uint32_t otherBlock, uint32_t otherWarp,
+                   unsigned otherLane) {
+  const BlockClock *clock =
+      block == otherBlock ? state.clock.own.get() : state.clock.others.find(otherBlock);
+  return clock ? clock->get(otherWarp, otherLane) : 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Warps, fences, block barriers
+//===----------------------------------------------------------------------===//
+
+void Order::syncWarp(WarpOrder &warp, uint32_t mask) {
+  LaneState joined;
+  forStates(warp, mask, [&](LaneState &state) { joinState(joined, state, warp.warp); });
+  joined.clock = withThreads(std::move(joined.clock), warp.warp, mask, epoch);
+  replace(warp, mask, std::move(joined));
+  tick();
+}
+
+void Order::fence(WarpOrder &warp, uint32_t mask, bool acquires, bool releases, bool isGrid) {
+  forStates(warp, mask, [&](LaneState &state) {
+    if (acquires) {
+      state.clock.join(state.blockPending);
+      if (isGrid)
+        joinGrid(state.clock, state.gridPending, warp.block);
+    }
+    if (!releases)
+      return;
+    state.blockRelease = {state.clock, epoch};
+    if (isGrid)
+      state.gridRelease = state.blockRelease;
+  });
+  tick();
+}
+
+void Order::arrive(WarpOrder &warp, uint32_t mask, BarrierOrder &barrier) {
+  forStates(warp, mask, [&](LaneState &state) {
+    joinState(barrier.joined, state, warp.warp);
+    barrier.arrivals.push_back({warp.warp, state.mask, epoch});
+  });
+  tick();
+}
+
+void Order::complete(BarrierOrder &barrier, BlockOrder &block, bool everyone) {
+  LaneState &joined = barrier.joined;
+  if (everyone) {
+    joined.clock.own = BlockClockRef(new BlockClock(epoch));
+    block.common = epoch;
+  } else {
+    auto own = copy(joined.clock.own);
+    for (const Arrival &arrival : barrier.arrivals)
+      own->add(arrival.warp, arrival.mask, arrival.epoch);
+    joined.clock.own = std::move(own);
+  }
+  if (!strictAcquire && !joined.atomicPending.isEmpty()) {
+    joined.clock.join(joined.atomicPending);
+    joinGrid(joined.clock, joined.atomicPending.others, block.block);
+    joined.atomicPending = Clock();
+  }
+  tick();
+}
+
+void Order::wake(WarpOrder &warp, uint32_t mask, const BarrierOrder &barrier) {
+  replace(warp, mask, barrier.joined);
+}
+
+//===----------------------------------------------------------------------===//
+// mbarriers
+//===----------------------------------------------------------------------===//
+
+void Order::arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase) {
+  forStates(warp, mask, [&](LaneState &state) {
+    phase.arrived.join(publish({state.clock, epoch}, warp.warp, state.mask));
+  });
+  tick();
+}
+
+void Order::wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase) {
+  forStates(warp, mask, [&](LaneState &state) { state.clock.join(phase.completed); });
+}
+
+//===----------------------------------------------------------------------===//
+// Strong accesses
+//===----------------------------------------------------------------------===//
+
+void Order::synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access,
+                        uint64_t address, Locations &locations) {
+  if (access.observes && !locations.empty()) {
+    auto found = locations.find(address);
+    if (found != locations.end())
+      read(warp, lane, access, found->second);
+  }
+  if (access.writes)
+    write(warp, lane, access, address, locations);
+}
+
+void Order::read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from) {
+  Clock block;
+  if (from.block == warp.block)
+    block = from.blockClock;
+  GridClock grid = access.isGrid ? from.gridClock : GridClock();
+  if (block.isEmpty() && grid.isEmpty())
+    return;
+  forStates(warp, 1u << lane, [&](LaneState &state) {
+    if (access.acquires) {
+      state.clock.join(block);
+      return joinGrid(state.clock, grid, warp.block);
+    }
+    state.blockPending.join(block);
+    state.gridPending = state.gridPending.join(grid);
+    if (access.writes) {
+      state.atomicPending.join(block);
+      state.atomicPending.others = state.atomicPending.others.join(grid);
+    }
+  });
+}
+
+void Order::write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
+                  Locations &locations) {
+  const LaneState &state = warp.stateOf(lane);
+  Release current{state.clock, epoch}, none;
+  const Release &block = access.releases ? current : state.blockRelease;
+  const Release &grid = !access.isGrid ? none : access.releases ? current : state.gridRelease;
+  bool isAtomic = access.reads;
+  if (block.isEmpty() && grid.isEmpty()) {
+    // A store that releases nothing hides what the location handed on.
+    if (!isAtomic && !locations.empty())
+      locations.erase(address);
+    return;
+  }
+  Location &location = locations[address];
+  if (!isAtomic || location.block != warp.block)
+    location.blockClock = Clock();
+  if (!isAtomic)
+    location.gridClock = GridClock();
+  location.block = warp.block;
+  location.blockClock.join(publish(block, warp.warp, 1u << lane));
+  if (!grid.isEmpty()) {
+    Clock clock = publish(grid, warp.warp, 1u << lane);
+    location.gridClock = location.gridClock.join(clock.others.with(warp.block, clock.own));
+  }
+  if (access.releases)
+    tick();
+}

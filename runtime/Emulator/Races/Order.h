@@ -1,0 +1,147 @@
+//===- Order.h - Which accesses happen before which --------------------------===//
+//
+// Keeps the clocks of all threads of a launch as barriers, fences, atomics and
+// mbarriers order them (PTX ISA, "Memory Consistency Model"). Lanes of a warp
+// that know the same share one LaneState.
+//
+// Release and acquire, by example. Thread a writes data, executes fence.gpu,
+// stores a flag with st.relaxed; b loads the flag with ld.relaxed, executes
+// fence.gpu and reads the data:
+//   a: fence          its release clock := its clock
+//   a: st.relaxed     the flag's clock  := a's release clock
+//   b: ld.relaxed     b's pending clock := the flag's clock
+//   b: fence          b's clock joins its pending clock: the write is known
+// Scopes: a fence or access of .cta scope orders threads of one block only, so
+// all these clocks exist twice. A cluster counts as its one block.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_EMULATOR_RACES_ORDER_H
+#define TILEWRIGHT_RUNTIME_EMULATOR_RACES_ORDER_H
+
+#include "runtime/Emulator/Races/Clock.h"
+#include "llvm/ADT/DenseMap.h"
+#include <bit>
+#include <optional>
+
+namespace tilewright::emulator::races {
+
+/// What a release hands on: a clock, and the releasing thread's own accesses up
+/// to `self` (0: none beyond the clock).
+struct Release {
+  Clock clock;
+  Epoch self = 0;
+  bool isEmpty() const { return self == 0 && clock.isEmpty(); }
+};
+
+/// One location through which threads synchronise.
+struct Location {
+  uint32_t block = 0;  ///< whose threads may take blockClock
+  Clock blockClock;    ///< released at .cta scope or wider
+  GridClock gridClock; ///< released at .gpu scope or wider
+};
+
+/// Lanes of one warp that know the same.
+struct LaneState {
+  uint32_t mask = 0;
+  Clock clock;
+  Release blockRelease, gridRelease; ///< of the last fence of that scope
+  Clock blockPending;                ///< read by strong accesses, not yet acquired
+  GridClock gridPending;
+  Clock atomicPending; ///< the part of it that atomics read
+};
+
+/// The lanes of one warp; their masks have no lane in common.
+struct WarpOrder {
+  uint32_t block = 0, warp = 0;
+  llvm::SmallVector<LaneState, 1> states;
+
+  const LaneState &stateOf(unsigned lane) const;
+};
+
+/// An arrival at a block barrier.
+struct Arrival {
+  uint32_t warp, mask;
+  Epoch epoch;
+};
+
+/// One phase of a block barrier.
+struct BarrierOrder {
+  LaneState joined; ///< of all that arrived
+  llvm::SmallVector<Arrival, 8> arrivals;
+};
+
+/// An mbarrier: what its phases brought together.
+struct PhaseOrder {
+  Clock arrived;   ///< of the open phase and all before
+  Clock completed; ///< of the phases that have ended
+};
+
+struct BlockOrder {
+  uint32_t block = 0;
+  /// Every thread of the block knows every other up to here.
+  Epoch common = 0;
+  llvm::DenseMap<uint64_t, Location> shared;
+  llvm::DenseMap<uint64_t, PhaseOrder> phases; ///< by the mbarrier's address
+};
+
+struct StrongAccess {
+  bool reads = false, writes = false;
+  bool observes = false; ///< its thread gets what it read; not so with red
+  bool acquires = false, releases = false;
+  bool isGrid = false; ///< of .gpu scope or wider
+};
+
+class Order {
+public:
+  /// `strictAcquire`: a block barrier does not stand in for the fence that a
+  /// thread owes after it has read a flag by an atomic.
+  explicit Order(bool strictAcquire) : strictAcquire(strictAcquire) {}
+
+  Epoch now() const { return epoch; }
+  void tick() { ++epoch; }
+  WarpOrder makeWarp(uint32_t block, uint32_t warp, uint32_t lanes) const;
+
+  /// bar.warp.sync among `mask`.
+  void syncWarp(WarpOrder &warp, uint32_t mask);
+  void fence(WarpOrder &warp, uint32_t mask, bool acquires, bool releases, bool isGrid);
+
+  void arrive(WarpOrder &warp, uint32_t mask, BarrierOrder &barrier);
+  /// Ends a barrier's phase. `everyone`: all threads of the block that have not
+  /// exited wait at it.
+  void complete(BarrierOrder &barrier, BlockOrder &block, bool everyone);
+  /// Lets lanes that waited at a barrier know what complete() found.
+  void wake(WarpOrder &warp, uint32_t mask, const BarrierOrder &barrier);
+
+  void arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase);
+  void wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase);
+
+  /// A strong access of one lane to global memory, or to shared memory of its
+  /// block.
+  void access(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address) {
+    synchronise(warp, lane, access, address, global);
+  }
+  void access(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
+              BlockOrder &block) {
+    synchronise(warp, lane, access, address, block.shared);
+  }
+
+  /// Up to which epoch `state`, of a thread of `block`, knows another thread.
+  static Epoch known(const LaneState &state, uint32_t block, uint32_t otherBlock,
+                     uint32_t otherWarp, unsigned otherLane);
+
+private:
+  using Locations = llvm::DenseMap<uint64_t, Location>;
+  void synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
+                   Locations &locations);
+  void read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from);
+  void write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
+             Locations &locations);
+
+  Epoch epoch = 1;
+  bool strictAcquire;
+  Locations global;
+};
+
+} // namespace tilewright::emulator::races
+
+#endif
