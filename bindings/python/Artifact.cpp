@@ -51,7 +51,7 @@ public:
       py::gil_scoped_release release;
       return launch::launchStaged(*executable, operands);
     }();
-    check(std::move(error), getLaunchException(*device));
+    checkLaunch(std::move(error), *device, watch.getSeconds());
     return py::dict("seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device));
   }
 

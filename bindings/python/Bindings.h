@@ -26,6 +26,8 @@ void bindPrograms(pybind11::module_ &module);
 /// Anybody's PTX on a device (runtime/Device), and options of emulated ones.
 void bindPtxModule(pybind11::module_ &module);
 void bindEmulated(pybind11::module_ &module);
+/// CUDA C++ to PTX (runtime/Nvrtc).
+void bindNvrtc(pybind11::module_ &module);
 /// Kernels that were compiled before (dialects/Support/Artifact).
 void bindArtifact(pybind11::module_ &module);
 /// The tables of GPU models (dialects/Support/Target).
@@ -45,8 +47,12 @@ pybind11::dict readCounters(const device::Device &device);
 std::optional<std::string> writeReport(const device::Device &device);
 /// Whether a checker found something in the last launch.
 bool hasFindings(const device::Device &device);
-/// The exception for a launch that failed on `device`.
-const char *getLaunchException(const device::Device &device);
+/// Raises if a launch on `device` failed: CheckError with the report for a
+/// finding, else DeviceError. Needs the GIL.
+void checkLaunch(llvm::Error error, const device::Device &device, double seconds);
+/// For the launches to come of an emulated device: options as of
+/// makeEmulatedDevice.
+void setOptions(device::Device &device, const pybind11::dict &options);
 
 } // namespace tilewright::python
 

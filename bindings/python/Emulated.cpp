@@ -26,6 +26,8 @@ template <typename F> static void forEachOption(emulator::Options &options, F f)
   f("max_resident_blocks", options.maxResidentBlocks);
   f("memory_limit", options.memoryLimit);
   f("count_accesses", options.countAccesses);
+  f("keep_worst_access", options.keepWorstAccess);
+  f("strict_acquire", options.strictAcquire);
   f("alignment", options.checkAlignment);
   f("async", options.checkAsync);
   f("races", options.checkRaces);
@@ -94,8 +96,26 @@ bool hasFindings(const device::Device &device) {
   return emulated && !emulated->getLastReport().findings.empty();
 }
 
-const char *getLaunchException(const device::Device &device) {
-  return hasFindings(device) ? exception::check : exception::device;
+void checkLaunch(llvm::Error error, const device::Device &device, double seconds) {
+  if (!error)
+    return;
+  if (!hasFindings(device))
+    raise(exception::device, llvm::toString(std::move(error)));
+  std::string message = llvm::toString(std::move(error));
+  py::object report =
+      py::module_::import("tilewright.reports")
+          .attr("parse_report")(*writeReport(device), device.getName().str(), seconds);
+  py::object type = py::module_::import("tilewright.errors").attr(exception::check);
+  PyErr_SetObject(type.ptr(), type(message, report).ptr());
+  throw py::error_already_set();
+}
+
+void setOptions(device::Device &device, const py::dict &options) {
+  auto *emulated = dynamic_cast<emulator::EmulatedDevice *>(&device);
+  if (!emulated)
+    raise(exception::argument,
+          "options are for emulated devices; '" + device.getName().str() + "' is a GPU");
+  emulated->getOptions() = readOptions(options);
 }
 
 } // namespace tilewright::python

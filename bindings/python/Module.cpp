@@ -21,6 +21,7 @@ PYBIND11_MODULE(_native, module) {
   tilewright::python::bindRuntime(module);
   tilewright::python::bindPtxModule(module);
   tilewright::python::bindEmulated(module);
+  tilewright::python::bindNvrtc(module);
   tilewright::python::bindPrograms(module);
   tilewright::python::bindArtifact(module);
   tilewright::python::bindTargets(module);

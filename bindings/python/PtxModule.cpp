@@ -161,6 +161,7 @@ py::dict PtxModule::launch(const std::string &name, const Extents &grid, const E
 } // namespace
 
 void bindPtxModule(py::module_ &module) {
+  module.def("demangle", [](const std::string &name) { return llvm::demangle(name); }, "name"_a);
   py::class_<PtxModule>(module, "PtxModule")
       .def(py::init<Runtime &, const std::string &, const std::string &,
                     const std::optional<py::dict> &>(),

@@ -126,7 +126,7 @@ py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weig
       release.emplace();
     return launch::launchStaged(*kernel, launch::getOperands(call));
   }();
-  check(std::move(error), getLaunchException(*device));
+  checkLaunch(std::move(error), *device, watch.getSeconds());
   if (!detail)
     return py::none();
   return py::dict("kernel"_a = kernel->getMetadata().kernel, "problem"_a = problem.str(),
@@ -164,6 +164,12 @@ void bindRuntime(py::module_ &module) {
            [](Runtime &runtime) {
              return unwrap(runtime.getRegistry().getDefault(), exception::device)->getName().str();
            })
+      .def(
+          "set_emulator_options",
+          [](Runtime &runtime, const std::string &name, const py::dict &options) {
+            setOptions(*unwrap(runtime.getRegistry().get(name), exception::device), options);
+          },
+          "device"_a, "options"_a)
       .def("describe_device", &describeDevice, "name"_a)
       .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a,
            "activation"_a, "device"_a, "schedule"_a, "detail"_a);

@@ -271,6 +271,8 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
                 config.dynamicSharedBytes};
   launch.parameters = arguments.vec();
   launch.counters.resize(program.code.size());
+  if (options.keepWorstAccess && options.countAccesses)
+    launch.worst.resize(program.code.size());
   launch.landing.seed(options.landingSeed);
   launch.order.seed(options.warpOrderSeed);
   if (options.checkRaces)

@@ -3,7 +3,7 @@
 #
 # Debian packages come from packages.txt, Python packages (into .venv/) from the
 # requirements*.txt beside this file. Each step says what it is about to install.
-# What is optional (weights for the demo, ptxas, nvdisasm) may fail, offline for
+# What is optional (weights for the demo, ptxas, nvdisasm, NVRTC) may fail, offline for
 # instance: that is said once and remembered; RETRY=1 tries again.
 #
 # Environment: PYTHON (interpreter for .venv, default python3), RETRY.
@@ -141,6 +141,17 @@ install_cuda_tool() {
   [[ -e $venv/bin/$tool ]] || link_tool "$tool"
 }
 
+install_nvrtc() {
+  local root found
+  for root in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
+    for found in "$root"/lib64/libnvrtc.so.*; do
+      [[ -n $root && -e $found ]] && return 0
+    done
+  done
+  [[ $(uname -m) == x86_64 ]] || return 0
+  install_requirements requirements-nvrtc.txt optional "to compile CUDA C++ for tw check"
+}
+
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
   install_debian_packages
 else
@@ -152,3 +163,4 @@ install_requirements requirements.txt required "to build and test"
 install_requirements requirements-demo.txt optional "for the demo: tokeniser, weights, drawing"
 install_cuda_tool ptxas "to assemble the PTX that tests emit"
 install_cuda_tool nvdisasm "to count machine instructions"
+install_nvrtc

@@ -9,6 +9,7 @@ Importing this loads NumPy and nothing else of weight; the compiler is loaded by
 first call that needs it, torch never.
 """
 
+from .checking import check
 from .device_array import DeviceArray
 from .emulation import EmulatorOptions
 from .errors import (
@@ -28,7 +29,7 @@ from .module import KernelSignature, Module
 from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
-from .reports import Finding, LineCounters, Party, Place, Report
+from .reports import Finding, LineCounters, Party, Place, Report, WorstAccess
 
 __all__ = [
     "ArgumentError",
@@ -53,6 +54,8 @@ __all__ = [
     "ResourceError",
     "ShapeError",
     "UnsupportedError",
+    "WorstAccess",
+    "check",
     "compile",
     "device",
     "device_problems",

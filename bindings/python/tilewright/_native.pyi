@@ -54,6 +54,9 @@ class Runtime:
     def default_device(self) -> str:
         """Where arrays in host memory are computed on."""
 
+    def set_emulator_options(self, device: str, options: dict[str, Any]) -> None:
+        """Those of the process's emulated device, for the launches to come."""
+
     def describe_device(self, name: str) -> dict[str, Any]:
         """The fields of tilewright.Device."""
 
@@ -130,6 +133,9 @@ def compile_source(
 def evaluate(expression: str, values: dict[str, int]) -> int:
     """The value of an expression of an artifact's metadata."""
 
+def demangle(name: str) -> str:
+    """What a C++ compiler mangled; other names as they are."""
+
 class PtxModule:
     """PTX on a device; with `options` on an emulated one of its own."""
 
@@ -165,6 +171,11 @@ class PtxModule:
 
 def default_emulator_options() -> dict[str, Any]:
     """What EmulatorOptions.to_native() gives where nothing is set."""
+
+def compile_cuda(
+    source: str, name: str, options: list[str], libraries: list[str]
+) -> dict[str, Any]:
+    """{"succeeded", "ptx", "log", "library", "version"}, by the first library that opens."""
 
 class LoadedArtifact:
     """An artifact that was compiled before, on a device."""

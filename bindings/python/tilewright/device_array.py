@@ -16,8 +16,10 @@ from .formats import FLOATS
 class Allocation:
     """Device memory that is released with the last array that lies in it."""
 
-    def __init__(self, native: Any, address: int, *, owned: bool = True) -> None:
-        self.native, self.address = native, address
+    def __init__(
+        self, native: Any, address: int, *, owned: bool = True, name: str | None = None
+    ) -> None:
+        self.native, self.address, self.name = native, address, name
         if owned:
             weakref.finalize(self, native.release, address).atexit = False
 

@@ -37,8 +37,13 @@ class EmulatorOptions:
     #: (bytes of copies in flight), "initialisation" (use of bytes nobody wrote) and "races"
     #: (in shared and global memory).
     checks: Iterable[str] = frozenset(CHECKS)
+    #: Report as a race what follows an atomic that saw a flag, unless a fence is between them,
+    #: also where a barrier follows the atomic.
+    strict_acquire: bool = False
     #: Whether wavefronts and sectors are counted.
     count_accesses: bool = True
+    #: Whether reports have the addresses of each instruction's dearest access.
+    keep_worst_access: bool = False
     #: Warp instructions a launch may execute.
     instruction_budget: int = 1 << 40
     #: Seconds a launch may take.
@@ -59,6 +64,9 @@ class EmulatorOptions:
             if name not in CHECKS:
                 raise ArgumentError(f"checks holds {name!r}; " + nearest(name, CHECKS))
         object.__setattr__(self, "checks", frozenset(self.checks))
+        for name in ("strict_acquire", "count_accesses", "keep_worst_access"):
+            if not isinstance(getattr(self, name), bool):
+                raise ArgumentError(f"{name} is {getattr(self, name)!r}; expects True or False")
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             wanted = (int, float) if name == "time_budget" else int

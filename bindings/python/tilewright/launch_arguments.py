@@ -48,6 +48,11 @@ class Staged:
     #: Keeps what the launch uses alive.
     allocations: list[Allocation] = dataclasses.field(default_factory=list)
 
+    @property
+    def labels(self) -> dict[int, str]:
+        """What findings call the memory, by address."""
+        return {a.address: a.name for a in self.allocations if a.name is not None}
+
 
 class ArgumentPacker:
     """Packs the arguments of one launch; host arrays are copied to the device."""
@@ -152,7 +157,9 @@ class ArgumentPacker:
                     "overlaps an earlier argument in part; pass one array, or a DeviceArray "
                     "and addresses within it",
                 )
-        allocation = Allocation(self._native, self._native.allocate(array.nbytes))
+        allocation = Allocation(
+            self._native, self._native.allocate(array.nbytes), name=f"argument {index}"
+        )
         if array.nbytes:
             self._native.write(allocation.address, array.reshape(-1).view(np.uint8))
         self._staged.allocations.append(allocation)

@@ -20,7 +20,7 @@ from .device_array import Allocation, DeviceArray, device_dtype, device_shape
 from .emulation import EmulatorOptions
 from .errors import ArgumentError, CheckError, CompileError, DeviceError
 from .hardware import Device
-from .launch_arguments import ArgumentPacker, Parameter
+from .launch_arguments import ArgumentPacker, Parameter, Staged
 from .reports import Report, read_report
 from .suggest import nearest
 
@@ -60,10 +60,12 @@ class Module:
         device: "emulated:h200", "cuda:0", or None for the emulated GPU of the code's
             `.target`.
         options: how the emulated device behaves; None for `EmulatorOptions()`.
+        name: what errors call the text, instead of its path.
 
     Attributes:
         ptx: the text.
-        path: the file it came from, or None.
+        path: the .ptx file it came from, or None.
+        warnings: what NVRTC said of a module made by `from_cuda`.
         target: what it was compiled for: "sm_80".
         device: the name of the device.
         kernels: the kernels by name, each with its parameters.
@@ -80,25 +82,61 @@ class Module:
         ptx: str | os.PathLike[str],
         device: str | Device | None = None,
         options: EmulatorOptions | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
-        self.ptx, self.path = _read_ptx(ptx)
+        self.ptx, self.path = read_ptx(ptx)
         self.target = _read_target(self.ptx)
-        name = _choose_device(device, self.target)
-        if not name.startswith("emulated:"):
+        where = _choose_device(device, self.target)
+        if not where.startswith("emulated:"):
             if options is not None:
-                raise ArgumentError(f"options are for emulated devices; device is {name!r}")
+                raise ArgumentError(f"options are for emulated devices; device is {where!r}")
             native_options = None
         else:
             native_options = (options or EmulatorOptions()).to_native()
+        self.warnings = ""
         self.options = options
         try:
-            self._native = native().PtxModule(runtime(), self.ptx, name, native_options)
+            self._native = native().PtxModule(runtime(), self.ptx, where, native_options)
         except CompileError as error:
-            raise CompileError(place_in_file(str(error), self.path)) from None
+            raise CompileError(place_in_file(str(error), name or self.path)) from None
         self.device: str = self._native.device_name
         self.kernels: Mapping[str, KernelSignature] = MappingProxyType(
             {raw["name"]: _read_signature(raw) for raw in self._native.kernels()}
         )
+
+    @classmethod
+    def from_cuda(
+        cls,
+        source: str | os.PathLike[str],
+        target: str = "sm_80",
+        device: str | Device | None = None,
+        options: EmulatorOptions | None = None,
+        *,
+        nvrtc_options: Sequence[str] = (),
+    ) -> Module:
+        """Compiles CUDA C++ by NVRTC and loads it.
+
+        Kernels are best declared `extern "C"`; others are found by their names in the
+        source, too. The folder of a file and the toolkit's headers are on the include path.
+
+        Args:
+            source: CUDA C++ text, or the path of a .cu file.
+            target: what to compile for.
+            device, options: as for `Module`.
+            nvrtc_options: further options of the compiler: `["-DN=4", "-std=c++20"]`.
+
+        Raises:
+            CompileError: errors in the source; the message is the compiler's.
+            UnsupportedError: there is no NVRTC; the message says how to get it.
+            ArgumentError: the file cannot be read, the target or an option is unknown.
+        """
+        from .cuda_source import compile_cuda, read_cuda
+
+        ptx, log = compile_cuda(read_cuda(source), target, nvrtc_options)
+        module = cls(ptx, device, options)
+        module.warnings = log
+        return module
 
     def kernel(self, name: str) -> KernelSignature:
         """The kernel called `name`: as the PTX has it, or unmangled ("add", "ns::add<float>").
@@ -172,16 +210,20 @@ class Module:
         for array, address in staged.arrays:
             if array.flags.writeable and array.nbytes:
                 self._native.read(address, array.reshape(-1).view(np.uint8))
-        report = self._make_report(signature.name, outcome)
+        report = self._make_report(signature.name, outcome, staged)
         self._note(report, grid3, block3)
         if report.findings and not allow_findings:
-            raise CheckError(outcome["error"], report)
+            more = len(report.findings) - 1
+            raise CheckError(
+                f"{report.findings[0]}" + f" (and {more} more findings)" * bool(more), report
+            )
         return report
 
-    def _make_report(self, kernel: str, outcome: dict[str, Any]) -> Report:
+    def _make_report(self, kernel: str, outcome: dict[str, Any], staged: Staged) -> Report:
+        seconds = outcome["seconds"]
         if outcome["report"] is None:
-            return Report(kernel, self.device, outcome["seconds"])
-        return read_report(json.loads(outcome["report"]), self.device, outcome["seconds"])
+            return Report(kernel, self.device, seconds)
+        return read_report(json.loads(outcome["report"]), self.device, seconds, staged.labels)
 
     def _note(self, report: Report, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
         detail = profiling.detail()
@@ -199,17 +241,24 @@ class Module:
             )
         )
 
-    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
-        """Memory that nobody has written: reading it is a finding."""
+    def empty(
+        self, shape: int | tuple[int, ...], dtype: DTypeLike, *, name: str | None = None
+    ) -> DeviceArray:
+        """Memory that nobody has written: reading it is a finding.
+
+        Args:
+            shape, dtype: of the array; dtypes by NumPy's names or short ones ("bf16").
+            name: what findings call it.
+        """
         extents, resolved = device_shape(shape), device_dtype(dtype)
         nbytes = int(np.prod(extents, dtype=object)) * resolved.itemsize
-        allocation = Allocation(self._native, self._native.allocate(nbytes))
+        allocation = Allocation(self._native, self._native.allocate(nbytes), name=name)
         return DeviceArray(allocation, allocation.address, extents, resolved)
 
-    def from_numpy(self, array: ArrayLike) -> DeviceArray:
-        """A copy of an array in the device's memory."""
+    def from_numpy(self, array: ArrayLike, *, name: str | None = None) -> DeviceArray:
+        """A copy of an array in the device's memory; `name` as for `empty`."""
         host = np.asarray(array)
-        result = self.empty(host.shape, host.dtype)
+        result = self.empty(host.shape, host.dtype, name=name)
         result.write(host)
         return result
 
@@ -238,7 +287,7 @@ def place_in_file(message: str, path: str | None) -> str:
     return place.sub(lambda found: f"{path or 'ptx'}:{found[1]}:{found[2]}: ", message, count=1)
 
 
-def _read_ptx(ptx: str | os.PathLike[str]) -> tuple[str, str | None]:
+def read_ptx(ptx: str | os.PathLike[str]) -> tuple[str, str | None]:
     """The text, and the path where `ptx` is one."""
     if isinstance(ptx, str) and ("\n" in ptx or ".version" in ptx):
         return ptx, None

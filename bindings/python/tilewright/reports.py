@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -22,6 +25,7 @@ class Place:
     #: The source line (.loc), where the PTX has it; else None.
     source_file: str | None
     source_line: int | None
+    source_column: int | None
 
     @property
     def thread(self) -> str:
@@ -65,6 +69,23 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class WorstAccess:
+    """The access of an instruction that cost most above the least possible."""
+
+    #: "shared" or "global".
+    space: str
+    block: tuple[int, int, int]
+    warp: int
+    #: Of a lane.
+    nbytes: int
+    #: Wavefronts of shared memory, or sectors of global memory; and the least that would do.
+    cost: int
+    ideal: int
+    #: A lane each; None where it took no part.
+    addresses: tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class LineCounters:
     """What was counted at one instruction, or at one line of the source."""
 
@@ -78,6 +99,8 @@ class LineCounters:
     source_line: int | None
     #: By name; those that are 0 are left out (tilewright.profiling describes them).
     counters: dict[str, int]
+    #: With `EmulatorOptions.keep_worst_access`, of an instruction that accesses memory.
+    worst_access: WorstAccess | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +128,15 @@ class Report:
     raw: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
 
-def read_report(raw: dict[str, Any], device: str, seconds: float) -> Report:
-    """The report that the compiled half gives as JSON."""
+def read_report(
+    raw: dict[str, Any], device: str, seconds: float, labels: Mapping[int, str] | None = None
+) -> Report:
+    """The report that the compiled half gives as JSON.
+
+    `labels` says what findings call allocations, by address; others are numbered.
+    """
+    for finding in raw["findings"]:
+        _name_allocation(finding, labels or {})
     return Report(
         kernel=raw["kernel"],
         device=device,
@@ -123,6 +153,21 @@ def read_report(raw: dict[str, Any], device: str, seconds: float) -> Report:
     )
 
 
+def parse_report(text: str, device: str, seconds: float) -> Report:
+    """The same from text; called by the compiled half."""
+    return read_report(json.loads(text), device, seconds)
+
+
+def _name_allocation(finding: dict[str, Any], labels: Mapping[int, str]) -> None:
+    """Puts a label in the place of "allocation 3" wherever the finding says that."""
+    symbol = finding.get("symbol") or ""
+    found = re.fullmatch(r"(?:freed )?(allocation \d+) of \d+ bytes, offset (\d+)", symbol)
+    label = found and labels.get(finding["address"] - int(found[2]))
+    if label:
+        for key in ("symbol", "message", "text"):
+            finding[key] = re.sub(rf"\b{found[1]}\b", label, finding[key])
+
+
 def _read_line(raw: dict[str, Any]) -> LineCounters:
     return LineCounters(
         ptx_line=raw.get("ptxLine"),
@@ -131,6 +176,21 @@ def _read_line(raw: dict[str, Any]) -> LineCounters:
         source_file=raw.get("file"),
         source_line=raw.get("sourceLine"),
         counters=raw["counters"],
+        worst_access=_read_worst(raw.get("worstAccess")),
+    )
+
+
+def _read_worst(raw: dict[str, Any] | None) -> WorstAccess | None:
+    if raw is None:
+        return None
+    return WorstAccess(
+        space=raw["space"],
+        block=tuple(raw["block"]),
+        warp=raw["warp"],
+        nbytes=raw["bytes"],
+        cost=raw["cost"],
+        ideal=raw["ideal"],
+        addresses=tuple(raw["addresses"]),
     )
 
 
@@ -145,6 +205,7 @@ def _read_place(raw: dict[str, Any]) -> Place:
         lane=raw.get("lane"),
         source_file=source.get("file") or None,
         source_line=source.get("line"),
+        source_column=source.get("column"),
     )
 
 

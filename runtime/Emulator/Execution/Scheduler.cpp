@@ -193,12 +193,16 @@ Report tilewright::emulator::makeReport(Launch &launch) {
     line.text = origin.text;
     line.opClass = inst.opClass;
     line.counters.add(counters);
+    if (!launch.worst.empty() && launch.worst[pc] &&
+        (!line.worst || line.worst->getExcess() < launch.worst[pc]->getExcess()))
+      line.worst = *launch.worst[pc];
     if (!origin.source.line)
       continue;
+    if (origin.source.file < program.files.size())
+      line.sourceFile = program.files[origin.source.file];
     CounterLine &sum = sourceLines[{origin.source.file, origin.source.line}];
     sum.source = origin.source;
-    if (origin.source.file < program.files.size())
-      sum.text = program.files[origin.source.file];
+    sum.sourceFile = line.sourceFile;
     sum.counters.add(counters);
   }
   for (auto &entry : lines)

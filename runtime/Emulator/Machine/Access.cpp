@@ -185,31 +185,52 @@ static void checkPending(Warp &warp, const Access &access) {
   }
 }
 
+static void keepWorst(Warp &warp, const Access &access, uint32_t cost, uint32_t ideal) {
+  if (warp.launch.worst.empty())
+    return;
+  std::unique_ptr<WorstAccess> &kept = warp.launch.worst[warp.pc];
+  if (kept && kept->getExcess() >= cost - ideal)
+    return;
+  const auto &block = warp.block.index;
+  kept = std::make_unique<WorstAccess>(WorstAccess{access.space,
+                                                   {block.x, block.y, block.z},
+                                                   warp.index,
+                                                   access.mask,
+                                                   access.bytes,
+                                                   cost,
+                                                   ideal});
+  std::copy_n(access.address, kLanes, kept->address.begin());
+}
+
 static void count(Warp &warp, const Access &access) {
   Counters &counters = warp.counters();
   uint64_t bytes = uint64_t(std::popcount(access.mask)) * access.bytes;
   bool isWrite = writes(access.kind);
   if (access.space == Space::Shared) {
     (isWrite ? counters.sharedStoreBytes : counters.sharedLoadBytes) += bytes;
-    uint32_t ideal = 0;
+    uint32_t wavefronts = 0, ideal = 0;
     ++counters.sharedAccesses;
     if (access.isContiguous && access.bytes >= 4) {
       // Lanes in a row use every bank equally often.
-      counters.sharedWavefronts += access.bytes / 4;
-      ideal = access.bytes / 4;
+      wavefronts = ideal = access.bytes / 4;
     } else if (warp.launch.options.countAccesses)
-      counters.sharedWavefronts +=
-          countWavefronts(access.address, access.mask, access.bytes, ideal);
+      wavefronts = countWavefronts(access.address, access.mask, access.bytes, ideal);
+    counters.sharedWavefronts += wavefronts;
     counters.sharedIdealWavefronts += ideal;
+    keepWorst(warp, access, wavefronts, ideal);
   } else if (access.space == Space::Global) {
     (isWrite ? counters.globalStoreBytes : counters.globalLoadBytes) += bytes;
     ++counters.globalRequests;
     if (!warp.launch.options.countAccesses)
       return;
-    counters.globalSectorsNeeded += (bytes + 31) / 32;
-    counters.globalSectors +=
-        access.isContiguous ? (access.address[0] + bytes - 1) / 32 - access.address[0] / 32 + 1
-                            : countSectors(access.address, access.mask, access.bytes);
+    uint32_t needed = (bytes + 31) / 32;
+    uint32_t sectors = access.isContiguous
+                           ? (access.address[0] + bytes - 1) / 32 - access.address[0] / 32 + 1
+                           : countSectors(access.address, access.mask, access.bytes);
+    counters.globalSectorsNeeded += needed;
+    counters.globalSectors += sectors;
+    // Lanes that share sectors need fewer than their bytes would.
+    keepWorst(warp, access, sectors, std::min(needed, sectors));
   } else if (access.space == Space::Local) {
     counters.localBytes += bytes;
   }

@@ -65,7 +65,8 @@ struct Launch {
   std::vector<uint8_t> parameters;
 
   // What it leaves behind.
-  std::vector<Counters> counters; ///< by pc
+  std::vector<Counters> counters;                  ///< by pc
+  std::vector<std::unique_ptr<WorstAccess>> worst; ///< by pc; empty: not kept
   std::vector<Finding> findings;
   std::string output;
   bool isStopped = false; ///< by a finding; every loop looks at it

@@ -48,6 +48,7 @@ struct Options {
   bool strictAcquire = false;
   bool checkInitialisation = true; ///< use of bytes that nobody has written
   bool countAccesses = true;       ///< wavefronts and sectors
+  bool keepWorstAccess = false;    ///< the addresses of each instruction's dearest one
 };
 
 } // namespace tilewright::emulator

@@ -147,7 +147,8 @@ template <typename T> static Object placeOf(const T &party) {
   if (party.lane >= 0)
     object["lane"] = party.lane;
   if (party.source.line)
-    object["source"] = Object{{"file", party.sourceFile}, {"line", party.source.line}};
+    object["source"] = Object{
+        {"file", party.sourceFile}, {"line", party.source.line}, {"column", party.source.column}};
   return object;
 }
 
@@ -175,6 +176,20 @@ Object Finding::toJSON() const {
   return object;
 }
 
+Object WorstAccess::toJSON() const {
+  llvm::json::Array addresses;
+  for (unsigned lane = 0; lane < kLanes; ++lane)
+    addresses.push_back(mask >> lane & 1 ? llvm::json::Value(address[lane])
+                                         : llvm::json::Value(nullptr));
+  return Object{{"space", parser::getName(space)},
+                {"block", llvm::json::Array{block[0], block[1], block[2]}},
+                {"warp", warp},
+                {"bytes", bytes},
+                {"cost", cost},
+                {"ideal", ideal},
+                {"addresses", std::move(addresses)}};
+}
+
 static llvm::json::Array toJSON(llvm::ArrayRef<CounterLine> lines) {
   llvm::json::Array array;
   for (const CounterLine &line : lines) {
@@ -184,10 +199,13 @@ static llvm::json::Array toJSON(llvm::ArrayRef<CounterLine> lines) {
       object["instruction"] = line.text;
     } else {
       object.erase("class");
-      object["file"] = line.text;
     }
-    if (line.source.line)
+    if (line.source.line) {
+      object["file"] = line.sourceFile;
       object["sourceLine"] = line.source.line;
+    }
+    if (line.worst)
+      object["worstAccess"] = line.worst->toJSON();
     array.push_back(std::move(object));
   }
   return array;

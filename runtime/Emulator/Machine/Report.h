@@ -34,12 +34,26 @@ struct Counters {
   llvm::json::Object toJSON() const;
 };
 
+/// The access of an instruction that cost most above the least possible.
+struct WorstAccess {
+  Space space = Space::Generic;
+  std::array<uint32_t, 3> block{};
+  uint32_t warp = 0, mask = 0, bytes = 0; ///< bytes of a lane
+  uint32_t cost = 0, ideal = 0;           ///< wavefronts of shared, sectors of global memory
+  std::array<uint64_t, kLanes> address{};
+
+  uint32_t getExcess() const { return cost - ideal; }
+  llvm::json::Object toJSON() const;
+};
+
 struct CounterLine {
   parser::Location location; ///< of the PTX; line 0 in sums over source lines
   parser::SourceLine source;
-  std::string text;
+  std::string sourceFile;
+  std::string text; ///< of the instruction; empty in sums
   OpClass opClass = OpClass::Other;
   Counters counters;
+  std::optional<WorstAccess> worst; ///< with Options::keepWorstAccess
 };
 
 enum class FindingKind : uint8_t {

@@ -19,7 +19,7 @@ namespace tilewright::parser {
 
 /// A line of the source that the PTX was compiled from (.loc).
 struct SourceLine {
-  uint32_t file = 0, line = 0;
+  uint32_t file = 0, line = 0, column = 0;
 };
 
 /// The address of a symbol stored in a variable's initial bytes.

@@ -231,12 +231,13 @@ bool ParserState::parseStatement() {
 
 // .loc file line column [, function_name label [+ n], inlined_at file line column]
 bool ParserState::parseLoc() {
-  uint64_t file = 0, line = 0, ignored = 0;
+  uint64_t file = 0, line = 0, column = 0, ignored = 0;
   if (parseUnsigned(file, UINT32_MAX, "a file number") ||
       parseUnsigned(line, UINT32_MAX, "a line number") ||
-      parseUnsigned(ignored, UINT32_MAX, "a column number"))
+      parseUnsigned(column, UINT32_MAX, "a column number"))
     return true;
-  source = {static_cast<uint32_t>(file), static_cast<uint32_t>(line)};
+  source = {static_cast<uint32_t>(file), static_cast<uint32_t>(line),
+            static_cast<uint32_t>(column)};
   while (accept(',')) {
     std::string label;
     if (token.isIdentifier("function_name")) {

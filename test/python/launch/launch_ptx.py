@@ -126,3 +126,27 @@ EARLY = (
 }
 """
 )
+
+#: Thread t writes word t * stride of shared memory, and word t * stride of `out`.
+STRIDED = (
+    HEAD
+    + """
+.visible .entry strided(.param .u64 out, .param .u32 stride) {
+  .reg .b32 %r<5>;
+  .reg .b64 %d<3>;
+  .shared .align 16 .b8 tile[4096];
+  ld.param.u64 %d0, [out];
+  ld.param.u32 %r0, [stride];
+  mov.u32 %r1, %tid.x;
+  mul.lo.u32 %r1, %r1, %r0;
+  shl.b32 %r1, %r1, 2;
+  mov.u32 %r2, tile;
+  add.u32 %r2, %r2, %r1;
+  st.shared.b32 [%r2], %r1;
+  cvt.u64.u32 %d1, %r1;
+  add.u64 %d0, %d0, %d1;
+  st.global.b32 [%d0], %r1;
+  ret;
+}
+"""
+)

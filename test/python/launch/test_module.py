@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tilewright as tw
-from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN, TABLE
+from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN, STRIDED, TABLE
 from tilewright._extension import native
 
 
@@ -332,3 +332,23 @@ def test_threads_share_a_module():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 32, 33, 0])
+def test_the_worst_access_has_its_addresses(stride):
+    options = tw.EmulatorOptions(keep_worst_access=True).without("races")
+    out = np.zeros(32 * 33, np.int32)
+    report = tw.Module(STRIDED, options=options).launch("strided", 1, 32, [out, stride])
+    shared, wide = (line.worst_access for line in report.lines if line.worst_access)
+    offsets = [4 * stride * lane for lane in range(32)]
+    assert [address - shared.addresses[0] for address in shared.addresses] == offsets
+    assert [address - wide.addresses[0] for address in wide.addresses] == offsets
+    # Independently: the most words in a bank, the sectors under the words.
+    words = {offset // 4 for offset in offsets}
+    assert shared.cost == max(sum(word % 32 == bank for word in words) for bank in range(32))
+    assert wide.cost == len({offset // 32 for offset in offsets})
+    assert (shared.space, shared.ideal, shared.nbytes) == ("shared", 1, 4)
+    assert (wide.space, wide.ideal, wide.warp) == ("global", min(4, wide.cost), 0)
+    plain = tw.Module(STRIDED, options=tw.EmulatorOptions().without("races"))
+    report = plain.launch("strided", 1, 32, [out, stride])
+    assert all(line.worst_access is None for line in report.lines)

@@ -1,12 +1,12 @@
-"""The command line: `tw compile | run | devices | doctor`, also `python -m tilewright`.
+"""The command line: `tw COMMAND`, also `python -m tilewright`.
 
 One file a command, each with `add_parser`, which declares its options, and a function
 that does the work and returns the exit status. Nothing prints an error itself: it
 raises, and `main` turns that into one line on stderr and a status.
 
 Exit status: 0 it worked, 1 what was asked about failed (a result outside its bound, a
-fault of a device, a needed thing that is missing), 2 the request cannot be carried out
-as given, 130 interrupted.
+fault of a device, a finding of a checker, a needed thing that is missing), 2 the request
+cannot be carried out as given, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import NoReturn
 
 from .._extension import native
 from ..errors import Error
-from . import compile, devices, doctor, run
+from . import check, compile, devices, doctor, run
 from .failures import BadInput, describe, exit_status
 from .options import Parser
 from .output import print_json
 
-_COMMANDS = (compile, run, devices, doctor)
+_COMMANDS = (compile, run, check, devices, doctor)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -76,6 +76,9 @@ def _report(error: Error, wants_json: bool) -> int:
     status = exit_status(error)
     if wants_json:
         print_json({"error": {"kind": kind, "message": message, "hint": hint, "status": status}})
+    show = getattr(error, "show", None)  # what is said in more than a line
+    if show is not None and not wants_json:
+        message = show()
     print(f"tw: error: {message} (hint: {hint})", file=sys.stderr)
     return status
 

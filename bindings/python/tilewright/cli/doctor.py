@@ -190,7 +190,8 @@ def _check_library(stem: str, function: str) -> Check:
     label = stem.upper() if stem == "nvrtc" else stem
     found = nvidia.load_library(stem)
     if found is None:
-        detail = "not found; nothing of this version needs it"
+        uses = {"nvrtc": "it compiles CUDA C++ for 'tw check' and 'tw profile'"}
+        detail = f"not found; {uses.get(stem, 'nothing of this version needs it')}"
         return Check(label, "note", detail, nvidia.HOW_TO_GET[stem])
     library, name = found
     major, minor = ctypes.c_uint(), ctypes.c_uint()
