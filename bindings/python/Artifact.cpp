@@ -55,6 +55,8 @@ public:
     return py::dict("seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device));
   }
 
+  std::optional<std::string> writeLastReport() const { return writeReport(*device); }
+
 private:
   std::shared_ptr<device::Device> device;
   std::shared_ptr<launch::Executable> executable;
@@ -64,7 +66,8 @@ void bindArtifact(py::module_ &module) {
   py::class_<LoadedArtifact>(module, "LoadedArtifact")
       .def(py::init<Runtime &, const std::string &, const std::string &, const std::string &>(),
            "runtime"_a, "ptx"_a, "metadata"_a, "device"_a, py::keep_alive<1, 2>())
-      .def("quant_matmul", &LoadedArtifact::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a);
+      .def("quant_matmul", &LoadedArtifact::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a)
+      .def("last_report", &LoadedArtifact::writeLastReport);
 }
 
 } // namespace tilewright::python

@@ -186,6 +186,9 @@ class LoadedArtifact:
     ) -> dict[str, Any]:
         """Writes to y; {"seconds", "counters"}."""
 
+    def last_report(self) -> str | None:
+        """The emulated device's report of its last launch, JSON; None for a GPU."""
+
 def gpu_models() -> list[dict[str, Any]]:
     """The table of GPU models, with what their targets give a block."""
 

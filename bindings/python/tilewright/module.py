@@ -238,6 +238,7 @@ class Module:
                 seconds=report.seconds,
                 counters={k: v for k, v in report.counters.items() if v},
                 report=report.raw if detail > 1 and report.raw else None,
+                ptx=self.ptx,
             )
         )
 

@@ -18,8 +18,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from .errors import ArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Launch:
     #: With `profile(report=True)`: the emulated device's whole report, counters of each
     #: PTX instruction included; None otherwise and on a GPU.
     report: dict[str, Any] | None = None
+    #: The PTX that `report` is about, where it was loaded by `Module`; else empty.
+    ptx: str = ""
 
 
 @dataclasses.dataclass
@@ -67,6 +73,34 @@ class Profile:
     def seconds(self) -> float:
         """Wall time of all calls, without compilation."""
         return sum(launch.seconds for launch in self.launches)
+
+    def write_html(self, path: str | os.PathLike[str], title: str = "profile") -> None:
+        """Writes a page that shows the launches: counters beside source and PTX, and the
+        costliest accesses where `EmulatorOptions.keep_worst_access` kept them.
+
+        Args:
+            path: of the file; it needs no other and no network.
+            title: of the page.
+
+        Raises:
+            ArgumentError: no launch has a report: `profile(report=True)` keeps them.
+        """
+        from .profile_page import ProfiledLaunch, render_page
+        from .reports import read_report
+
+        launches = [
+            ProfiledLaunch(
+                read_report(launch.report, launch.device, launch.seconds),
+                launch.ptx,
+                f"{launch.kernel}.ptx",
+                launch.problem,
+            )
+            for launch in self.launches
+            if launch.report is not None
+        ]
+        if not launches:
+            raise ArgumentError("no launch has a report; profile(report=True) keeps them")
+        Path(path).write_text(render_page(title, launches), encoding="utf-8")
 
 
 _active: contextvars.ContextVar[tuple[Profile, ...]] = contextvars.ContextVar(
