@@ -99,14 +99,14 @@ def test_a_source_line_is_shown_first(tw, folder):
     where = ("check", "early.ptx", "--launch", "early.toml")
     shown = tw(*where).out.splitlines()
     assert shown[0].startswith("/gone/early.cu:2:10: error: async-read-early: ")
-    assert shown[1].startswith("early.ptx:")
+    assert shown[1].startswith("  note: in PTX: early.ptx:")
     # Beside the PTX it is found; tabs stay under tabs.
     Path("early.cu").write_text(source)
     shown = tw(*where).out.splitlines()
     assert shown[0].startswith("early.cu:2:10: error: ")
     assert shown[1:3] == ["     2 | \tint v = tile[0];", "       | \t        ^"]
     line = line_of(ptx, statement)
-    assert shown[3] == f"early.ptx:{line}:3: note: the instruction is ld.shared.b32"
+    assert shown[3] == f"  note: in PTX: early.ptx:{line}: ld.shared.b32 %r1, [%r0];"
 
 
 def test_a_buffer_out_of_bounds_is_named(tw, folder):
@@ -227,7 +227,7 @@ def test_cuda_is_compiled(tw, folder):
     shown = result.out.splitlines()
     assert re.match(r"add.cu:4:\d+: error: out-of-bounds: ", shown[0])
     assert shown[1] == "     4 |     c[i] = a[i] + b[i];"
-    assert shown[3].startswith("kept.ptx:")
+    assert shown[3].startswith("  note: in PTX: kept.ptx:")
     assert ".entry add(" in Path("kept.ptx").read_text()
     Path("add.cu").write_text("__global__ void add() { int x = }\n")
     result = tw("check", "add.cu", "--launch", "add.toml")

@@ -224,13 +224,21 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _collect(outcomes: list[Outcome]) -> list[Sighting]:
-    """Every finding once: kind and place tell them apart."""
+    """Every finding once: kind and place tell them apart. A race is two accesses, whichever
+    came second; of "reads what was written" and "writes what was read" the first says more.
+    """
     sightings: dict[tuple[Any, ...], Sighting] = {}
     for number, outcome in enumerate(outcomes):
         for finding in outcome.reports[-1].findings:
-            place = finding.place
-            key = (finding.kernel, finding.kind, place.ptx_line, place.ptx_column)
-            sightings.setdefault(key, Sighting(finding, [])).runs.append(number)
+            places = {(finding.place.ptx_line, finding.place.ptx_column)}
+            if finding.kind == "race" and finding.other is not None:
+                places.add((finding.other.place.ptx_line, finding.other.place.ptx_column))
+            key = (finding.kernel, finding.kind, frozenset(places))
+            sighting = sightings.setdefault(key, Sighting(finding, []))
+            if finding.message.startswith("reads"):
+                sighting.finding = finding
+            if number not in sighting.runs:
+                sighting.runs.append(number)
     return list(sightings.values())
 
 

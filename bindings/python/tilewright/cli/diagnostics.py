@@ -114,8 +114,8 @@ class Printer:
         source = (name, place.source_line, place.source_column or 0)
         self._header(*source, style, text)
         self._excerpt(*source, 1)
-        self._header(*ptx, "note", f"the instruction is {place.instruction}")
-        self._excerpt(*ptx, _statement_length(place))
+        statement = self._sources.line(*ptx[:2]) or place.instruction
+        self._note(f"in PTX: {ptx[0]}:{ptx[1]}: {' '.join(statement.split())}")
 
     def _header(self, name: str, line: int, column: int, style: str, text: str) -> None:
         place = ":".join([name, *(str(number) for number in (line, column) if number)])
