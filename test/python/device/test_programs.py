@@ -1,0 +1,40 @@
+"""CUDA C++ programs: results against NumPy, and no findings."""
+
+import pytest
+import tilewright as tw
+from cases import CASES
+from cases.compile import load
+from cases.run import DEVICES, run
+
+#: What the emulated device does not know yet, and what its checkers say in error.
+TO_COME = {
+    "integer": "vabsdiff4",
+    "half_math": "set on .f16x2",
+    "cooperative": "%reserved_smem_offset_1",
+    "atomics.halves": "a plain read before a loop of compare and swap is no race",
+    "atomics.compare_and_swap": "a plain read before a loop of compare and swap is no race",
+    "pipelines.of_the_block": "mbarrier.inval by the last that leaves is no race",
+    "pipelines.partitioned": "mbarrier.inval by the last that leaves is no race",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_on_ampere(name, order):
+    check(name, "sm_80", order)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_on_hopper(name):
+    check(name, "sm_90", tw.EmulatorOptions(warp_order_seed=21))
+
+
+def check(name: str, target: str, options: tw.EmulatorOptions) -> None:
+    case = CASES[name]
+    if target not in case.targets:
+        pytest.skip(f"the program is for {' and '.join(case.targets)}")
+    reason = TO_COME.get(name) or TO_COME.get(case.program)
+    if reason:
+        pytest.skip(f"to come: {reason}")
+    module = tw.Module(load(case.program, target), DEVICES[target], options)
+    outcome = run(case.problem(), module)
+    assert not outcome.problems(), f"{options}\n{outcome.problems()}"
