@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
+#include "runtime/Emulator/Numerics/Warp.h"
 #include <algorithm>
 
 using namespace tilewright;
@@ -410,6 +411,11 @@ template <unsigned mode> struct PermuteMode {
   }
 };
 
+void handlePermute(Warp &w, const Inst &i, uint32_t m) {
+  numerics::getWarpOperations().permute(w.at<uint32_t>(i.d), w.at<uint32_t>(i.a),
+                                        w.at<uint32_t>(i.b), w.at<uint32_t>(i.c), m);
+}
+
 void decodePermute(InstructionDecoder &d) {
   ScalarType type = d.requireType();
   if (type != ScalarType::B32)
@@ -423,7 +429,7 @@ void decodePermute(InstructionDecoder &d) {
       applyTernary<PermuteMode<5>, uint32_t, uint32_t, uint32_t, uint32_t>,
   };
   std::optional<unsigned> mode = d.takeOneOf({"f4e", "b4e", "rc8", "ecl", "ecr", "rc16"});
-  decodeUniform(d, 3, type, mode ? handlers[*mode] : pickTernary<Permute>(type), OpClass::Integer);
+  decodeUniform(d, 3, type, mode ? handlers[*mode] : handlePermute, OpClass::Integer);
 }
 
 } // namespace

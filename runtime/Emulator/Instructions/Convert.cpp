@@ -176,6 +176,13 @@ void handleWiden(Warp &w, const Inst &i, uint32_t m) {
                                                                            words, m);
 }
 
+// cvt.rn.f16.f32 and cvt.rn.bf16.f32 between registers of just that width.
+void handleNarrow(Warp &w, const Inst &i, uint32_t m) {
+  const numerics::WarpOperations &warp = numerics::getWarpOperations();
+  (unpack(i.aux).to == ScalarType::F16 ? warp.narrowF16 : warp.narrowBF16)(w.at<uint16_t>(i.d),
+                                                                           w.at<uint32_t>(i.a), m);
+}
+
 // Between packed pairs: f16x2 and the 8-bit formats.
 void handlePacked(Warp &w, const Inst &i, uint32_t m) {
   Form form = unpack(i.aux);
@@ -261,6 +268,10 @@ Handler pickConversion(InstructionDecoder &d, const Form &form, std::optional<Ro
                 form.to == ScalarType::F32 && form.fromBytes == 2 && form.toBytes == 4;
   if (widens && d.inst.flags == 0)
     return handleWiden;
+  bool isHalf = form.to == ScalarType::F16 || form.to == ScalarType::BF16;
+  if (isHalf && form.from == ScalarType::F32 && form.toBytes == 2 && form.fromBytes == 4 &&
+      rounding == Rounding::NearestEven && d.inst.flags == 0)
+    return handleNarrow;
   if (narrows && !rounding)
     d.fail("a conversion that loses bits needs a rounding such as .rn");
   return handleFloatToFloat;

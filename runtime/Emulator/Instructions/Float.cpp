@@ -70,6 +70,15 @@ void handleWarpTernary(Warp &w, const Inst &i, uint32_t m) {
                                        w.at<uint32_t>(i.b), w.at<uint32_t>(i.c), m);
 }
 
+void handleHalfBinary(Warp &w, const Inst &i, uint32_t m) {
+  functionOf<numerics::HalfBinary>(i)(w.at<uint16_t>(i.d), w.at<uint16_t>(i.a), w.at<uint16_t>(i.b),
+                                      m);
+}
+void handleHalfTernary(Warp &w, const Inst &i, uint32_t m) {
+  functionOf<numerics::HalfTernary>(i)(w.at<uint16_t>(i.d), w.at<uint16_t>(i.a),
+                                       w.at<uint16_t>(i.b), w.at<uint16_t>(i.c), m);
+}
+
 void handleFmaF64(Warp &w, const Inst &i, uint32_t m) {
   double *d = w.at<double>(i.d);
   const double *a = w.at<double>(i.a), *b = w.at<double>(i.b), *c = w.at<double>(i.c);
@@ -275,6 +284,14 @@ Handler useTernary(InstructionDecoder &d, numerics::WarpTernary function) {
   d.inst.imm = reinterpret_cast<uint64_t>(function);
   return function ? handleWarpTernary : nullptr;
 }
+Handler useHalf(InstructionDecoder &d, numerics::HalfBinary function) {
+  d.inst.imm = reinterpret_cast<uint64_t>(function);
+  return handleHalfBinary;
+}
+Handler useHalf(InstructionDecoder &d, numerics::HalfTernary function) {
+  d.inst.imm = reinterpret_cast<uint64_t>(function);
+  return handleHalfTernary;
+}
 
 /// The fast form of an instruction that rounds to nearest even and does nothing
 /// else; null where there is none.
@@ -302,6 +319,14 @@ template <Operation op> Handler pickFast(InstructionDecoder &d, const Form &form
     return useBinary(d, op == Operation::Add        ? warp.addBF16x2
                         : op == Operation::Subtract ? warp.subtractBF16x2
                                                     : warp.multiplyBF16x2);
+  if (form.type == ScalarType::F16 && !flushes)
+    return useHalf(d, op == Operation::Add        ? warp.addF16
+                      : op == Operation::Subtract ? warp.subtractF16
+                                                  : warp.multiplyF16);
+  if (form.type == ScalarType::BF16 && !flushes)
+    return useHalf(d, op == Operation::Add        ? warp.addBF16
+                      : op == Operation::Subtract ? warp.subtractBF16
+                                                  : warp.multiplyBF16);
   return nullptr;
 }
 
@@ -450,6 +475,10 @@ void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
     handler = useTernary(d, warp.fmaF16x2);
   if (form.isPlain() && form.type == ScalarType::BF16x2 && !flushes)
     handler = useTernary(d, warp.fmaBF16x2);
+  if (form.isPlain() && form.type == ScalarType::F16 && !flushes)
+    handler = useHalf(d, warp.fmaF16);
+  if (form.isPlain() && form.type == ScalarType::BF16 && !flushes)
+    handler = useHalf(d, warp.fmaBF16);
   decodeUniform(d, 3, form.type, handler, classOf(form.type));
 }
 

@@ -65,49 +65,55 @@ template <typename F> void forAccumulators(const Slot *slots, unsigned count, F 
       f(slots[r], lane, lane / 4 + 8 * (r / 2), 2 * (lane % 4) + r % 2);
 }
 
-void gatherAccumulators(Warp &w, const Form &form, ScalarType type, const Slot *slots,
-                        unsigned count, uint32_t *c) {
-  if (type != ScalarType::F16)
-    return forAccumulators(slots, count, [&](Slot s, unsigned lane, unsigned row, unsigned column) {
-      c[row * form.n + column] = w.at<uint32_t>(s)[lane];
-    });
-  for (unsigned r = 0; r < count; ++r)
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      uint32_t pair = w.at<uint32_t>(slots[r])[lane];
-      uint32_t *at = c + (lane / 4 + 8 * r) * form.n + 2 * (lane % 4);
-      at[0] = pair & 0xffff;
-      at[1] = pair >> 16;
+// n is 8 in every shape, so a row of C has one pair of columns a lane, and pairs
+// follow each other as lanes do.
+void gatherAccumulators(Warp &w, ScalarType type, const Slot *slots, unsigned count, uint32_t *c) {
+  if (type == ScalarType::F16) {
+    for (unsigned r = 0; r < count; ++r, c += 2 * kLanes) {
+      const uint32_t *pairs = w.at<uint32_t>(slots[r]);
+      for (unsigned lane = 0; lane < kLanes; ++lane) {
+        c[2 * lane] = pairs[lane] & 0xffff;
+        c[2 * lane + 1] = pairs[lane] >> 16;
+      }
     }
-}
-
-void scatterAccumulators(Warp &w, const Form &form, ScalarType type, const Slot *slots,
-                         unsigned count, const uint32_t *d) {
-  if (type != ScalarType::F16)
-    return forAccumulators(slots, count, [&](Slot s, unsigned lane, unsigned row, unsigned column) {
-      w.at<uint32_t>(s)[lane] = d[row * form.n + column];
-    });
-  for (unsigned r = 0; r < count; ++r)
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      const uint32_t *at = d + (lane / 4 + 8 * r) * form.n + 2 * (lane % 4);
-      w.at<uint32_t>(slots[r])[lane] = at[0] | at[1] << 16;
-    }
-}
-
-// 16-bit operands move as pairs.
-void gatherHalves(Warp &w, const Form &form, const Slot *aSlots, const Slot *bSlots,
-                  const Counts &counts, uint16_t *a, uint16_t *b) {
-  unsigned rowBlocks = form.m / 8;
-  for (unsigned r = 0; r < counts.a; ++r) {
-    const uint32_t *registers = w.at<uint32_t>(aSlots[r]);
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      std::memcpy(a + (lane / 4 + 8 * (r % rowBlocks)) * form.k + 2 * (lane % 4) +
-                      8 * (r / rowBlocks),
-                  &registers[lane], 4);
+    return;
   }
-  for (unsigned r = 0; r < counts.b; ++r) {
-    const uint32_t *registers = w.at<uint32_t>(bSlots[r]);
-    for (unsigned lane = 0; lane < kLanes; ++lane)
-      std::memcpy(b + lane / 4 * form.k + 2 * (lane % 4) + 8 * r, &registers[lane], 4);
+  for (unsigned r = 0; r < count; r += 2, c += 2 * kLanes) {
+    const uint32_t *even = w.at<uint32_t>(slots[r]), *odd = w.at<uint32_t>(slots[r + 1]);
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      c[2 * lane] = even[lane];
+      c[2 * lane + 1] = odd[lane];
+    }
+  }
+}
+
+void scatterAccumulators(Warp &w, ScalarType type, const Slot *slots, unsigned count,
+                         const uint32_t *d) {
+  if (type == ScalarType::F16) {
+    for (unsigned r = 0; r < count; ++r, d += 2 * kLanes) {
+      uint32_t *pairs = w.at<uint32_t>(slots[r]);
+      for (unsigned lane = 0; lane < kLanes; ++lane)
+        pairs[lane] = d[2 * lane] | d[2 * lane + 1] << 16;
+    }
+    return;
+  }
+  for (unsigned r = 0; r < count; r += 2, d += 2 * kLanes) {
+    uint32_t *even = w.at<uint32_t>(slots[r]), *odd = w.at<uint32_t>(slots[r + 1]);
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      even[lane] = d[2 * lane];
+      odd[lane] = d[2 * lane + 1];
+    }
+  }
+}
+
+// 16-bit operands move as pairs, four lanes' to a part of a row.
+void gatherRows(Warp &w, const Slot *slots, unsigned count, unsigned rowBlocks, unsigned k,
+                uint16_t *matrix) {
+  for (unsigned r = 0; r < count; ++r) {
+    const uint32_t *pairs = w.at<uint32_t>(slots[r]);
+    uint16_t *to = matrix + 8 * (r % rowBlocks) * k + 8 * (r / rowBlocks);
+    for (unsigned row = 0; row < 8; ++row)
+      std::memcpy(to + row * k, pairs + 4 * row, 16);
   }
 }
 
@@ -149,11 +155,12 @@ void handleHalf(Warp &w, const Inst &i, uint32_t) {
   Operands o(w, i);
   uint16_t a[16 * 16], b[8 * 16];
   uint32_t c[kMaxC], d[kMaxC];
-  gatherHalves(w, o.form, o.a, o.b, o.counts, a, b);
-  gatherAccumulators(w, o.form, o.form.accumulator, o.c, o.counts.c, c);
+  gatherRows(w, o.a, o.counts.a, o.form.m / 8, o.form.k, a);
+  gatherRows(w, o.b, o.counts.b, 1, o.form.k, b);
+  gatherAccumulators(w, o.form.accumulator, o.c, o.counts.c, c);
   numerics::mmaHalf(w.launch.tensorCore, {o.form.m, o.form.n, o.form.k}, toFloatType(o.form.a),
                     toFloatType(o.form.accumulator), a, b, c, d);
-  scatterAccumulators(w, o.form, o.form.result, o.d, o.counts.d, d);
+  scatterAccumulators(w, o.form.result, o.d, o.counts.d, d);
 }
 
 void handleFloat(Warp &w, const Inst &i, uint32_t) {
@@ -161,10 +168,10 @@ void handleFloat(Warp &w, const Inst &i, uint32_t) {
   uint32_t a[kMaxA], b[kMaxB], c[kMaxC], d[kMaxC];
   gatherElements(w, o.a, o.counts.a, o.form.m / 8, o.form.k, o.form.a, a);
   gatherElements(w, o.b, o.counts.b, 1, o.form.k, o.form.b, b);
-  gatherAccumulators(w, o.form, o.form.accumulator, o.c, o.counts.c, c);
+  gatherAccumulators(w, o.form.accumulator, o.c, o.counts.c, c);
   numerics::mmaFloat(w.launch.tensorCore, {o.form.m, o.form.n, o.form.k}, toFloatType(o.form.a),
                      toFloatType(o.form.b), toFloatType(o.form.accumulator), a, b, c, d);
-  scatterAccumulators(w, o.form, o.form.result, o.d, o.counts.d, d);
+  scatterAccumulators(w, o.form.result, o.d, o.counts.d, d);
 }
 
 void handleInteger(Warp &w, const Inst &i, uint32_t) {
@@ -172,11 +179,11 @@ void handleInteger(Warp &w, const Inst &i, uint32_t) {
   uint32_t a[kMaxA], b[kMaxB], c[kMaxC], d[kMaxC];
   gatherElements(w, o.a, o.counts.a, o.form.m / 8, o.form.k, o.form.a, a);
   gatherElements(w, o.b, o.counts.b, 1, o.form.k, o.form.b, b);
-  gatherAccumulators(w, o.form, ScalarType::S32, o.c, o.counts.c, c);
+  gatherAccumulators(w, ScalarType::S32, o.c, o.counts.c, c);
   numerics::mmaInteger({o.form.m, o.form.n, o.form.k}, reinterpret_cast<const int32_t *>(a),
                        reinterpret_cast<const int32_t *>(b), reinterpret_cast<const int32_t *>(c),
                        o.form.saturates, reinterpret_cast<int32_t *>(d));
-  scatterAccumulators(w, o.form, ScalarType::S32, o.d, o.counts.d, d);
+  scatterAccumulators(w, ScalarType::S32, o.d, o.counts.d, d);
 }
 
 // d = c + popc(a op b), 32 elements a word.
@@ -186,14 +193,14 @@ void handleBinary(Warp &w, const Inst &i, uint32_t) {
   uint32_t a[kMaxA], b[kMaxB], c[kMaxC];
   gatherElements(w, o.a, o.counts.a, o.form.m / 8, words, ScalarType::B32, a);
   gatherElements(w, o.b, o.counts.b, 1, words, ScalarType::B32, b);
-  gatherAccumulators(w, o.form, ScalarType::S32, o.c, o.counts.c, c);
+  gatherAccumulators(w, ScalarType::S32, o.c, o.counts.c, c);
   for (unsigned row = 0; row < o.form.m; ++row)
     for (unsigned column = 0; column < o.form.n; ++column)
       for (unsigned k = 0; k < words; ++k) {
         uint32_t x = a[row * words + k], y = b[column * words + k];
         c[row * o.form.n + column] += std::popcount(o.form.isXor ? x ^ y : x & y);
       }
-  scatterAccumulators(w, o.form, ScalarType::S32, o.d, o.counts.d, c);
+  scatterAccumulators(w, ScalarType::S32, o.d, o.counts.d, c);
 }
 
 void handleDouble(Warp &w, const Inst &i, uint32_t) {

@@ -9,6 +9,7 @@
 #include "runtime/Emulator/Numerics/Warp.h"
 #include "runtime/Emulator/Numerics/FastFloat.h"
 #include "runtime/Emulator/Numerics/Float.h"
+#include "runtime/Emulator/Numerics/WarpHalf.h"
 #include <cmath>
 #include <cstring>
 
@@ -138,6 +139,22 @@ struct PackBF16 {
            (fast::narrowBF16Lanes<Floats, Words>((Floats)a) << 16);
   }
 };
+/// One element a lane; subtraction flips the sign of b.
+template <typename Element> struct HalfSubtract {
+  [[gnu::always_inline]] static Words apply(Words a, Words b) {
+    return Element::apply(a, b ^ 0x8000u);
+  }
+};
+struct NarrowF16 {
+  [[gnu::always_inline]] static Words apply(Words a) {
+    return fast::narrowF16Lanes<Floats, Words>((Floats)a);
+  }
+};
+struct NarrowBF16 {
+  [[gnu::always_inline]] static Words apply(Words a) {
+    return fast::narrowBF16Lanes<Floats, Words>((Floats)a);
+  }
+};
 struct WidenF16 {
   [[gnu::always_inline]] static Words apply(Words a) {
     return (Words)fast::widenF16Lanes<Floats, Words>(a & 0xffffu);
@@ -146,6 +163,21 @@ struct WidenF16 {
 struct WidenBF16 {
   [[gnu::always_inline]] static Words apply(Words a) {
     return (Words)fast::widenBF16Lanes<Floats, Words>(a & 0xffffu);
+  }
+};
+
+/// Selector nibble k names byte 0-7 of {b, a} and, with bit 3, its sign.
+struct Permute {
+  [[gnu::always_inline]] static uint32_t apply(uint32_t a, uint32_t b, uint32_t selectors) {
+    uint64_t bytes = uint64_t(b) << 32 | a;
+    uint32_t result = 0;
+    for (unsigned k = 0; k < 4; ++k) {
+      uint32_t selector = selectors >> (4 * k);
+      uint32_t byte = bytes >> (8 * (selector & 7)) & 255;
+      uint32_t sign = byte & 128 ? 255 : 0;
+      result |= (selector & 8 ? sign : byte) << (8 * k);
+    }
+    return result;
   }
 };
 
@@ -242,6 +274,29 @@ TILEWRIGHT_INLINE void runLanes(uint32_t *d, uint32_t mask, Sources... sources) 
   merge(d, result, mask);
 }
 
+TILEWRIGHT_INLINE void load(Words &words, const uint16_t *source) {
+  typedef uint16_t Halves __attribute__((vector_size(16)));
+  Halves halves;
+  std::memcpy(&halves, source, sizeof(halves));
+  words = __builtin_convertvector(halves, Words);
+}
+
+/// The same with results of 16 bits.
+template <typename Operation, typename... Sources>
+TILEWRIGHT_INLINE void runHalves(uint16_t *d, uint32_t mask, Sources... sources) {
+  for (unsigned i = 0; i < kLanes; i += kVectorLanes) {
+    auto fetch = [i](auto *source) __attribute__((always_inline)) {
+      Words words;
+      load(words, source + i);
+      return words;
+    };
+    Words words = Operation::apply(fetch(sources)...);
+    for (unsigned lane = 0; lane < kVectorLanes; ++lane)
+      if (mask >> (i + lane) & 1)
+        d[i + lane] = static_cast<uint16_t>(words[lane]);
+  }
+}
+
 /// Ziv's test on all lanes; a lane whose ends round apart, about one in 2^22,
 /// is evaluated again with care.
 template <typename Enclosing, bool Flush>
@@ -277,6 +332,20 @@ TILEWRIGHT_INLINE void runEnclosed(uint32_t *d, const uint32_t *a, uint32_t mask
     TARGET static void ternary(uint32_t *d, const uint32_t *a, const uint32_t *b,                  \
                                const uint32_t *c, uint32_t mask) {                                 \
       runLanes<Operation, Word>(d, mask, a, b, c);                                                 \
+    }                                                                                              \
+    template <typename Operation>                                                                  \
+    TARGET static void halfBinary(uint16_t *d, const uint16_t *a, const uint16_t *b,               \
+                                  uint32_t mask) {                                                 \
+      runHalves<Operation>(d, mask, a, b);                                                         \
+    }                                                                                              \
+    template <typename Operation>                                                                  \
+    TARGET static void halfTernary(uint16_t *d, const uint16_t *a, const uint16_t *b,              \
+                                   const uint16_t *c, uint32_t mask) {                             \
+      runHalves<Operation>(d, mask, a, b, c);                                                      \
+    }                                                                                              \
+    template <typename Operation>                                                                  \
+    TARGET static void narrow(uint16_t *d, const uint32_t *a, uint32_t mask) {                     \
+      runHalves<Operation>(d, mask, a);                                                            \
     }                                                                                              \
     template <typename Enclosing, bool Flush>                                                      \
     TARGET static void enclosed(uint32_t *d, const uint32_t *a, uint32_t mask) {                   \
@@ -327,6 +396,17 @@ template <typename Set, template <bool> typename Fma> static WarpOperations make
   result.packBF16x2 = Set::template binary<PackBF16, Words>;
   result.widenF16 = Set::template unary<WidenF16, Words>;
   result.widenBF16 = Set::template unary<WidenBF16, Words>;
+  result.addF16 = Set::template halfBinary<AddF16>;
+  result.subtractF16 = Set::template halfBinary<HalfSubtract<AddF16>>;
+  result.multiplyF16 = Set::template halfBinary<MultiplyF16>;
+  result.addBF16 = Set::template halfBinary<AddBF16>;
+  result.subtractBF16 = Set::template halfBinary<HalfSubtract<AddBF16>>;
+  result.multiplyBF16 = Set::template halfBinary<MultiplyBF16>;
+  result.fmaF16 = Set::template halfTernary<FmaF16>;
+  result.fmaBF16 = Set::template halfTernary<FmaBF16>;
+  result.narrowF16 = Set::template narrow<NarrowF16>;
+  result.narrowBF16 = Set::template narrow<NarrowBF16>;
+  result.permute = Set::template ternary<Permute, uint32_t>;
   return result;
 }
 
@@ -339,7 +419,11 @@ const WarpOperations &numerics::getWarpOperations() {
 #if defined(__x86_64__)
   static const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (hasAvx2) {
-    static const WarpOperations operations = makeOperations<Avx2, HardwareFmaF32>();
+    static const WarpOperations operations = [] {
+      WarpOperations result = makeOperations<Avx2, HardwareFmaF32>();
+      useHalfInstructions(result);
+      return result;
+    }();
     return operations;
   }
 #endif

@@ -20,6 +20,12 @@ using WarpBinary = void (*)(uint32_t *d, const uint32_t *a, const uint32_t *b, u
 using WarpTernary = void (*)(uint32_t *d, const uint32_t *a, const uint32_t *b, const uint32_t *c,
                              uint32_t mask);
 
+/// The same on registers of 16 bits.
+using HalfBinary = void (*)(uint16_t *d, const uint16_t *a, const uint16_t *b, uint32_t mask);
+using HalfTernary = void (*)(uint16_t *d, const uint16_t *a, const uint16_t *b, const uint16_t *c,
+                             uint32_t mask);
+using HalfNarrow = void (*)(uint16_t *d, const uint32_t *a, uint32_t mask);
+
 /// An instruction without and with .ftz.
 template <typename Function> struct Flushable {
   Function plain, flush;
@@ -39,6 +45,12 @@ struct WarpOperations {
   WarpBinary packF16x2, packBF16x2;
   /// cvt.f32.f16 and cvt.f32.bf16 of the lower half.
   WarpUnary widenF16, widenBF16;
+  HalfBinary addF16, subtractF16, multiplyF16, addBF16, subtractBF16, multiplyBF16;
+  HalfTernary fmaF16, fmaBF16;
+  /// cvt.rn.f16.f32 and cvt.rn.bf16.f32.
+  HalfNarrow narrowF16, narrowBF16;
+  /// prmt in its default mode.
+  WarpTernary permute;
 };
 
 /// The fastest implementation this host runs.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
+#include <type_traits>
 
 using namespace tilewright::numerics;
 
@@ -176,6 +177,96 @@ TEST_P(Warp, Conversions) {
         [](uint32_t a) { return convert(a & 0xffff, FloatType::F16, FloatType::F32); });
   unary("cvt.f32.bf16", operations.widenBF16,
         [](uint32_t a) { return convert(a & 0xffff, FloatType::BF16, FloatType::F32); });
+}
+
+/// Operations on 16-bit registers, with the lower halves of the words of `compare`.
+TEST_P(Warp, HalfRegisters) {
+  using Halves = uint16_t[32];
+  auto cut = [](const Lanes &words, Halves &halves) {
+    for (int i = 0; i < 32; ++i)
+      halves[i] = static_cast<uint16_t>(words[i]);
+  };
+  // The upper halves of the results stay those of 0xdeadbeef.
+  auto check = [&](const char *name, auto function, const Reference &one) {
+    compare(
+        name,
+        [&](Lanes &d, Lanes &a, Lanes &b, Lanes &c, uint32_t m) {
+          Halves w, x, y, z;
+          cut(d, w);
+          cut(a, x);
+          cut(b, y);
+          cut(c, z);
+          if constexpr (std::is_same_v<decltype(function), HalfBinary>)
+            function(w, x, y, m);
+          else if constexpr (std::is_same_v<decltype(function), HalfTernary>)
+            function(w, x, y, z, m);
+          else
+            function(w, a, m);
+          for (int i = 0; i < 32; ++i)
+            d[i] = (d[i] & 0xffff0000) | w[i];
+        },
+        [&](uint32_t a, uint32_t b, uint32_t c) { return 0xdead0000 | one(a, b, c); }, generator);
+  };
+  struct Row {
+    FloatType type;
+    HalfBinary add, subtract, multiply;
+    HalfTernary fma;
+    HalfNarrow narrow;
+  };
+  for (const Row &row : {Row{FloatType::F16, operations.addF16, operations.subtractF16,
+                             operations.multiplyF16, operations.fmaF16, operations.narrowF16},
+                         Row{FloatType::BF16, operations.addBF16, operations.subtractBF16,
+                             operations.multiplyBF16, operations.fmaBF16, operations.narrowBF16}}) {
+    check("add", row.add,
+          [&](uint32_t a, uint32_t b, uint32_t) { return add(a & 0xffff, b & 0xffff, row.type); });
+    check("sub", row.subtract, [&](uint32_t a, uint32_t b, uint32_t) {
+      return add(a & 0xffff, (b & 0xffff) ^ 0x8000, row.type);
+    });
+    check("mul", row.multiply, [&](uint32_t a, uint32_t b, uint32_t) {
+      return multiply(a & 0xffff, b & 0xffff, row.type);
+    });
+    check("fma", row.fma, [&](uint32_t a, uint32_t b, uint32_t c) {
+      return fma(a & 0xffff, b & 0xffff, c & 0xffff, row.type);
+    });
+    check("cvt", row.narrow,
+          [&](uint32_t a, uint32_t, uint32_t) { return convert(a, FloatType::F32, row.type); });
+  }
+}
+
+/// Every f16 as both operands of an addition and a product with each of a few.
+TEST_P(Warp, HalvesExhaustively) {
+  const uint16_t others[] = {0x0000, 0x8001, 0x03ff, 0x0400, 0x1401, 0x3c00,
+                             0xbbff, 0x57ff, 0x7bff, 0xfc00, 0x7e01};
+  uint16_t a[32], b[32], sum[32], product[32];
+  for (uint16_t other : others)
+    for (uint32_t first = 0; first < 0x10000; first += 32) {
+      for (uint32_t i = 0; i < 32; ++i) {
+        a[i] = static_cast<uint16_t>(first + i);
+        b[i] = other;
+      }
+      operations.addF16(sum, a, b, ~0u);
+      operations.multiplyF16(product, a, b, ~0u);
+      for (uint32_t i = 0; i < 32; ++i) {
+        ASSERT_EQ(sum[i], add(a[i], other, FloatType::F16)) << std::hex << a[i] << " " << other;
+        ASSERT_EQ(product[i], multiply(a[i], other, FloatType::F16))
+            << std::hex << a[i] << " " << other;
+      }
+    }
+}
+
+/// prmt byte by byte, as the PTX ISA words it.
+TEST_P(Warp, Permute) {
+  ternary("prmt", operations.permute, [](uint32_t a, uint32_t b, uint32_t c) {
+    uint32_t result = 0;
+    for (int k = 0; k < 4; ++k) {
+      uint32_t selector = c >> (4 * k) & 15, source = (selector & 7) < 4 ? a : b;
+      uint32_t byte = source >> (8 * (selector & 3)) & 255;
+      if (selector & 8)
+        byte = byte >= 128 ? 255 : 0;
+      result += byte << (8 * k);
+    }
+    return result;
+  });
 }
 
 /// An operand may be the destination.
