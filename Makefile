@@ -4,7 +4,7 @@
 #   make test     installs, builds, runs lit, GoogleTest and pytest
 #   make lint     formatting, tests that cannot fail, file sizes, Python style
 #   make build    installs and builds only
-#   make install  installs only (RETRY=1 tries optional packages again)
+#   make install  installs only (RETRY=1 tries optional packages again, TRITON=1 adds Triton)
 #   make clean    removes what was built, keeps .venv
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
 #

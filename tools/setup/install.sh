@@ -6,7 +6,8 @@
 # What is optional (weights for the demo, ptxas, nvdisasm, NVRTC) may fail, offline for
 # instance: that is said once and remembered; RETRY=1 tries again.
 #
-# Environment: PYTHON (interpreter for .venv, default python3), RETRY.
+# Environment: PYTHON (interpreter for .venv, default python3), RETRY, TRITON
+# (not empty: also the Triton compiler, 290 MB, for its tests).
 set -euo pipefail
 
 setup=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -161,6 +162,9 @@ create_venv
 link_build_tree
 install_requirements requirements.txt required "to build and test"
 install_requirements requirements-demo.txt optional "for the demo: tokeniser, weights, drawing"
+if [[ -n ${TRITON:-} ]]; then
+  install_requirements requirements-triton.txt optional "to compile the tests' Triton kernels"
+fi
 install_cuda_tool ptxas "to assemble the PTX that tests emit"
 install_cuda_tool nvdisasm "to count machine instructions"
 install_nvrtc
