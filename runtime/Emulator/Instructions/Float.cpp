@@ -43,6 +43,13 @@ template <bool flushes> void handleDivideF32(Warp &w, const Inst &i, uint32_t m)
       m, [=](unsigned l) { d[l] = finish<flushes>(flush<flushes>(a[l]) / flush<flushes>(b[l])); });
 }
 
+// div.approx: the quotient, but by divisors above 2^126 what numerics says.
+template <bool flushes> void handleDivideApproximate(Warp &w, const Inst &i, uint32_t m) {
+  uint32_t *d = w.at<uint32_t>(i.d);
+  const uint32_t *a = w.at<uint32_t>(i.a), *b = w.at<uint32_t>(i.b);
+  forLanes(m, [=](unsigned l) { d[l] = numerics::divideApproximate(a[l], b[l], flushes); });
+}
+
 template <Operation op> void handleF64(Warp &w, const Inst &i, uint32_t m) {
   double *d = w.at<double>(i.d);
   const double *a = w.at<double>(i.a), *b = w.at<double>(i.b);
@@ -211,18 +218,17 @@ void handleApproximate(Warp &w, const Inst &i, uint32_t m) {
   });
 }
 
-// rcp.approx.ftz.f64 and rsqrt.approx.f64 keep the upper 32 bits only.
+// rcp.approx.ftz.f64 and rsqrt.approx.ftz.f64; without .ftz rsqrt keeps all bits.
 void handleApproximateF64(Warp &w, const Inst &i, uint32_t m) {
+  auto function = static_cast<numerics::Approximate>(i.imm);
   forEachLane(m, [&](unsigned l) {
-    double a = w.at<double>(i.a)[l];
-    if (i.flags & kFlush && std::fpclassify(a) == FP_SUBNORMAL)
-      a = std::copysign(0.0, a);
-    double exact =
-        i.imm == uint64_t(numerics::Approximate::Reciprocal) ? 1.0 / a : 1.0 / std::sqrt(a);
-    uint64_t bits = std::bit_cast<uint64_t>(exact);
-    if (i.flags & kFlush)
-      bits &= ~uint64_t(0xffffffff);
-    w.at<uint64_t>(i.d)[l] = std::isnan(exact) ? 0x7fffffff00000000u : bits;
+    if (i.flags & kFlush) {
+      w.at<uint64_t>(i.d)[l] = numerics::approximateF64(w.at<uint64_t>(i.a)[l], function);
+      return;
+    }
+    auto exact = static_cast<double>(1 / std::sqrt(static_cast<long double>(w.at<double>(i.a)[l])));
+    w.at<uint64_t>(i.d)[l] =
+        std::isnan(exact) ? 0x7fffffff00000000u : std::bit_cast<uint64_t>(exact);
   });
 }
 
@@ -483,19 +489,22 @@ void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
 }
 
 // div.approx and div.full are within 2 ulp (PTX ISA, div); the emulated device
-// gives the correctly rounded quotient for all forms.
+// gives the correctly rounded quotient where it is not zero by definition.
 void tilewright::emulator::decodeFloatDivide(InstructionDecoder &d) {
-  bool isApproximate = d.take("approx") || d.take("full");
+  bool isApproximate = d.take("approx"), isFull = !isApproximate && d.take("full");
   Form form = takeForm(d, kFlush);
-  if (!isApproximate && !form.rounding)
+  if (!isApproximate && !isFull && !form.rounding)
     d.fail("'div' needs .approx, .full or a rounding");
+  if ((isApproximate || isFull) && form.rounding)
+    d.fail("'div' takes .approx, .full or a rounding, not two of them");
   Handler handler = pickFast<Operation::Divide>(d, form);
-  bool isWide = form.type == ScalarType::F32 || (form.type == ScalarType::F64 && !isApproximate);
-  decodeUniform(d, 2, form.type,
-                !isWide   ? nullptr
-                : handler ? handler
-                          : handleBinary<Operation::Divide>,
-                classOf(form.type));
+  if (!handler)
+    handler = handleBinary<Operation::Divide>;
+  if (isApproximate)
+    handler = form.flags & kFlush ? handleDivideApproximate<true> : handleDivideApproximate<false>;
+  bool isWide =
+      form.type == ScalarType::F32 || (form.type == ScalarType::F64 && !isApproximate && !isFull);
+  decodeUniform(d, 2, form.type, isWide ? handler : nullptr, classOf(form.type));
 }
 
 void tilewright::emulator::decodeFloatMinMax(InstructionDecoder &d) {

@@ -157,14 +157,10 @@ uint64_t numerics::approximateF64(uint64_t a, Approximate function) {
 }
 
 uint32_t numerics::divideApproximate(uint32_t a, uint32_t b, bool flush) {
-  uint32_t exponent = (b >> 23) & 0xff;
+  uint32_t divisor = b & 0x7fffffff, dividend = a & 0x7fffffff;
+  if (divisor > 0x7e800000 && divisor < 0x7f800000)
+    return dividend >= 0x7f800000 ? 0x7fffffff : (a ^ b) & 0x80000000;
   ArithmeticOptions options;
   options.flush = flush;
-  if (exponent >= 253 && exponent < 255) { // |b| in [2^126, 2^128)
-    Unpacked dividend = unpack(flush ? flushSubnormal(a, FloatType::F32) : a, FloatType::F32);
-    if (dividend.isNaN() || dividend.isInfinity())
-      return 0x7fffffff;
-    return (a ^ b) & 0x80000000;
-  }
   return static_cast<uint32_t>(divide(a, b, FloatType::F32, options));
 }

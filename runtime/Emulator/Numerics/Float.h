@@ -82,7 +82,7 @@ uint32_t approximateF32(uint32_t a, Approximate function, bool flush);
 uint16_t approximateHalf(uint16_t a, FloatType type, Approximate function, bool flush);
 /// rcp.approx.ftz.f64 and rsqrt.approx.ftz.f64: the upper words only, NaN 0x7fffffff00000000.
 uint64_t approximateF64(uint64_t a, Approximate function);
-/// div.approx.f32: a / b, but for |b| in [2^126, 2^128) a zero, or NaN when a is
+/// div.approx.f32: a / b, but for |b| in (2^126, 2^128) a zero, or NaN when a is
 /// infinite (PTX ISA, div).
 uint32_t divideApproximate(uint32_t a, uint32_t b, bool flush);
 
