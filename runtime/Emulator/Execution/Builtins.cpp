@@ -59,10 +59,8 @@ uint64_t argument(Warp &warp, const CallSite &site, const Frame &frame, unsigned
                   unsigned lane) {
   const Passed &passed = site.arguments[index];
   uint64_t value = 0;
-  const uint8_t *from = passed.isRegister
-                            ? frame.registers.get() + passed.caller + lane * passed.bytes
-                            : warp.localAt(lane, frame.localBase + passed.caller);
-  std::memcpy(&value, from, std::min(passed.bytes, 8u));
+  unsigned bytes = passed.bytes ? std::min(passed.bytes, 8u) : 8; // 0: a constant
+  std::memcpy(&value, locateValue(warp, frame, passed, lane), bytes);
   return value;
 }
 
@@ -182,8 +180,7 @@ void tilewright::emulator::callBuiltin(Warp &warp, const CallSite &site, const F
       return;
     uint32_t count = formatter.getCount();
     const Passed &result = site.results[0];
-    uint8_t *to = result.isRegister ? frame.registers.get() + result.caller + lane * result.bytes
-                                    : warp.localAt(lane, frame.localBase + result.caller);
-    std::memcpy(to, &count, std::min<uint32_t>(result.bytes, 4));
+    std::memcpy(locateValue(warp, frame, result, lane), &count,
+                std::min<uint32_t>(result.bytes, 4));
   });
 }

@@ -214,10 +214,15 @@ llvm::Expected<std::vector<Passed>> Decoder::decodePassed(FunctionBuilder &funct
       value.isRegister = true;
       value.caller = function.registerSlot(part.index);
       value.bytes = parser::getBits(function.source.registers[part.index].type) / 8;
+    } else if (part.kind == Operand::Kind::Integer && !isResult) {
+      // As wide as the parameter, which connect() knows.
+      value.isRegister = true;
+      value.caller = builder.constant(8, part.value);
+      value.bytes = 0;
     } else {
-      return makeError(part.location, isResult
-                                          ? "expects a .param variable or register as result"
-                                          : "expects a .param variable or register as argument");
+      return makeError(part.location,
+                       isResult ? "expects a .param variable or register as result"
+                                : "expects a .param variable, register or integer as argument");
     }
     passed.push_back(value);
   }
@@ -314,8 +319,11 @@ llvm::Error Decoder::connect(CallSite &site, const parser::Function &callee,
       return makeError(location, "'" + callee.name + "' has " + llvm::Twine(list.size()) + " " +
                                      what + ", but the call gives " + llvm::Twine(passed.size()));
     for (auto [i, value] : llvm::enumerate(passed)) {
-      bool isRegister = list[i].space == Space::Register;
-      if (isRegister != value.isRegister || list[i].bytes != value.bytes)
+      value.isCalleeRegister = list[i].space == Space::Register;
+      if (value.bytes == 0 && list[i].bytes <= 8)
+        value.bytes = list[i].bytes;
+      bool fits = list[i].bytes == value.bytes && (value.isRegister || !value.isCalleeRegister);
+      if (!fits)
         return makeError(location, "value " + llvm::Twine(i + 1) + " of the " + what + " of '" +
                                        callee.name + "' has another form");
       if (!formals.empty())

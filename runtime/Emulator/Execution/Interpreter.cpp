@@ -379,14 +379,10 @@ void TurnRunner::copyValues(const std::vector<Passed> &values, const Frame &call
                             const Frame &callee, uint32_t lanes, bool isReturn) {
   for (const Passed &value : values)
     forEachLane(lanes, [&](unsigned lane) {
-      uint8_t *outer, *inner;
-      if (value.isRegister) {
-        outer = caller.registers.get() + value.caller + lane * value.bytes;
-        inner = callee.registers.get() + value.callee + lane * value.bytes;
-      } else {
-        outer = warp.localAt(lane, caller.localBase + value.caller);
-        inner = warp.localAt(lane, callee.localBase + value.callee);
-      }
+      uint8_t *outer = locateValue(warp, caller, value, lane);
+      uint8_t *inner = value.isCalleeRegister
+                           ? callee.registers.get() + value.callee + lane * value.bytes
+                           : warp.localAt(lane, callee.localBase + value.callee);
       std::memcpy(isReturn ? outer : inner, isReturn ? inner : outer, value.bytes);
     });
 }
@@ -483,5 +479,14 @@ void TurnRunner::runExit(Group &group, uint32_t active) {
 }
 
 } // namespace
+
+uint8_t *tilewright::emulator::locateValue(Warp &warp, const Frame &caller, const Passed &value,
+                                           unsigned lane) {
+  if (!value.isRegister)
+    return warp.localAt(lane, caller.localBase + value.caller);
+  if (value.caller & kConstantBank) // the same for all lanes
+    return warp.banks[1] + (value.caller & ~kConstantBank);
+  return caller.registers.get() + value.caller + lane * value.bytes;
+}
 
 Turn tilewright::emulator::runTurn(Warp &warp) { return TurnRunner(warp).run(); }

@@ -25,6 +25,9 @@ Turn runTurn(Warp &warp);
 /// Runs every block of a launch; findings say what went wrong.
 void runLaunch(Launch &launch);
 
+/// Where a lane's value lies on the caller's side of a call.
+uint8_t *locateValue(Warp &warp, const Frame &caller, const Passed &value, unsigned lane);
+
 /// Executes vprintf or __assertfail for the lanes in `mask`.
 void callBuiltin(Warp &warp, const CallSite &site, const Frame &frame, uint32_t mask);
 

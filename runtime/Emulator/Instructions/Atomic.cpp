@@ -104,6 +104,37 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
   });
 }
 
+struct Wide {
+  uint64_t words[2];
+};
+
+// exch and cas of 128 bits; slots as handleAtomic.
+void handleWideAtomic(Warp &w, const Inst &i, uint32_t m) {
+  const MemoryInfo &info = w.launch.program.memory[i.aux];
+  Access access;
+  access.kind = AccessKind::Atomic;
+  access.space = info.space;
+  access.bytes = access.alignment = info.bytes();
+  access.mask = m;
+  access.info = &info;
+  computeAddresses(w, i, info, access);
+  w.hasSpun = true;
+  if (!resolve(w, access))
+    return;
+  const Slot *slots = &w.launch.program.slots[i.extra];
+  bool isCas = static_cast<Operation>(i.flags) == Operation::Cas;
+  forEachLane(m, [&](unsigned l) {
+    uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
+    Wide old, b = w.at<Wide>(slots[1])[l];
+    std::memcpy(&old, host, sizeof old);
+    if (!isCas)
+      std::memcpy(host, &b, sizeof b);
+    else if (old.words[0] == b.words[0] && old.words[1] == b.words[1])
+      std::memcpy(host, &w.at<Wide>(slots[2])[l], sizeof b);
+    w.at<Wide>(slots[0])[l] = old;
+  });
+}
+
 bool isLegal(Operation operation, ScalarType type) {
   unsigned bits = parser::getBits(type);
   switch (operation) {
@@ -123,9 +154,9 @@ bool isLegal(Operation operation, ScalarType type) {
     return type == ScalarType::B32 || type == ScalarType::B64;
   // The unsigned and signed spellings are accepted by assemblers too.
   case Operation::Exch:
-    return (bits == 32 || bits == 64) && type != ScalarType::TF32;
+    return (bits == 32 || bits == 64 || bits == 128) && type != ScalarType::TF32;
   case Operation::Cas:
-    return (bits == 16 || bits == 32 || bits == 64) && type != ScalarType::TF32;
+    return (bits == 16 || bits == 32 || bits == 64 || bits == 128) && type != ScalarType::TF32;
   }
   return false;
 }
@@ -144,7 +175,8 @@ void decodeAtomic(InstructionDecoder &d) {
   bool hasPolicy = d.take("L2::cache_hint");
   info.vectorWidth = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
   ScalarType type = d.requireType();
-  if (!isLegal(operation, type))
+  bool isWide = type == ScalarType::B128;
+  if (!isLegal(operation, type) || (isWide && (!hasResult || info.vectorWidth != 1)))
     return d.fail("no '" + d.source.opcode + "." + operationNames[*name].str() + "' of '." +
                   parser::getName(type) + "'");
   info.elementBytes = info.registerBytes = parser::getBits(type) / 8;
@@ -176,7 +208,7 @@ void decodeAtomic(InstructionDecoder &d) {
   d.inst.flags = static_cast<uint8_t>(operation);
   d.inst.target = static_cast<uint32_t>(type);
   d.inst.flow = Flow::Checked;
-  d.set(handleAtomic, OpClass::Atomic);
+  d.set(isWide ? handleWideAtomic : handleAtomic, OpClass::Atomic);
 }
 
 } // namespace

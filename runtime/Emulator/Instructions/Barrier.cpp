@@ -117,6 +117,8 @@ void decodeFence(InstructionDecoder &d) {
   bool isProxy = d.take("proxy");
   if (isProxy && !d.takeOneOf({"alias", "async", "async::global", "async::shared::cta"}))
     d.fail("'fence.proxy' needs .alias or .async");
+  if (isProxy)
+    d.takeOneOf({"global", "shared::cta"});
   d.take("mbarrier_init");
   bool acquires = d.take("acquire"), releases = d.take("release");
   d.take("sync_restrict::shared::cta");
@@ -149,6 +151,14 @@ void decodeBreakpoint(InstructionDecoder &d) {
   d.set(handleNothing, OpClass::Control);
 }
 
+// Nobody counts performance events.
+void decodeEvent(InstructionDecoder &d) {
+  bool isMask = d.take("mask");
+  if (d.expectOperands(1))
+    d.immediate(0, 0, isMask ? 0xffff : 15);
+  d.set(handleNothing, OpClass::Control);
+}
+
 void handleSleep(Warp &w, const Inst &, uint32_t) { w.hasSpun = w.waitFailed = true; }
 
 void decodeSleep(InstructionDecoder &d) {
@@ -177,6 +187,7 @@ llvm::ArrayRef<InstructionEntry> tilewright::emulator::getBarrierInstructions() 
       {"membar", decodeFence},    {"fence", decodeFence},
       {"trap", decodeTrap},       {"brkpt", decodeBreakpoint},
       {"nanosleep", decodeSleep}, {"griddepcontrol", decodeDependency},
+      {"pmevent", decodeEvent},
   };
   return entries;
 }

@@ -355,6 +355,30 @@ void decodeBitMask(InstructionDecoder &d) {
                 OpClass::Integer);
 }
 
+// PTX ISA, szext: keeps the low n bits and extends them by sign or with zero.
+template <bool clamps> struct ExtendField {
+  template <typename T> static T apply(T a, uint32_t b) {
+    uint32_t n = clamps ? std::min(b, 32u) : b & 31;
+    if (n == 0)
+      return 0;
+    return T(std::make_unsigned_t<T>(a) << (32 - n)) >> (32 - n);
+  }
+};
+
+void decodeExtendField(InstructionDecoder &d) {
+  bool clamps = d.take("clamp");
+  if (!clamps && !d.take("wrap"))
+    d.fail("'szext' needs .clamp or .wrap");
+  ScalarType type = d.requireType();
+  Handler handler = withInteger(type, [clamps](auto t) -> Handler {
+    using T = decltype(t);
+    return clamps ? applyBinary<ExtendField<true>, T, T, uint32_t>
+                  : applyBinary<ExtendField<false>, T, T, uint32_t>;
+  });
+  bool isInteger32 = type == ScalarType::U32 || type == ScalarType::S32;
+  decodeUniform(d, 2, type, isInteger32 ? handler : nullptr, OpClass::Integer);
+}
+
 // PTX ISA, fns: the position of the n-th set bit from `base`, up or down.
 struct FindNthSet {
   template <typename T> static T apply(T mask, T base, T offset) {
@@ -452,6 +476,7 @@ llvm::ArrayRef<InstructionEntry> tilewright::emulator::getBitInstructions() {
       {"bfe", decodeExtractField},
       {"bfi", decodeInsertField},
       {"bmsk", decodeBitMask},
+      {"szext", decodeExtendField},
       {"fns", decodeFindNthSet},
       {"prmt", decodePermute},
   };

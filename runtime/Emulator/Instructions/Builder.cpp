@@ -32,18 +32,18 @@ Slot ProgramBuilder::constant(unsigned bytes, uint64_t value) {
   return it->second;
 }
 
-Slot ProgramBuilder::dynamicShared(unsigned bytes) {
-  Slot &slot = bytes == 4 ? dynamic32 : dynamic64;
-  return slot = slot == kNoSlot ? addConstant(bytes, 0) : slot;
+Slot ProgramBuilder::dynamicShared(unsigned bytes, uint64_t offset) {
+  auto [it, isNew] = dynamics.try_emplace({bytes, offset}, 0);
+  if (isNew)
+    it->second = addConstant(bytes, 0);
+  return it->second;
 }
 
 void ProgramBuilder::finishShared() {
   uint32_t end = static_cast<uint32_t>(llvm::alignTo(sharedEnd, program.dynamicSharedAlignment));
-  program.staticSharedEnd = dynamic32 == kNoSlot && dynamic64 == kNoSlot ? sharedEnd : end;
-  if (dynamic32 != kNoSlot)
-    fill(program, dynamic32, 4, end);
-  if (dynamic64 != kNoSlot)
-    fill(program, dynamic64, 8, end);
+  program.staticSharedEnd = dynamics.empty() ? sharedEnd : end;
+  for (const auto &[key, slot] : dynamics)
+    fill(program, slot, key.first, end + key.second);
 }
 
 Slot ProgramBuilder::constantPredicate(bool value) { return constant(4, value ? ~0u : 0); }

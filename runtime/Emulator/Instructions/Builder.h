@@ -32,8 +32,8 @@ public:
   /// The address of a static shared variable; notes the alignment of `name[]`.
   uint32_t placeShared(const parser::Variable &variable);
 
-  /// The address of dynamic shared memory, known after finishShared().
-  Slot dynamicShared(unsigned bytes);
+  /// The address of dynamic shared memory plus `offset`, known after finishShared().
+  Slot dynamicShared(unsigned bytes, uint64_t offset = 0);
   /// Call once every variable has been placed.
   void finishShared();
 
@@ -46,7 +46,7 @@ public:
 private:
   Slot addConstant(unsigned bytes, uint64_t value);
   std::map<std::pair<unsigned, uint64_t>, Slot> constants;
-  Slot dynamic32 = kNoSlot, dynamic64 = kNoSlot;
+  std::map<std::pair<unsigned, uint64_t>, Slot> dynamics; ///< as constants, by offset
   llvm::DenseMap<const parser::Variable *, uint32_t> sharedAddresses;
 };
 
@@ -173,6 +173,7 @@ llvm::ArrayRef<InstructionEntry> getAsyncInstructions();
 llvm::ArrayRef<InstructionEntry> getBarrierInstructions();
 llvm::ArrayRef<InstructionEntry> getShuffleInstructions();
 llvm::ArrayRef<InstructionEntry> getMatrixInstructions();
+llvm::ArrayRef<InstructionEntry> getVideoInstructions();
 
 /// Decodes any instruction but those of control flow.
 llvm::Error decodeInstruction(FunctionBuilder &function, const parser::Instruction &source,

@@ -97,7 +97,25 @@ uint32_t compareHalves(const Warp &w, const Inst &i) {
   return result;
 }
 
+/// Both halves of f16x2 or bf16x2: the upper one's bits above the lower's.
+template <Comparison c, numerics::FloatType type>
+uint64_t comparePairs(const Warp &w, const Inst &i) {
+  uint64_t result = 0;
+  auto value = [&](Slot slot, unsigned l, unsigned half) {
+    uint16_t bits = static_cast<uint16_t>(w.at<uint32_t>(slot)[l] >> (16 * half));
+    if ((i.flags & kFlush) && type == numerics::FloatType::F16 && (bits & 0x7c00) == 0)
+      bits &= 0x8000;
+    return numerics::toDouble(bits, type);
+  };
+  for (unsigned l = 0; l < 2 * kLanes; ++l)
+    result |= uint64_t(compare<c, double>(value(i.a, l % kLanes, l / kLanes),
+                                          value(i.b, l % kLanes, l / kLanes)))
+              << l;
+  return result;
+}
+
 using CompareFunction = uint32_t (*)(const Warp &, const Inst &);
+using ComparePairsFunction = uint64_t (*)(const Warp &, const Inst &);
 
 template <Comparison c> CompareFunction pickCompare(ScalarType type) {
   constexpr bool isFloatOnly = c >= Comparison::Equ;
@@ -136,12 +154,23 @@ template <Comparison c> CompareFunction pickCompare(ScalarType type) {
   }
 }
 
+template <Comparison c> ComparePairsFunction pickComparePairs(ScalarType type) {
+  return type == ScalarType::F16x2    ? comparePairs<c, numerics::FloatType::F16>
+         : type == ScalarType::BF16x2 ? comparePairs<c, numerics::FloatType::BF16>
+                                      : nullptr;
+}
+
+/// The function for the comparison and the type, as a number; 0 if none.
 template <size_t... index>
-CompareFunction pickCompare(Comparison c, ScalarType type, std::index_sequence<index...>) {
-  CompareFunction result = nullptr;
-  ((static_cast<size_t>(c) == index
-        ? void(result = pickCompare<static_cast<Comparison>(index)>(type))
-        : void()),
+uint64_t pickCompare(Comparison c, ScalarType type, std::index_sequence<index...>) {
+  bool isPacked = parser::getClass(type) == parser::TypeClass::Packed;
+  uint64_t result = 0;
+  auto pick = [&]<Comparison which>() {
+    result = isPacked ? reinterpret_cast<uint64_t>(pickComparePairs<which>(type))
+                      : reinterpret_cast<uint64_t>(pickCompare<which>(type));
+  };
+  ((static_cast<size_t>(c) == index ? pick.template operator()<static_cast<Comparison>(index)>()
+                                    : void()),
    ...);
   return result;
 }
@@ -175,11 +204,28 @@ void handleSetp(Warp &w, const Inst &i, uint32_t m) {
   w.setPredicate(i.d, m, first);
 }
 
-template <bool isFloatResult> void handleSet(Warp &w, const Inst &i, uint32_t m) {
+// setp of pairs: one predicate a half, each combined with c.
+void handleSetpPairs(Warp &w, const Inst &i, uint32_t m) {
+  uint64_t result = reinterpret_cast<ComparePairsFunction>(i.imm)(w, i);
+  uint32_t low = combine(w, i, uint32_t(result)), high = combine(w, i, uint32_t(result >> 32));
+  w.setPredicate(i.d, m, low);
+  w.setPredicate(i.extra, m, high);
+}
+
+// extra: what stands for true.
+template <typename T> void handleSet(Warp &w, const Inst &i, uint32_t m) {
   uint32_t result = combine(w, i, evaluate(w, i));
+  T *d = w.at<T>(i.d);
+  forEachLane(m, [&](unsigned l) { d[l] = result >> l & 1 ? T(i.extra) : T(0); });
+}
+
+void handleSetPairs(Warp &w, const Inst &i, uint32_t m) {
+  uint64_t result = reinterpret_cast<ComparePairsFunction>(i.imm)(w, i);
+  uint32_t low = combine(w, i, uint32_t(result)), high = combine(w, i, uint32_t(result >> 32));
   uint32_t *d = w.at<uint32_t>(i.d);
-  forEachLane(
-      m, [&](unsigned l) { d[l] = result >> l & 1 ? (isFloatResult ? 0x3f800000u : ~0u) : 0; });
+  forEachLane(m, [&](unsigned l) {
+    d[l] = (low >> l & 1 ? i.extra : 0) | (high >> l & 1 ? i.extra << 16 : 0);
+  });
 }
 
 /// Takes the comparison, the combination, .ftz; fills the function.
@@ -197,11 +243,10 @@ ScalarType takeComparison(InstructionDecoder &d) {
   d.inst.aux = d.take("and") ? 1 : d.take("or") ? 2 : d.take("xor") ? 3 : 0;
   d.inst.flags = d.take("ftz") ? kFlush : 0;
   ScalarType type = d.requireType();
-  CompareFunction function = pickCompare(static_cast<Comparison>(comparison.value_or(0)), type,
-                                         std::make_index_sequence<std::size(comparisonNames)>());
-  if (!function)
+  d.inst.imm = pickCompare(static_cast<Comparison>(comparison.value_or(0)), type,
+                           std::make_index_sequence<std::size(comparisonNames)>());
+  if (!d.inst.imm)
     d.refuseType(type);
-  d.inst.imm = reinterpret_cast<uint64_t>(function);
   return type;
 }
 
@@ -224,18 +269,49 @@ void decodeSetp(InstructionDecoder &d) {
   bool isPair = result.kind == parser::Operand::Kind::Pair;
   d.inst.d = d.writePredicate(isPair ? result.parts[0] : result);
   d.inst.extra = isPair ? d.writePredicate(result.parts[1]) : kNoSlot;
-  d.set(handleSetp, OpClass::Predicate);
+  bool isPacked = parser::getClass(type) == parser::TypeClass::Packed;
+  if (isPacked && !isPair)
+    d.fail(result.location, "'setp' of '." + parser::getName(type).str() + "' expects p|q");
+  d.set(isPacked ? handleSetpPairs : handleSetp, OpClass::Predicate);
 }
 
 void decodeSet(InstructionDecoder &d) {
-  ScalarType resultType = d.requireType();
-  if (resultType != ScalarType::U32 && resultType != ScalarType::S32 &&
-      resultType != ScalarType::F32)
-    return d.refuseType(resultType);
-  ScalarType type = takeComparison(d);
+  ScalarType resultType = d.requireType(), type = takeComparison(d);
+  bool isPacked = parser::getClass(type) == parser::TypeClass::Packed;
+  bool isHalf = type == ScalarType::F16 || type == ScalarType::BF16;
+  switch (resultType) {
+  case ScalarType::U16:
+  case ScalarType::S16: // of halves only
+    d.inst.extra = isHalf ? 0xffff : 0;
+    break;
+  case ScalarType::U32:
+  case ScalarType::S32:
+    d.inst.extra = isPacked ? 0 : ~0u;
+    break;
+  case ScalarType::F32:
+    d.inst.extra = isPacked || isHalf ? 0 : 0x3f800000;
+    break;
+  case ScalarType::F16:
+  case ScalarType::F16x2:
+    d.inst.extra = 0x3c00;
+    break;
+  case ScalarType::BF16:
+  case ScalarType::BF16x2:
+    d.inst.extra = 0x3f80;
+    break;
+  default:
+    d.inst.extra = 0;
+  }
+  bool isPackedResult = parser::getClass(resultType) == parser::TypeClass::Packed;
+  if (d.inst.extra == 0 || (isPackedResult || isPacked ? type != resultType : false))
+    return d.fail("no 'set' of '." + parser::getName(resultType).str() + "' from '." +
+                  parser::getName(type) + "'");
   takeSources(d, type);
   d.inst.d = d.write(0, resultType);
-  d.set(resultType == ScalarType::F32 ? handleSet<true> : handleSet<false>, OpClass::Predicate);
+  d.set(isPacked                            ? handleSetPairs
+        : parser::getBits(resultType) == 16 ? handleSet<uint16_t>
+                                            : handleSet<uint32_t>,
+        OpClass::Predicate);
 }
 
 template <typename T> void handleSelp(Warp &w, const Inst &i, uint32_t m) {

@@ -201,6 +201,14 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
   case Kind::Global:
   case Kind::Local:
   case Kind::Parameter: {
+    const parser::Variable *variable =
+        operand.kind == Kind::Global  ? &owner.module.variables[operand.index]
+        : operand.kind == Kind::Local ? &function.source.variables[operand.index]
+                                      : nullptr;
+    if (variable && variable->space == Space::Shared && variable->isUnsized) {
+      owner.placeShared(*variable);
+      return owner.dynamicShared(bytes, operand.value);
+    }
     MemoryInfo info;
     Inst scratch;
     std::swap(scratch, inst);
@@ -213,13 +221,11 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
     std::swap(scratch, inst);
     if (info.frameRelative)
       fail(operand.location, "the address of '" + operand.name + "' can only be taken by mov");
-    if (bits == 64 || failed)
+    if (failed)
       return slot;
-    if (slot == owner.dynamicShared(8))
-      return owner.dynamicShared(4);
     uint64_t value;
     std::memcpy(&value, &program.constants[slot & ~kConstantBank], sizeof value);
-    return owner.constant(bytes, value);
+    return owner.constant(bytes, value + operand.value);
   }
   default:
     fail(operand.location, "expects a register or a constant");
@@ -242,6 +248,9 @@ Slot InstructionDecoder::readPredicate(const Operand &operand, bool &isNegated) 
   isNegated = operand.isNegated;
   if (operand.kind == Kind::Integer)
     return owner.constantPredicate(operand.value != 0);
+  // Without clusters no launch is one of explicit clusters.
+  if (operand.kind == Kind::Special && operand.name == "%is_explicit_cluster")
+    return owner.constantPredicate(false);
   if (registerBits(operand) != 1) {
     fail(operand.location, "expects a predicate, but got '" + operand.name + "'");
     return 0;
@@ -415,16 +424,83 @@ static DecodeFunction findDecoder(llvm::StringRef opcode) {
         getFloatInstructions(), getCompareInstructions(), getConvertInstructions(),
         getMoveInstructions(), getMemoryInstructions(), getAtomicInstructions(),
         getAsyncInstructions(), getBarrierInstructions(), getMbarrierInstructions(),
-        getShuffleInstructions(), getMatrixInstructions()})
+        getShuffleInstructions(), getMatrixInstructions(), getVideoInstructions()})
     for (const InstructionEntry &entry : family)
       if (entry.opcode == opcode)
         return entry.decode;
   return nullptr;
 }
 
+namespace {
+/// What is known and not executed, so that the message can say so.
+struct Refusal {
+  llvm::StringLiteral opcode, modifier; ///< an empty one: any
+  llvm::StringLiteral what;
+};
+constexpr Refusal refusals[] = {
+    {"tex", "", "textures are"},
+    {"tld4", "", "textures are"},
+    {"txq", "", "textures are"},
+    {"istypep", "", "textures are"},
+    {"suld", "", "surfaces are"},
+    {"sust", "", "surfaces are"},
+    {"sured", "", "surfaces are"},
+    {"suq", "", "surfaces are"},
+    {"vadd", "", "scalar video instructions are"},
+    {"vsub", "", "scalar video instructions are"},
+    {"vabsdiff", "", "scalar video instructions are"},
+    {"vmin", "", "scalar video instructions are"},
+    {"vmax", "", "scalar video instructions are"},
+    {"vshl", "", "scalar video instructions are"},
+    {"vshr", "", "scalar video instructions are"},
+    {"vmad", "", "scalar video instructions are"},
+    {"vset", "", "scalar video instructions are"},
+    {"mapa", "", "clusters are"},
+    {"getctarank", "", "clusters are"},
+    {"clusterlaunchcontrol", "", "clusters are"},
+    {"barrier", "cluster", "clusters are"},
+    {"ld", "shared::cluster", "clusters are"},
+    {"st", "shared::cluster", "clusters are"},
+    {"atom", "shared::cluster", "clusters are"},
+    {"red", "shared::cluster", "clusters are"},
+    {"mbarrier", "shared::cluster", "clusters are"},
+    {"multimem", "", "multicast memory is"},
+    {"cp", "bulk", "bulk copies are"},
+    {"cp", "reduce", "bulk copies are"},
+    {"st", "bulk", "bulk copies are"},
+    {"st", "async", "asynchronous stores are"},
+    {"red", "async", "asynchronous reductions are"},
+    {"tensormap", "", "tensor maps are"},
+    {"fence", "tensormap::generic", "tensor maps are"},
+    {"wgmma", "", "wgmma is"},
+    {"setmaxnreg", "", "setmaxnreg is"},
+    {"tcgen05", "", "tcgen05 is"},
+    {"mma", "sp", "sparse mma is"},
+    {"mma", "sp::ordered_metadata", "sparse mma is"},
+    {"mma", "block_scale", "block-scaled mma is"},
+    {"fma", "oob", "the treatment of out-of-bounds NaNs is"},
+};
+
+const Refusal *findRefusal(const parser::Instruction &source) {
+  for (const Refusal &refusal : refusals)
+    if (refusal.opcode == source.opcode &&
+        (refusal.modifier.empty() ||
+         llvm::any_of(source.modifiers, [&](const parser::Modifier &modifier) {
+           return modifier.name == refusal.modifier;
+         })))
+      return &refusal;
+  return nullptr;
+}
+} // namespace
+
 llvm::Error tilewright::emulator::decodeInstruction(FunctionBuilder &function,
                                                     const parser::Instruction &source, Inst &inst) {
   InstructionDecoder decoder(function, source, inst);
+  if (const Refusal *refusal = findRefusal(source))
+    return parser::makeError(source.location, "'" + source.opcode +
+                                                  (refusal->modifier.empty() ? "" : ".") +
+                                                  refusal->modifier.str() +
+                                                  "': " + refusal->what.str() + " not emulated");
   DecodeFunction decode = findDecoder(source.opcode);
   if (!decode)
     return parser::makeError(source.location, "unknown instruction '" + source.opcode + "'");

@@ -89,6 +89,11 @@ template <bool isHigh> struct MultiplyAdd24 {
     return Add::apply(Multiply24<isHigh>::apply(a, b), c);
   }
 };
+struct MultiplyAdd24HighSaturating {
+  template <typename T> static T apply(T a, T b, T c) {
+    return AddSaturating<false>::apply(Multiply24<true>::apply(a, b), c);
+  }
+};
 // Division by zero gives all ones on the device (PTX ISA: "unspecified,
 // machine-specific value"); the overflow of signed division wraps.
 struct Divide {
@@ -296,6 +301,9 @@ void decodeMultiply24(InstructionDecoder &d) {
                                  : pickTernary<MultiplyAdd24<false>>(type))
               : isHigh ? pickBinary<Multiply24<true>>(type)
                        : pickBinary<Multiply24<false>>(type);
+  if (d.take("sat"))
+    handler = isAdd && isHigh && isSigned32(type) ? pickTernary<MultiplyAdd24HighSaturating>(type)
+                                                  : nullptr;
   decodeUniform(d, isAdd ? 3 : 2, type, handler, OpClass::Integer);
 }
 

@@ -44,7 +44,7 @@ struct State {
   }
 };
 
-enum class Action : uint8_t { Init, Invalidate, Expect, Arrive, ArriveDrop, CopyArrive };
+enum class Action : uint8_t { Init, Invalidate, Expect, Complete, Arrive, ArriveDrop, CopyArrive };
 constexpr uint8_t kExpectsFirst = 16, kNoIncrement = 32;
 
 /// Calls f(lane, state) on each lane's object, lane by lane, and stores it.
@@ -113,6 +113,10 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
       break;
     case Action::Expect:
       state.transactions += static_cast<int32_t>(count);
+      break;
+    case Action::Complete:
+      state.transactions -= static_cast<int32_t>(count);
+      state.completeIfDone();
       break;
     case Action::Arrive:
       if (i.flags & kExpectsFirst) {
@@ -226,11 +230,12 @@ void decodeMbarrier(InstructionDecoder &d) {
     return decodeTest(d, false);
   if (d.take("try_wait"))
     return decodeTest(d, true);
-  if (d.take("expect_tx")) {
+  bool isExpect = d.take("expect_tx");
+  if (isExpect || d.take("complete_tx")) {
     takeObject(d, 0);
     if (d.expectOperands(2))
       d.inst.b = d.read(1, ScalarType::U32);
-    d.inst.flags = static_cast<uint8_t>(Action::Expect);
+    d.inst.flags = static_cast<uint8_t>(isExpect ? Action::Expect : Action::Complete);
     return d.set(handleUpdate, OpClass::Barrier);
   }
   if (!d.take("pending_count"))

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
+#include "llvm/Support/MathExtras.h"
 #include <cstring>
 
 using namespace tilewright;
@@ -159,7 +160,50 @@ bool takeParts(InstructionDecoder &d, const Operand &vector, ScalarType type, bo
   return true;
 }
 
+// mov.v2 and mov.v4: a register at a time, sources first. extra: slots of the
+// destinations, then of the sources.
+template <typename T> void handleVectorMove(Warp &w, const Inst &i, uint32_t m) {
+  const Slot *slots = &w.launch.program.slots[i.extra];
+  T values[4][kLanes];
+  for (unsigned k = 0; k < i.aux; ++k)
+    std::memcpy(values[k], w.at<T>(slots[i.aux + k]), sizeof values[k]);
+  for (unsigned k = 0; k < i.aux; ++k)
+    forEachLane(m, [&](unsigned l) { w.at<T>(slots[k])[l] = values[k][l]; });
+}
+
+void decodeVectorMove(InstructionDecoder &d, unsigned count) {
+  ScalarType type = d.requireType();
+  unsigned bits = parser::getBits(type);
+  if (bits != 32 && bits != 64)
+    return d.refuseType(type);
+  if (!d.expectOperands(2))
+    return;
+  const Operand &to = d.operand(0), &from = d.operand(1);
+  llvm::SmallVector<Slot, 8> slots;
+  for (const Operand &part : d.elements(to))
+    slots.push_back(d.write(part, type));
+  if (from.kind == Operand::Kind::Special) // %tid and its like; the fourth part is 0
+    for (const char *component : {".x", ".y", ".z"}) {
+      Operand part = from;
+      part.name += component;
+      slots.push_back(d.read(part, type));
+    }
+  else
+    for (const Operand &part : d.elements(from))
+      slots.push_back(d.read(part, type));
+  if (from.kind == Operand::Kind::Special && count == 4)
+    slots.push_back(d.owner.constant(bits / 8, 0));
+  if (slots.size() != 2 * count || d.elements(to).size() != count)
+    return d.fail("'mov.v" + llvm::Twine(count) + "' expects vectors of " + llvm::Twine(count) +
+                  " registers");
+  d.inst.extra = d.addSlots(slots);
+  d.inst.aux = count;
+  d.set(bits == 32 ? handleVectorMove<uint32_t> : handleVectorMove<uint64_t>, OpClass::Move);
+}
+
 void decodeMove(InstructionDecoder &d) {
+  if (auto width = d.takeOneOf({"v2", "v4"}))
+    return decodeVectorMove(d, *width ? 4 : 2);
   ScalarType type = d.requireType();
   if (!d.expectOperands(2))
     return;
@@ -194,8 +238,9 @@ void decodeMove(InstructionDecoder &d) {
   unsigned bytes = parser::getBits(type) / 8;
   d.inst.d = d.write(to, type);
   if (isFrameAddress) {
-    d.inst.imm = from.kind == Operand::Kind::Local ? d.function.localOffset(from.index)
-                                                   : d.function.formalOffset(from.index);
+    d.inst.imm =
+        from.value + (from.kind == Operand::Kind::Local ? d.function.localOffset(from.index)
+                                                        : d.function.formalOffset(from.index));
     d.inst.aux = bytes;
     return d.set(handleFrameAddress, OpClass::Move);
   }
@@ -204,6 +249,76 @@ void decodeMove(InstructionDecoder &d) {
   if (!handler)
     return d.refuseType(type);
   d.set(handler, OpClass::Move);
+}
+
+//===----------------------------------------------------------------------===//
+// The stack
+//===----------------------------------------------------------------------===//
+
+// PTX ISA, "Stack Manipulation Instructions": a lane's stack grows upwards from
+// its frame's variables. a: bytes; aux: bytes of an address; imm: alignment.
+void handleAlloca(Warp &w, const Inst &i, uint32_t m) {
+  forEachLane(m, [&](unsigned l) {
+    uint32_t &top = w.running->localTop[l];
+    uint64_t start = llvm::alignTo(top, i.imm), bytes = readLane(w, i.a, i.aux, l);
+    uint64_t limit = w.launch.options.localBytesPerThread;
+    if (w.launch.isStopped)
+      return;
+    if (bytes > limit || start + bytes > limit || !w.growLocal(uint32_t(start + bytes)))
+      return w.report(FindingKind::CallDepth, l,
+                      "alloca of " + llvm::Twine(bytes) + " bytes, above the limit of " +
+                          llvm::Twine(limit) + " bytes of local memory a thread");
+    top = static_cast<uint32_t>(llvm::alignTo(start + bytes, 16));
+    w.growLocal(top);
+    writeLane(w, i.d, i.aux, l, start);
+  });
+}
+
+void decodeAlloca(InstructionDecoder &d) {
+  ScalarType type = d.requireType();
+  if (type != ScalarType::U32 && type != ScalarType::U64)
+    return d.refuseType(type);
+  if (!d.expectOperands(2, 3))
+    return;
+  d.inst.d = d.write(0, type);
+  d.inst.a = d.read(1, type);
+  d.inst.imm = d.numOperands() == 3 ? d.immediate(2, 1, 1 << 20) : 8;
+  if (!llvm::isPowerOf2_64(d.inst.imm))
+    d.fail(d.operand(2).location,
+           "expects a power of two as alignment, but got " + llvm::Twine(d.inst.imm));
+  d.inst.aux = parser::getBits(type) / 8;
+  d.inst.flow = Flow::Checked;
+  d.set(handleAlloca, OpClass::Move);
+}
+
+template <bool isSave> void handleStack(Warp &w, const Inst &i, uint32_t m) {
+  forEachLane(m, [&](unsigned l) {
+    uint32_t &top = w.running->localTop[l];
+    if (isSave)
+      return writeLane(w, i.d, i.aux, l, top);
+    uint64_t to = readLane(w, i.a, i.aux, l);
+    if (to < w.localBase + w.running->function->localBytes || to > top) {
+      if (!w.launch.isStopped)
+        w.report(FindingKind::InvalidOperand, l,
+                 "stackrestore to " + llvm::Twine(to) +
+                     ", which no stacksave of the function gave");
+      return;
+    }
+    top = static_cast<uint32_t>(to);
+  });
+}
+
+void decodeStack(InstructionDecoder &d) {
+  bool isSave = d.source.opcode == "stacksave";
+  ScalarType type = d.requireType();
+  if (type != ScalarType::U32 && type != ScalarType::U64)
+    return d.refuseType(type);
+  if (!d.expectOperands(1))
+    return;
+  (isSave ? d.inst.d : d.inst.a) = isSave ? d.write(0, type) : d.read(0, type);
+  d.inst.aux = parser::getBits(type) / 8;
+  d.inst.flow = Flow::Checked;
+  d.set(isSave ? handleStack<true> : handleStack<false>, OpClass::Move);
 }
 
 void decodeActiveMask(InstructionDecoder &d) {
@@ -252,6 +367,13 @@ void decodeConvertAddress(InstructionDecoder &d) {
   if (!d.expectOperands(2))
     return;
   d.inst.d = d.write(0, type);
+  const Operand &from = d.operand(1);
+  if (!isTo && *space == Space::Local && from.kind == Operand::Kind::Local &&
+      d.function.source.variables[from.index].space == Space::Local) {
+    d.inst.imm = getWindow(*space) + from.value + d.function.localOffset(from.index);
+    d.inst.aux = 8;
+    return d.set(handleFrameAddress, OpClass::Move);
+  }
   d.inst.a = d.read(1, type);
   d.inst.imm = isTo ? -getWindow(*space) : getWindow(*space);
   d.set(handleAddWindow, OpClass::Integer);
@@ -291,10 +413,10 @@ void decodeIsSpace(InstructionDecoder &d) {
 
 llvm::ArrayRef<InstructionEntry> tilewright::emulator::getMoveInstructions() {
   static constexpr InstructionEntry entries[] = {
-      {"mov", decodeMove},
-      {"cvta", decodeConvertAddress},
-      {"isspacep", decodeIsSpace},
-      {"activemask", decodeActiveMask},
+      {"mov", decodeMove},           {"cvta", decodeConvertAddress},
+      {"isspacep", decodeIsSpace},   {"activemask", decodeActiveMask},
+      {"alloca", decodeAlloca},      {"stacksave", decodeStack},
+      {"stackrestore", decodeStack},
   };
   return entries;
 }

@@ -6,6 +6,7 @@
 #include "runtime/Emulator/Machine/Machine.h"
 #include "runtime/Emulator/Machine/Lanes.h"
 #include "runtime/Emulator/Machine/Special.h"
+#include <algorithm>
 #include <cstring>
 
 using namespace tilewright::emulator;
@@ -30,8 +31,9 @@ std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *call
   frame->caller = caller;
   if (caller) {
     frame->depth = caller->depth + 1;
-    frame->localBase = caller->localBase + caller->function->localBytes;
+    frame->localBase = *std::max_element(caller->localTop.begin(), caller->localTop.end());
   }
+  frame->localTop.fill(frame->localBase + function.localBytes);
   if (!growLocal(frame->localBase + function.localBytes))
     report(FindingKind::CallDepth, -1,
            "the stack needs " + llvm::Twine(frame->localBase + function.localBytes) +

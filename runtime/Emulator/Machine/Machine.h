@@ -20,6 +20,7 @@
 #include "runtime/Emulator/Machine/Report.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/Twine.h"
+#include <array>
 #include <chrono>
 #include <memory>
 #include <random>
@@ -88,7 +89,8 @@ struct Launch {
 struct Frame {
   const FunctionCode *function = nullptr;
   std::unique_ptr<uint8_t, decltype(&std::free)> registers{nullptr, &std::free};
-  uint32_t localBase = 0; ///< of the frame's variables in each lane's local memory
+  uint32_t localBase = 0;                  ///< of the frame's variables in each lane's local memory
+  std::array<uint32_t, kLanes> localTop{}; ///< after each lane's variables and what it alloca'd
   uint32_t returnPc = 0;
   uint32_t depth = 0;
   Frame *caller = nullptr;
@@ -144,6 +146,7 @@ public:
   void enter(Frame &frame) {
     banks[0] = frame.registers.get();
     localBase = frame.localBase;
+    running = &frame;
   }
   /// Bytes of a lane's local memory; grows up to the device's limit.
   bool growLocal(uint32_t bytes);
@@ -159,6 +162,7 @@ public:
   uint8_t *banks[2];
   uint32_t pc = 0;        ///< of the running instruction
   uint32_t localBase = 0; ///< of the running frame
+  Frame *running = nullptr;
   uint32_t localStride = 0;
   std::vector<uint8_t> local;
 

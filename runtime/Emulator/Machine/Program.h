@@ -147,6 +147,8 @@ enum class SpecialRegister : uint8_t {
   LaneMaskGt,
   DynamicSharedSize,
   TotalSharedSize,
+  ReservedSharedSize,
+  AggregateSharedSize,
   Zero,
   One,
 };
@@ -167,10 +169,10 @@ struct FunctionCode {
   std::vector<uint32_t> formals; ///< local offset, or slot of a .reg formal
 };
 
-/// One value that a call carries over. Both ends are registers or both are
-/// bytes of frame-local memory.
+/// One value that a call carries over; each end is a register or bytes of
+/// frame-local memory. The caller's may be a constant.
 struct Passed {
-  bool isRegister = false;
+  bool isRegister = false, isCalleeRegister = false;
   uint32_t caller = 0, callee = 0, bytes = 0;
 };
 

@@ -11,6 +11,12 @@ using namespace tilewright::emulator;
 
 std::optional<SpecialRegister> tilewright::emulator::parseSpecialRegister(llvm::StringRef name) {
   using S = SpecialRegister;
+  unsigned index = 0;
+  llvm::StringRef rest = name;
+  if ((rest.consume_front("%envreg") && !rest.getAsInteger(10, index) && index < 32) ||
+      (rest.consume_front("%pm") && (rest.consume_back("_64") || true) &&
+       !rest.getAsInteger(10, index) && index < 8))
+    return S::Zero;
   return llvm::StringSwitch<std::optional<S>>(name)
       .Case("%tid.x", S::TidX)
       .Case("%tid.y", S::TidY)
@@ -38,11 +44,16 @@ std::optional<SpecialRegister> tilewright::emulator::parseSpecialRegister(llvm::
       .Case("%dynamic_smem_size", S::DynamicSharedSize)
       .Case("%total_smem_size", S::TotalSharedSize)
       // Without clusters every block is a cluster of one.
-      .Cases({"%cluster_ctaid.x", "%cluster_ctaid.y", "%cluster_ctaid.z", "%cluster_ctarank",
-              "%is_explicit_cluster"},
+      .Cases({"%cluster_ctaid.x", "%cluster_ctaid.y", "%cluster_ctaid.z", "%cluster_ctarank"},
              S::Zero)
       .Cases({"%cluster_nctaid.x", "%cluster_nctaid.y", "%cluster_nctaid.z", "%cluster_nctarank"},
              S::One)
+      // What nothing writes: the driver's registers, performance counters, a graph.
+      .Cases({"%current_graph_exec", "%reserved_smem_offset_begin", "%reserved_smem_offset_0",
+              "%reserved_smem_offset_1"},
+             S::Zero)
+      .Cases({"%reserved_smem_offset_end", "%reserved_smem_offset_cap"}, S::ReservedSharedSize)
+      .Case("%aggr_smem_size", S::AggregateSharedSize)
       .Case("%clusterid.x", S::CtaidX)
       .Case("%clusterid.y", S::CtaidY)
       .Case("%clusterid.z", S::CtaidZ)
@@ -108,6 +119,10 @@ static uint64_t valueOf(const Warp &warp, SpecialRegister which, unsigned lane) 
     return launch.dynamicSharedBytes;
   case S::TotalSharedSize:
     return warp.block.shared.size();
+  case S::ReservedSharedSize:
+    return kSharedBase;
+  case S::AggregateSharedSize:
+    return warp.block.shared.size() + kSharedBase;
   case S::Zero:
     return 0;
   case S::One:

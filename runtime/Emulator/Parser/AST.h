@@ -73,8 +73,8 @@ struct Operand {
   Kind kind = Kind::Sink;
   bool isNegated = false; ///< !p
   uint32_t index = 0;
-  uint64_t value = 0;
-  std::string name; ///< as written, for messages
+  uint64_t value = 0; ///< of a variable: bytes after its start
+  std::string name;   ///< as written, for messages
   Location location;
   std::vector<Operand> parts;
 };

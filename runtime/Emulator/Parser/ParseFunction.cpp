@@ -377,6 +377,17 @@ bool ParserState::parseOperand(Operand &operand) {
     return failHere("an operand");
   if (parseNamed(operand))
     return true;
+  bool isVariable = operand.kind == Operand::Kind::Global || operand.kind == Operand::Kind::Local ||
+                    operand.kind == Operand::Kind::Parameter;
+  if (isVariable && (token.is('+') || token.is('-'))) {
+    Operand offset;
+    if (parseConstant(offset))
+      return true;
+    if (offset.kind != Operand::Kind::Integer)
+      return fail(offset.location, "expects an integer offset");
+    operand.value = offset.value;
+    return false;
+  }
   if (!accept('|'))
     return false;
   Operand second, pair;

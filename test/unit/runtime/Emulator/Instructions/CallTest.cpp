@@ -61,6 +61,22 @@ TEST(Calls, GuardAndRegisterParameters) {
     EXPECT_EQ(out[t], t < 9 ? 3 * t : 100);
 }
 
+TEST(Calls, RegistersAndConstantsForParameters) {
+  Snippet snippet;
+  auto out = snippet.run("call (%r1), square, (%t); call (%r2), twice, (21);\n"
+                         "{ .param .b32 y; call (y), square, (-3); ld.param.b32 %r3, [y]; }\n"
+                         "call (%r4), thrice, (5); mov.u64 %rd2, twice;\n"
+                         "Form: .callprototype (.param .b32 _) _ (.param .b32 _);\n"
+                         "call (%r5), %rd2, (500000), Form;\n"
+                         "add.u32 %r1, %r1, %r5; mad.lo.u32 %r2, %r3, 100, %r2;\n"
+                         "mad.lo.u32 %r2, %r4, 10000, %r2; mov.b64 %rd1, {%r1, %r2};\n"
+                         "st.global.u64 [%out], %rd1;",
+                         {}, 32, kModule);
+  ASSERT_EQ(snippet.error, "");
+  for (unsigned t = 0; t < 32; ++t)
+    EXPECT_EQ(out[t], (t * t + 1000000) | uint64_t(42 + 900 + 150000) << 32);
+}
+
 TEST(Calls, BadAddressesAreFindings) {
   Snippet snippet;
   snippet.run("mov.u32 %r2, 1; mov.u32 %r1, 3;\n" + callTable("%r1"), {}, 32, kModule);

@@ -309,4 +309,40 @@ TEST(Counters, CountBankConflictsAndSectors) {
   EXPECT_TRUE(snippet.device->getLastReport().toJSON().getObject("total"));
 }
 
+TEST(Memory, AtomicsOf128Bits) {
+  Snippet snippet;
+  // Lanes count in both words, one after another; the last exchange is lane 31's.
+  auto out = snippet.run(R"(
+    .shared .align 16 .b8 counter[16]; .reg .b128 %q<5>; .reg .b64 %x, %y, %c, %e;
+    mov.u64 %x, 0; mov.b128 %q1, {%x, %x}; mov.u64 %rd1, counter; st.shared.b128 [%rd1], %q1;
+    bar.sync 0;
+  AGAIN: ld.relaxed.cta.shared.b128 %q1, [%rd1]; mov.b128 {%x, %y}, %q1;
+    add.u64 %x, %x, 1; add.u64 %y, %y, 2; mov.b128 %q2, {%x, %y};
+    atom.relaxed.cta.shared.cas.b128 %q3, [%rd1], %q1, %q2;
+    mov.b128 {%c, %e}, %q3; sub.u64 %x, %x, 1; setp.ne.u64 %p1, %x, %c; @%p1 bra AGAIN;
+    bar.sync 0;
+    ld.shared.v2.u64 {%x, %y}, [%rd1]; bar.sync 0;
+    cvt.u64.u32 %c, %t; mov.b128 %q4, {%c, %c};
+    atom.relaxed.cta.shared.exch.b128 %q1, [%rd1], %q4; bar.sync 0;
+    ld.shared.v2.u64 {%c, %e}, [%rd1];
+    mad.lo.u64 %x, %y, 1000, %x; mad.lo.u64 %x, %e, 1000000, %x; st.global.u64 [%out], %x;)");
+  EXPECT_EQ(snippet.error, "");
+  EXPECT_EQ(out[3], 32u + 64 * 1000 + 31 * 1000000u);
+}
+
+TEST(Memory, TransactionsComplete) {
+  Snippet snippet;
+  auto out = snippet.run(R"(
+    .shared .align 8 .b64 bar; setp.ne.u32 %p1, %t, 0; mov.u64 %rd4, 0; @%p1 bra OUT;
+    mov.u32 %r1, 1; mov.u32 %r2, 64;
+    mbarrier.init.shared.b64 [bar], %r1; mbarrier.expect_tx.relaxed.cta.shared.b64 [bar], %r2;
+    mbarrier.arrive.shared.b64 %rd1, [bar]; mbarrier.test_wait.shared.b64 %p2, [bar], %rd1;
+    mbarrier.complete_tx.relaxed.cta.shared.b64 [bar], %r2;
+    mbarrier.test_wait.shared.b64 %p3, [bar], %rd1;
+    selp.u64 %rd2, 1, 0, %p2; selp.u64 %rd3, 2, 0, %p3; add.u64 %rd4, %rd2, %rd3;
+  OUT: st.global.u64 [%out], %rd4;)");
+  EXPECT_EQ(snippet.error, "");
+  EXPECT_EQ(out[0], 2u);
+}
+
 } // namespace
