@@ -44,7 +44,8 @@ TEST(Move, AddressesWithOffsets) {
     add.u64 %rd2, %rd2, %rd3; add.u64 %rd2, %rd2, %rd4; add.u64 %rd6, %rd6, %rd8;
     add.u64 %rd2, %rd2, %rd6; st.global.u64 [%out], %rd2;)",
                  ".global .align 8 .u64 table[3] = {100, 200, 300};\n"
-                 ".extern .shared .align 16 .b8 dynamic[];", 1);
+                 ".extern .shared .align 16 .b8 dynamic[];",
+                 1);
   EXPECT_EQ(out[0], 200u + 5 + 4 + 7 + 7);
 }
 
