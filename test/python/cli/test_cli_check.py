@@ -239,6 +239,14 @@ def test_cuda_is_compiled(tw, folder):
     assert "--bogus" in tw("check", "add.cu", "--launch", "add.toml").err
 
 
+@needs_nvrtc
+def test_host_headers_get_a_hint(tw, folder):
+    Path("add.cu").write_text("#include <cstdio>\n__global__ void f() {}\n")
+    result = tw("check", "add.cu", "--launch", "empty.toml")
+    assert result.status == 2
+    assert "#ifndef __CUDACC_RTC__" in result.err
+
+
 def test_without_nvrtc_it_says_how_to_get_it(tw, folder, monkeypatch):
     monkeypatch.setattr("tilewright.cuda_source.library_candidates", lambda stem: ["libno.so"])
     Path("add.cu").write_text("__global__ void f() {}\n")

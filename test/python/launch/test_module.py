@@ -9,6 +9,7 @@ import pytest
 import tilewright as tw
 from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN, STRIDED, TABLE
 from tilewright._extension import native
+from tilewright.cuda_toolkit import load_library
 
 
 def operands(n, seed=3):
@@ -352,3 +353,46 @@ def test_the_worst_access_has_its_addresses(stride):
     plain = tw.Module(STRIDED, options=tw.EmulatorOptions().without("races"))
     report = plain.launch("strided", 1, 32, [out, stride])
     assert all(line.worst_access is None for line in report.lines)
+
+
+needs_nvrtc = pytest.mark.skipif(load_library("nvrtc") is None, reason="there is no NVRTC")
+
+
+@needs_nvrtc
+def test_cuda_source_is_compiled(tmp_path):
+    path = tmp_path / "scale.cu"
+    (tmp_path / "factor.h").write_text("#define FACTOR 3\n")
+    path.write_text(
+        '#include "factor.h"\n'
+        "__global__ void scale(float *x) {\n"
+        "  int unused;\n"
+        "  x[threadIdx.x] *= FACTOR * N;\n"
+        '  printf("%d ", threadIdx.x);\n'
+        "}\n"
+    )
+    module = tw.Module.from_cuda(path, "sm_90", nvrtc_options=["-DN=2"])
+    assert (module.target, module.device) == ("sm_90", "emulated:h200")
+    assert "unused" in module.warnings
+    x = np.arange(4, dtype=np.float32)
+    report = module.launch("scale", 1, 4, [x])
+    np.testing.assert_array_equal(x, 6 * np.arange(4))
+    assert report.output == "0 1 2 3 "
+    sums = {line.source_line: line for line in report.source_lines}
+    assert sums[4].source_file == str(path)
+    assert sums[4].counters["globalStoreBytes"] == 16
+
+
+@needs_nvrtc
+def test_cuda_source_that_is_refused(tmp_path):
+    with pytest.raises(tw.CompileError, match=r"^source.cu\(1\): error: expected an expression"):
+        tw.Module.from_cuda("__global__ void f() { int x = }")
+    with pytest.raises(tw.ArgumentError, match="--bogus"):
+        tw.Module.from_cuda("__global__ void f() {}", nvrtc_options=["--bogus"])
+    with pytest.raises(tw.ArgumentError, match="target is 'a100'"):
+        tw.Module.from_cuda("__global__ void f() {}", "a100")
+    with pytest.raises(tw.ArgumentError, match="NVRTC_ERROR_INVALID_OPTION"):
+        tw.Module.from_cuda("__global__ void f() {}", "sm_12")
+    with pytest.raises(tw.ArgumentError, match=r"cannot read .*gone.cu"):
+        tw.Module.from_cuda(tmp_path / "gone.cu")
+    with pytest.raises(tw.ArgumentError, match="NUL"):
+        tw.Module.from_cuda("__global__ void f() {}\0")

@@ -246,6 +246,7 @@ def test_what_is_refused_and_how(path, value, words):
         ("buffers.c.expect", "a[:50]", "buffers.c.expect: c = 'a[:50]' has shape [50]"),
         ("buffers.a.init", {"expression": "c + 1"}, "buffers.a.init: no array is called 'c'"),
         ("symbols.nothing", {"dtype": "f32"}, "symbols.nothing: no variable 'nothing'"),
+        ("buffers.c.shape", [1 << 36], "buffers.c.shape is [68719476736]: with those before it"),
         ("options.memory_limit", 300, "cannot allocate 400 bytes"),
     ],
 )

@@ -16,7 +16,7 @@ from ..module import Module
 from ..reports import Finding, Report
 from ..spec import LaunchSpec, Outcome, read_spec, run_spec
 from ..suggest import nearest
-from .diagnostics import Painter, Printer, Sources, text_diagnostic
+from .diagnostics import Painter, Printer, Sources, demangle, text_diagnostic
 from .failures import FAILED, OK, BadInput
 from .options import add_json
 from .output import count, print_json, seconds, wait_for
@@ -156,11 +156,13 @@ class Refused(BadInput):
     def __init__(self, file: str, message: str, sources: Sources | None) -> None:
         lines = message.splitlines()
         first = next((line for line in lines if "error" in line), message)
-        hint = (
-            "docs/emulator/README.md lists what the emulated device executes"
-            if sources
-            else "the compiler is NVRTC; options for it are nvrtc_options of the launch spec"
-        )
+        if sources:
+            hint = "docs/emulator/README.md lists what the emulated device executes"
+        elif "cannot open source file" in message:
+            hint = "NVRTC compiles device code: keep host code and its headers in "
+            hint += "#ifndef __CUDACC_RTC__; nvrtc_options of the launch spec adds -I folders"
+        else:
+            hint = "the compiler is NVRTC; options for it are nvrtc_options of the launch spec"
         super().__init__(first, hint, "CompileError")
         self._file, self._sources, self._message = file, sources, message
 
@@ -268,7 +270,7 @@ def _summary(prepared: Prepared, outcomes: list[Outcome], sightings: list[Sighti
     verdict = "clean" if not sightings and not wrong else found if sightings else ""
     if wrong:
         verdict += (", " if verdict else "") + _plural(wrong, "buffer") + " not as expected"
-    ran = " then ".join(dict.fromkeys(f"'{report.kernel}'" for report in reports))
+    ran = " then ".join(dict.fromkeys(f"'{demangle(report.kernel)}'" for report in reports))
     blocks = sum(report.blocks for report in reports)
     issues = sum(report.counters.get("issues", 0) for report in reports)
     time = sum(report.seconds for outcome in outcomes for report in outcome.reports)

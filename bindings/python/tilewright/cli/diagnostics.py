@@ -89,8 +89,8 @@ class Printer:
 
     def finding(self, finding: Finding, seen_in: str = "") -> None:
         """One finding; `seen_in` says under which seeds, where that matters."""
-        where = f" in kernel '{_demangle(finding.kernel)}'" + (f" {seen_in}" if seen_in else "")
-        self._at(finding.place, "error", f"{finding.kind}: {_demangle(finding.message)}{where}")
+        where = f" in kernel '{demangle(finding.kernel)}'" + (f" {seen_in}" if seen_in else "")
+        self._at(finding.place, "error", f"{finding.kind}: {demangle(finding.message)}{where}")
         self._note(f"{_describe_access(finding)}{finding.place.thread}")
         if finding.other is not None:
             other = finding.other
@@ -145,11 +145,11 @@ def _describe_access(finding: Finding) -> str:
     """ "shared address 0x410 (tile + 16), by "."""
     if finding.address is None:
         return "by "
-    symbol = f" ({_demangle(finding.symbol)})" if finding.symbol else ""
+    symbol = f" ({demangle(finding.symbol)})" if finding.symbol else ""
     return f"at {finding.space} address {finding.address:#x}{symbol}, by "
 
 
-def _demangle(text: str) -> str:
+def demangle(text: str) -> str:
     """Mangled names within a text as the source has them."""
     return re.sub(r"\b_Z\w+", lambda found: native().demangle(found[0]), text)
 

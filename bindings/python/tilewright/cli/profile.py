@@ -13,7 +13,7 @@ from ..kernel_files import Kernels
 from ..profile_page import ProfiledLaunch, describe_launch, render_page
 from ..reports import LineCounters, parse_report
 from .check import add_launch_options, prepare, run, write_text
-from .diagnostics import Painter, Printer, Sources
+from .diagnostics import Painter, Printer, Sources, demangle
 from .failures import FAILED, OK, BadInput
 from .inputs import GivenInputs
 from .options import add_json, add_schedule
@@ -168,7 +168,7 @@ def _profile_problem(arguments: argparse.Namespace) -> Profiled:
 def _print_launch(launch: ProfiledLaunch, sources: Sources, sort: str, top: int) -> None:
     """Totals, then the lines that matter most."""
     report, total = launch.report, launch.report.counters
-    print(f"kernel '{report.kernel}' on {report.device}, {launch.problem}")
+    print(f"kernel '{demangle(report.kernel)}' on {report.device}, {launch.problem}")
     issues = total.get("issues", 0)
     classes = sorted(report.issues_by_class.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{name} {_percent(n, issues)}" for name, n in classes[:6] if n)

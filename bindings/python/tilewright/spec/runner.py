@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +66,7 @@ def run_spec(spec: LaunchSpec, module: Module) -> Outcome:
         SpecError: values that cannot be made, arguments that do not fit the kernel, a launch
             that the device refuses.
     """
+    _check_memory(spec)
     initial: dict[str, NDArray] = {}
     memory: dict[str, DeviceArray] = {}
     for buffer in spec.buffers.values():
@@ -81,6 +84,20 @@ def run_spec(spec: LaunchSpec, module: Module) -> Outcome:
             mismatch = _compare(spec, buffer, arrays[buffer.name], initial)
             mismatches += [] if mismatch is None else [mismatch]
     return Outcome(reports, mismatches, arrays)
+
+
+def _check_memory(spec: LaunchSpec) -> None:
+    """Refuses what this machine cannot hold: filling it would end other programs."""
+    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needs = 0
+    for buffer in spec.buffers.values():
+        # On the device, as initial values and as final ones.
+        needs += 3 * math.prod(buffer.shape or ()) * buffer.dtype.itemsize
+        if needs > has:
+            raise SpecError(
+                f"{_table(buffer)}.shape is {list(buffer.shape or ())}: with those before it "
+                f"buffers need {needs} bytes of this machine's {has}"
+            )
 
 
 def _table(buffer: Buffer) -> str:
