@@ -26,6 +26,8 @@ class Place:
     source_file: str | None
     source_line: int | None
     source_column: int | None
+    #: Where the function of that line was inlined: file, line and column; else None.
+    inlined_at: tuple[str, int, int] | None = None
 
     @property
     def thread(self) -> str:
@@ -195,7 +197,7 @@ def _read_worst(raw: dict[str, Any] | None) -> WorstAccess | None:
 
 
 def _read_place(raw: dict[str, Any]) -> Place:
-    source = raw.get("source", {})
+    source, inlined = raw.get("source", {}), raw.get("inlinedAt")
     return Place(
         instruction=raw["instruction"],
         ptx_line=raw["ptxLine"],
@@ -206,6 +208,7 @@ def _read_place(raw: dict[str, Any]) -> Place:
         source_file=source.get("file") or None,
         source_line=source.get("line"),
         source_column=source.get("column"),
+        inlined_at=inlined and (inlined["file"], inlined["line"], inlined["column"]),
     )
 
 

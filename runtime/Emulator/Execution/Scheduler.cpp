@@ -198,8 +198,7 @@ Report tilewright::emulator::makeReport(Launch &launch) {
       line.worst = *launch.worst[pc];
     if (!origin.source.line)
       continue;
-    if (origin.source.file < program.files.size())
-      line.sourceFile = program.files[origin.source.file];
+    line.sourceFile = program.getFile(origin.source.file);
     CounterLine &sum = sourceLines[{origin.source.file, origin.source.line}];
     sum.source = origin.source;
     sum.sourceFile = line.sourceFile;

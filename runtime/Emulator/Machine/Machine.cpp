@@ -71,8 +71,8 @@ Finding Warp::makeFinding(FindingKind kind, int lane, uint32_t atPc) const {
   finding.instruction = origin.text;
   finding.location = origin.location;
   finding.source = origin.source;
-  if (origin.source.file < program.files.size())
-    finding.sourceFile = program.files[origin.source.file];
+  finding.sourceFile = program.getFile(origin.source.file);
+  finding.inlinedFile = program.getFile(origin.source.inlinedFile);
   finding.block = {block.index.x, block.index.y, block.index.z};
   finding.warp = index;
   finding.lane = lane;

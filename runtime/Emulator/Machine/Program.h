@@ -202,6 +202,10 @@ struct Program {
   std::vector<std::vector<CallTarget>> indirectCalls;
   std::vector<FunctionCode> functions; ///< the entry is the first
   std::vector<std::string> files;      ///< by .loc file number
+  /// The name of a file; empty where the text names none.
+  std::string getFile(uint32_t number) const {
+    return number < files.size() ? files[number] : std::string();
+  }
 
   uint32_t parameterBytes = 0;
   uint32_t staticSharedEnd = 0; ///< address after static shared variables

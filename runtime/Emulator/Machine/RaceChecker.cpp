@@ -203,8 +203,8 @@ Party RaceChecker::makeParty(const Record &record, unsigned lane) const {
   party.instruction = origin.text;
   party.location = origin.location;
   party.source = origin.source;
-  if (origin.source.file < program.files.size())
-    party.sourceFile = program.files[origin.source.file];
+  party.sourceFile = program.getFile(origin.source.file);
+  party.inlinedFile = program.getFile(origin.source.inlinedFile);
   party.block = launch.blockIndex(record.block);
   party.warp = record.warp;
   if (!(record.flags & races::kCollective))

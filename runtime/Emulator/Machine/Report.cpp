@@ -146,9 +146,14 @@ template <typename T> static Object placeOf(const T &party) {
                 {"warp", party.warp}};
   if (party.lane >= 0)
     object["lane"] = party.lane;
-  if (party.source.line)
-    object["source"] = Object{
-        {"file", party.sourceFile}, {"line", party.source.line}, {"column", party.source.column}};
+  auto place = [](llvm::StringRef file, uint32_t line, uint32_t column) {
+    return Object{{"file", file}, {"line", line}, {"column", column}};
+  };
+  const parser::SourceLine &source = party.source;
+  if (source.line)
+    object["source"] = place(party.sourceFile, source.line, source.column);
+  if (source.inlinedLine)
+    object["inlinedAt"] = place(party.inlinedFile, source.inlinedLine, source.inlinedColumn);
   return object;
 }
 

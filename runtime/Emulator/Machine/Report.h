@@ -84,7 +84,7 @@ struct Party {
   std::string instruction;
   parser::Location location;
   parser::SourceLine source;
-  std::string sourceFile;
+  std::string sourceFile, inlinedFile;
   std::array<uint32_t, 3> block{};
   uint32_t warp = 0;
   int lane = -1; ///< -1: the whole warp
@@ -99,7 +99,7 @@ struct Finding {
   std::string instruction;
   parser::Location location;
   parser::SourceLine source;
-  std::string sourceFile;
+  std::string sourceFile, inlinedFile;
   std::array<uint32_t, 3> block{};
   uint32_t warp = 0;
   int lane = -1; ///< -1: the whole warp

@@ -20,6 +20,8 @@ namespace tilewright::parser {
 /// A line of the source that the PTX was compiled from (.loc).
 struct SourceLine {
   uint32_t file = 0, line = 0, column = 0;
+  /// Where the function of that line was inlined; line 0: it was not.
+  uint32_t inlinedFile = 0, inlinedLine = 0, inlinedColumn = 0;
 };
 
 /// The address of a symbol stored in a variable's initial bytes.

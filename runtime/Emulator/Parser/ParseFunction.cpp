@@ -247,9 +247,12 @@ bool ParserState::parseLoc() {
         return true;
     } else if (token.isIdentifier("inlined_at")) {
       advance();
-      for (int i = 0; i < 3; ++i)
-        if (parseUnsigned(ignored, UINT32_MAX, "a number"))
+      for (uint32_t *part : {&source.inlinedFile, &source.inlinedLine, &source.inlinedColumn}) {
+        uint64_t value = 0;
+        if (parseUnsigned(value, UINT32_MAX, "a number"))
           return true;
+        *part = static_cast<uint32_t>(value);
+      }
     } else {
       return failHere("'function_name' or 'inlined_at'");
     }

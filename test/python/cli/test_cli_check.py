@@ -109,6 +109,24 @@ def test_a_source_line_is_shown_first(tw, folder):
     assert shown[3] == f"  note: in PTX: early.ptx:{line}: ld.shared.b32 %r1, [%r0];"
 
 
+def test_an_inlined_function_is_shown_with_its_caller(tw, folder):
+    statement = "  ld.shared.b32 %r1, [%r0];"
+    loc = "  .loc 1 1 40, function_name $name, inlined_at 2 3 5\n"
+    files = '.file 1 "/gone/read.h"\n.file 2 "/gone/early.cu"\n'
+    Path("early.ptx").write_text(EARLY.replace(statement, loc + statement) + files)
+    Path("read.h").write_text("inline __device__ int read(int *p) {   return *p; }\n")
+    Path("early.cu").write_text('#include "read.h"\nvoid early() {\nx = read(tile);\n}\n')
+    shown = tw("check", "early.ptx", "--launch", "early.toml").out.splitlines()
+    assert shown[0].startswith("read.h:1:40: error: async-read-early: ")
+    assert shown[3:6] == [
+        "early.cu:3:5: note: inlined from here",
+        "     3 | x = read(tile);",
+        "       |     ^",
+    ]
+    report = tw("check", "early.ptx", "--launch", "early.toml", "--json").json
+    assert report["findings"][0]["place"]["inlined_at"] == ["/gone/early.cu", 3, 5]
+
+
 def test_a_buffer_out_of_bounds_is_named(tw, folder):
     Path("add.toml").write_text(SPEC.replace('"c", 100]', '"c", 101]'))
     result = tw("check", "add.ptx", "--launch", "add.toml")

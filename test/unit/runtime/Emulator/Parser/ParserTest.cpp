@@ -90,6 +90,10 @@ TEST(Parser, ReadsOperandForms) {
   EXPECT_TRUE(load.hasGuard && load.guardNegated);
   EXPECT_EQ(kernel.registers[load.guard].name, "%p1");
   EXPECT_EQ(load.source.line, 42u);
+  EXPECT_EQ(load.source.column, 7u);
+  EXPECT_EQ(load.source.inlinedFile, 1u);
+  EXPECT_EQ(load.source.inlinedLine, 50u);
+  EXPECT_EQ(load.source.inlinedColumn, 3u);
   EXPECT_EQ(load.operands[0].parts[1].kind, Operand::Kind::Sink);
   EXPECT_EQ(load.operands[1].kind, Operand::Kind::Address);
   EXPECT_EQ(load.operands[1].parts[0].kind, Operand::Kind::Local);
