@@ -17,7 +17,7 @@ def horner(values: np.ndarray, factor: int) -> np.ndarray:
     return total.astype(U32).view(I32)
 
 
-@case("atomics")
+@case("atomics", mutants=[Mutant("BUG_4", "race")])
 def all_operations(rng):
     x = rng.integers(0, 1 << 16, 128, I32)
     start = rng.integers(0, 1 << 16, 16, I32)
@@ -166,7 +166,15 @@ def chain(factor: int, blocks: int, per_block: int) -> np.ndarray:
     return data.astype(I32)
 
 
-@case("flags", mutants=[Mutant("BUG_1", "race"), Mutant("BUG_2", "race")])
+@case(
+    "flags",
+    mutants=[
+        Mutant("BUG_1", "race"),
+        Mutant("BUG_2", "race"),
+        Mutant("BUG_7", "race"),
+        Mutant("BUG_8", "race", "instruction-budget"),
+    ],
+)
 def chain_volatile(rng):
     return Problem(
         {"data": Empty((6, 100), I32), "flags": np.zeros(6, I32)},

@@ -90,7 +90,7 @@ def grey(rng):
     )
 
 
-@case("functions")
+@case("functions", mutants=[Mutant("BUG_2", "call-depth", "out-of-bounds")])
 def recursion(rng):
     depth = rng.integers(0, 5, 64, I32)
     want = 2 * depth + 3 + 3 * np.arange(64)  # Ackermann's function at 2

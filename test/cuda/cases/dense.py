@@ -32,7 +32,7 @@ def straight_and_padded(rng):
     )
 
 
-@case("transpose")
+@case("transpose", mutants=[Mutant("BUG_3", "race", "uninitialised")])
 def swizzled_and_in_place(rng):
     x, y = rng.standard_normal((64, 64)), rng.integers(-99, 99, (64, 64), I32)
     return Problem(
@@ -112,7 +112,10 @@ def life(rng):
     )
 
 
-@case("convolution", mutants=[Mutant("BUG_1", "race", "uninitialised")])
+@case(
+    "convolution",
+    mutants=[Mutant("BUG_1", "race", "uninitialised"), Mutant("BUG_2", "out-of-bounds")],
+)
 def separable(rng):
     x, w = rng.integers(-9, 9, (40, 100)).astype(F32), rng.integers(-4, 5, 17).astype(F32)
     # Weights are not mirrored: a correlation. Whole numbers, so sums are exact.

@@ -132,7 +132,7 @@ def shared_words(rng):
     )
 
 
-@case("pipelines")
+@case("pipelines", mutants=[Mutant("BUG_7", "async-write-race")])
 def zero_fill(rng):
     x = rng.integers(1, 99, 400, I32)
     want = np.zeros(512, I32)
@@ -141,6 +141,16 @@ def zero_fill(rng):
         {"x": x, "out": Empty(512, I32)},
         [Launch("zeroFill", 1, 128, ["x", "out", I32(390)])],
         {"out": exact(want)},
+    )
+
+
+@case("pipelines", mutants=[Mutant("BUG_8", "async-source-overwritten")])
+def in_place(rng):
+    x = rng.integers(-99, 99, 128, I32)
+    return Problem(
+        {"x": x},
+        [Launch("reverseInPlace", 1, 128, ["x"])],
+        {"x": exact(x[::-1])},
     )
 
 

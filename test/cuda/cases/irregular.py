@@ -146,7 +146,7 @@ def mandelbrot(rng):
     )
 
 
-@case("irregular", mutants=[Mutant("BUG_2", "race")])
+@case("irregular", mutants=[Mutant("BUG_2", "race"), Mutant("BUG_3", "out-of-bounds")])
 def edit_distance(rng):
     length = 60
     words = rng.integers(0, 3, (2, 3, length), np.uint8)

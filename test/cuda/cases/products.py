@@ -25,7 +25,7 @@ def tiled(rng):
     )
 
 
-@case("matmul", mutants=[Mutant("BUG_2", "race", "uninitialised")])
+@case("matmul", mutants=[Mutant("BUG_2", "race", "uninitialised"), Mutant("BUG_3", "misaligned")])
 def registers(rng):
     a, b = rng.standard_normal((64, 64), F32), rng.standard_normal((64, 128), F32)
     args = ["a", "b", "c", I32(64), I32(128), I32(64)]

@@ -17,7 +17,7 @@ def horner(values: np.ndarray, factor: int) -> np.ndarray:
     return total.astype(U32).view(I32)
 
 
-@case("warp")
+@case("warp", mutants=[Mutant("BUG_4", "warp-sync", "deadlock")])
 def shuffles(rng):
     x = rng.integers(-99, 99, (2, 32), I32)
     lane = np.arange(32)
@@ -188,7 +188,7 @@ def until_stable(rng):
     )
 
 
-@case("named_barriers")
+@case("named_barriers", mutants=[Mutant("BUG_4", "barrier-misuse", "deadlock", "race")])
 def early_exit(rng):
     x = rng.integers(-99, 99, 100, I32)
     want = np.full(128, 7, I32)

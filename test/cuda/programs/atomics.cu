@@ -6,7 +6,11 @@
 
 extern "C" __global__ void allOperations(const int *in, int *out, unsigned *wrapping) {
   int i = blockIdx.x * blockDim.x + threadIdx.x, value = in[i];
+#ifdef BUG_4 // atomic within a block, for a sum of two blocks
+  atomicAdd_block(out + 0, value);
+#else
   atomicAdd(out + 0, value);
+#endif
   atomicSub(out + 1, value);
   atomicMin(out + 2, value);
   atomicMax(out + 3, value);

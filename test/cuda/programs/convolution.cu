@@ -9,7 +9,11 @@ extern "C" __global__ void convolveRows(const float *in, float *out, int width) 
   __shared__ float line[kWidth + 2 * kRadius];
   const float *row = in + blockIdx.y * width;
   int start = blockIdx.x * kWidth - kRadius;
+#ifdef BUG_2 // one word past the shared line
+  for (int i = threadIdx.x; i <= kWidth + 2 * kRadius; i += blockDim.x) {
+#else
   for (int i = threadIdx.x; i < kWidth + 2 * kRadius; i += blockDim.x) {
+#endif
     int x = start + i;
     line[i] = x >= 0 && x < width ? row[x] : 0.0f;
   }

@@ -8,8 +8,13 @@ extern "C" __global__ void chainVolatile(int *data, volatile int *flags, int per
   int b = blockIdx.x, t = threadIdx.x;
   if (b > 0) {
     if (t == 0)
+#ifdef BUG_8 // not volatile: the compiler reads the flag once
+      while (const_cast<int *>(flags)[b - 1] == 0)
+        ;
+#else
       while (flags[b - 1] == 0)
         ;
+#endif
 #ifndef BUG_1 // reads may be satisfied before the flag was seen
     __threadfence();
 #endif
@@ -17,7 +22,9 @@ extern "C" __global__ void chainVolatile(int *data, volatile int *flags, int per
   }
   for (int i = t; i < perBlock; i += blockDim.x)
     data[b * perBlock + i] = b ? data[(b - 1) * perBlock + (i + 1) % perBlock] * 3 + b : i;
-#ifndef BUG_2 // the flag may overtake the data
+#ifdef BUG_7 // a fence among the threads of the block only
+  __threadfence_block();
+#elif !defined(BUG_2) // the flag may overtake the data
   __threadfence();
 #endif
   __syncthreads();

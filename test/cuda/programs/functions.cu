@@ -5,8 +5,10 @@
 __noinline__ __device__ int addThrice(int a, int b) { return a + 3 * b; }
 
 __noinline__ __device__ int ackermann(int m, int n) {
+#ifndef BUG_2 // nothing ends the recursion
   if (m == 0)
     return n + 1;
+#endif
   if (n == 0)
     return ackermann(m - 1, 1);
   return ackermann(m - 1, ackermann(m, n - 1));

@@ -35,7 +35,11 @@ extern "C" __global__ void __launch_bounds__(256)
     sgemm64(const float *__restrict__ a, const float *__restrict__ b, float *__restrict__ c, int m,
             int n, int k) {
   constexpr int kSlice = 16;
+#ifdef BUG_3 // rows of 65 floats: no vector starts at a multiple of 16 bytes
+  __shared__ __align__(16) float sa[2][kSlice][64 + 1], sb[2][kSlice][64];
+#else
   __shared__ __align__(16) float sa[2][kSlice][64 + 4], sb[2][kSlice][64];
+#endif
   int t = threadIdx.x;
   int row = blockIdx.y * 64, column = blockIdx.x * 64;
   int la = t / 4, ka = t % 4 * 4;   // A: 64 rows, 4 quads of k

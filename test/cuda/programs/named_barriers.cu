@@ -103,6 +103,11 @@ extern "C" __global__ void earlyExit(const int *in, int *out, int n) {
   if (threadIdx.x >= n)
     return;
   words[threadIdx.x] = in[threadIdx.x];
+#ifdef BUG_4 // a barrier that a part of a warp's threads goes around
+  if (threadIdx.x < 48)
+    __syncthreads();
+#else
   __syncthreads();
+#endif
   out[threadIdx.x] = words[n - 1 - threadIdx.x];
 }

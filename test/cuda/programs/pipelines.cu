@@ -67,9 +67,26 @@ extern "C" __global__ void zeroFill(const int *in, int *out, int n) {
   int t = threadIdx.x, first = t * 4, valid = min(max(n - first, 0), 4);
   __pipeline_memcpy_async(&words[t], reinterpret_cast<const int4 *>(in) + (valid ? t : 0), 16,
                           16 - valid * 4);
+#ifdef BUG_7 // written while the copy to it is under way
+  words[t].w = 7;
+#endif
   __pipeline_commit();
   __pipeline_wait_prior(0);
   reinterpret_cast<int4 *>(out)[t] = words[t];
+}
+
+// In place: what was copied to shared memory is overwritten where it came from.
+extern "C" __global__ void reverseInPlace(int *data) {
+  __shared__ int words[kThreads];
+  int t = threadIdx.x;
+  __pipeline_memcpy_async(&words[t], data + t, 4);
+  __pipeline_commit();
+#ifdef BUG_8 // the copy may not have read it yet
+  data[t] = 0;
+#endif
+  __pipeline_wait_prior(0);
+  __syncthreads();
+  data[t] = words[kThreads - 1 - t];
 }
 
 // cuda::pipeline of one thread.

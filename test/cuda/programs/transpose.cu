@@ -54,7 +54,9 @@ extern "C" __global__ void transposeInPlace(int *data, int size) {
     upper[threadIdx.y + j][threadIdx.x] = data[(uy + j) * size + ux];
     lower[threadIdx.y + j][threadIdx.x] = data[(ly + j) * size + lx];
   }
+#ifndef BUG_3 // the tile is written back before the others have read it
   __syncthreads();
+#endif
   for (int j = 0; j < kTile; j += kRows) {
     data[(ly + j) * size + lx] = upper[threadIdx.x][threadIdx.y + j];
     if (blockIdx.x != blockIdx.y)

@@ -11,6 +11,9 @@ extern "C" __global__ void shuffles(const int *in, int *out) {
   row[3] = __shfl_down_sync(~0u, value, 2, 16);
   row[4] = __shfl_xor_sync(~0u, value, 21);
   unsigned mask = 0x0000ffff;
+#ifdef BUG_4 // a mask that names lanes which do not come
+  mask = ~0u;
+#endif
   row[5] = lane < 16 ? __shfl_xor_sync(mask, value, 8) : -1;
   double wide = __shfl_down_sync(~0u, (double)value * 0.5, 1);
   row[6] = (int)(wide * 2.0);
