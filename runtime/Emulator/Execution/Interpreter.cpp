@@ -339,6 +339,9 @@ bool TurnRunner::parkAtWarpSync(Group &group, const Inst &inst, uint32_t active)
   uint32_t members = inst.c == kNoSlot ? kFullMask : 0;
   if (inst.c != kNoSlot) {
     const uint32_t *masks = warp.at<uint32_t>(inst.c);
+    // Nearly always every lane names all of them, by an immediate.
+    if (active == kFullMask && (inst.c & kConstantBank) && masks[0] == kFullMask)
+      return false;
     for (uint32_t rest = active; rest; rest &= rest - 1) {
       unsigned lane = std::countr_zero(rest);
       members |= masks[lane];

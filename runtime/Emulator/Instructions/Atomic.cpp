@@ -39,20 +39,16 @@ uint64_t minMaxFloat(uint64_t a, uint64_t b, ScalarType type, bool isMinimum) {
   return one(a >> 16 & 0xffff, b >> 16 & 0xffff) << 16 | one(a & 0xffff, b & 0xffff);
 }
 
-uint64_t compute(Operation operation, ScalarType type, uint64_t old, uint64_t b, uint64_t c) {
-  bool is32 = parser::getBits(type) == 32;
-  auto less = [&](uint64_t x, uint64_t y) {
-    if (parser::isSigned(type))
-      return is32 ? int32_t(x) < int32_t(y) : int64_t(x) < int64_t(y);
-    return x < y;
-  };
+/// T: signed where the comparison is.
+template <typename T> T computeInteger(Operation operation, T old, T b, T c) {
+  using U = std::make_unsigned_t<T>;
   switch (operation) {
   case Operation::Add:
-    return isFloat(type) ? addFloat(old, b, type) : old + b;
+    return T(U(old) + U(b));
   case Operation::Min:
-    return isFloat(type) ? minMaxFloat(old, b, type, true) : less(b, old) ? b : old;
+    return b < old ? b : old;
   case Operation::Max:
-    return isFloat(type) ? minMaxFloat(old, b, type, false) : less(old, b) ? b : old;
+    return old < b ? b : old;
   case Operation::Inc:
     return old >= b ? 0 : old + 1;
   case Operation::Dec:
@@ -69,6 +65,36 @@ uint64_t compute(Operation operation, ScalarType type, uint64_t old, uint64_t b,
     return old == b ? c : old;
   }
   return old;
+}
+
+uint64_t compute(Operation operation, ScalarType type, uint64_t old, uint64_t b, uint64_t c) {
+  if (isFloat(type) && operation == Operation::Add)
+    return addFloat(old, b, type);
+  if (isFloat(type) && (operation == Operation::Min || operation == Operation::Max))
+    return minMaxFloat(old, b, type, operation == Operation::Min);
+  // Exchanges move bits of any type.
+  if (parser::getBits(type) == 32)
+    return parser::isSigned(type) ? uint32_t(computeInteger<int32_t>(operation, old, b, c))
+                                  : computeInteger<uint32_t>(operation, old, b, c);
+  return parser::isSigned(type) ? uint64_t(computeInteger<int64_t>(operation, old, b, c))
+                                : computeInteger<uint64_t>(operation, old, b, c);
+}
+
+/// One 32-bit integer a lane. `slots`: of the result, the value and cas' new value.
+template <typename T>
+void updateWords(Warp &w, Operation operation, const Access &access, const Slot *slots,
+                 uint32_t m) {
+  const T *b = w.at<T>(slots[1]), *c = operation == Operation::Cas ? w.at<T>(slots[2]) : b;
+  T *d = slots[0] == kNoSlot ? nullptr : w.at<T>(slots[0]);
+  forEachLane(m, [&](unsigned l) {
+    uint8_t *host = access.isContiguous ? access.host[0] + l * sizeof(T) : access.host[l];
+    T old;
+    std::memcpy(&old, host, sizeof(T));
+    T value = computeInteger<T>(operation, old, b[l], c[l]);
+    std::memcpy(host, &value, sizeof(T));
+    if (d)
+      d[l] = old;
+  });
 }
 
 // flags: operation; target: type (no atomic branches); extra: slots of results,
@@ -90,6 +116,9 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
   if (!resolve(w, access))
     return;
   unsigned width = info.vectorWidth, bytes = info.elementBytes;
+  if (bytes == 4 && width == 1 && !isFloat(type))
+    return type == ScalarType::S32 ? updateWords<int32_t>(w, operation, access, slots, m)
+                                   : updateWords<uint32_t>(w, operation, access, slots, m);
   forEachLane(m, [&](unsigned l) {
     uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
     for (unsigned k = 0; k < width; ++k, host += bytes) {

@@ -21,6 +21,24 @@ void handleShuffle(Warp &w, const Inst &i, uint32_t m) {
   uint32_t a[kLanes];
   std::copy_n(w.at<uint32_t>(i.a), kLanes, a);
   const uint32_t *b = w.at<uint32_t>(i.b), *c = w.at<uint32_t>(slots[0]);
+  // The usual exchanges: all lanes with one operand, and no segments.
+  bool isWhole = m == kFullMask && (i.b & slots[0] & kConstantBank) && c[0] == 31;
+  if (isWhole && static_cast<Mode>(i.flags) == Mode::Butterfly) {
+    const unsigned distance = b[0] & 31;
+    for (unsigned l = 0; l < kLanes; ++l)
+      d[l] = a[l ^ distance];
+    if (slots[1] != kNoSlot)
+      w.setPredicate(slots[1], m, kFullMask);
+    return;
+  }
+  if (isWhole && static_cast<Mode>(i.flags) == Mode::Down) {
+    const unsigned distance = b[0] & 31;
+    std::copy_n(a + distance, kLanes - distance, d);
+    std::copy_n(a + kLanes - distance, distance, d + kLanes - distance);
+    if (slots[1] != kNoSlot)
+      w.setPredicate(slots[1], m, kFullMask >> distance);
+    return;
+  }
   forEachLane(m, [&](unsigned l) {
     int lane = static_cast<int>(l), operand = b[l] & 31, clamp = c[l] & 31,
         segment = c[l] >> 8 & 31;

@@ -238,12 +238,34 @@ static void count(Warp &warp, const Access &access) {
 
 // Lanes that follow each other need one bounds check and one copy.
 static bool isContiguous(const Access &access) {
-  if (access.mask != kFullMask)
+  uint64_t expected = access.address[0], bytes = access.bytes, difference = 0;
+  if (access.mask != kFullMask || access.address[kLanes - 1] != expected + (kLanes - 1) * bytes)
     return false;
-  uint64_t difference = 0, expected = access.address[0];
-  for (unsigned lane = 0; lane < kLanes; ++lane)
-    difference |= access.address[lane] ^ (expected + lane * access.bytes);
+  for (unsigned lane = 0; lane < kLanes; ++lane, expected += bytes)
+    difference |= access.address[lane] ^ expected;
   return difference == 0;
+}
+
+// All lanes of a row by its ends; false where lanes must be looked at one by one.
+static bool resolveRow(Warp &warp, Access &access) {
+  uint64_t address = access.address[0], bytes = uint64_t(access.bytes) * kLanes;
+  if (access.space == Space::Shared) {
+    if (!warp.block.contains(address, bytes))
+      return false;
+    access.host[0] = warp.block.at(address);
+    return true;
+  }
+  Launch &launch = warp.launch;
+  if (!launch.recent || !launch.recent->contains(address, bytes)) {
+    const Allocation *found = launch.global.find(address, bytes);
+    if (!found)
+      return false;
+    launch.recent = found;
+  }
+  if (launch.recent->isReadOnly && writes(access.kind))
+    return false;
+  access.host[0] = launch.recent->at(address);
+  return true;
 }
 
 // Generic addresses of one warp may name several spaces; usually one.
@@ -287,30 +309,16 @@ static bool resolveGeneric(Warp &warp, Access &access) {
 }
 
 bool tilewright::emulator::resolve(Warp &warp, Access &access) {
-  if (warp.launch.options.checkAlignment && !checkAlignment(warp, access))
+  access.isContiguous =
+      (access.space == Space::Global || access.space == Space::Shared) && isContiguous(access);
+  // Of a row of aligned pieces the first answers for all.
+  bool isAligned =
+      access.isContiguous && ((access.address[0] | access.bytes) & (access.alignment - 1)) == 0;
+  if (!isAligned && warp.launch.options.checkAlignment && !checkAlignment(warp, access))
     return false;
   if (access.space == Space::Generic)
     return resolveGeneric(warp, access);
-  access.isContiguous =
-      (access.space == Space::Global || access.space == Space::Shared) && isContiguous(access);
-  if (access.isContiguous) {
-    // Ends in the same allocation as it begins: nothing between can be outside.
-    Access whole;
-    whole.kind = access.kind;
-    whole.space = access.space;
-    whole.bytes = access.bytes * kLanes;
-    whole.address[0] = access.address[0];
-    bool inside =
-        access.space == Space::Shared
-            ? warp.block.contains(whole.address[0], whole.bytes)
-            : (warp.launch.recent && warp.launch.recent->contains(whole.address[0], whole.bytes)) ||
-                  warp.launch.global.find(whole.address[0], whole.bytes);
-    access.isContiguous = inside && resolveLane(warp, whole, access.space, 0);
-    if (access.isContiguous)
-      access.host[0] = whole.host[0];
-    else if (inside)
-      return false;
-  }
+  access.isContiguous = access.isContiguous && resolveRow(warp, access);
   if (!access.isContiguous)
     for (uint32_t rest = access.mask; rest; rest &= rest - 1)
       if (!resolveLane(warp, access, access.space, std::countr_zero(rest)))

@@ -16,9 +16,13 @@ void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes) {
     unsigned lane = std::countr_zero(rest);
     uint8_t *to = block.at(copy.destination[lane]);
     unsigned read = copy.sourceBytes[lane];
-    if (read)
-      std::memcpy(to, copy.source[lane], read);
-    std::memset(to + read, 0, copy.bytes - read);
+    if (read == 16) {
+      std::memcpy(to, copy.source[lane], 16);
+    } else {
+      if (read)
+        std::memcpy(to, copy.source[lane], read);
+      std::memset(to + read, 0, copy.bytes - read);
+    }
     block.pending.clear(copy.destination[lane] - kSharedBase, copy.bytes);
   }
   if (warp.launch.races && (lanes & copy.mask))

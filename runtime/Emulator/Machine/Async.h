@@ -11,6 +11,7 @@
 
 #include "runtime/Emulator/Machine/Program.h"
 #include <array>
+#include <bit>
 #include <vector>
 
 namespace tilewright::emulator {
@@ -29,19 +30,26 @@ public:
     return word >> (offset % 16) & ((uint64_t(1) << bytes) - 1);
   }
   void set(uint32_t offset, uint32_t bytes) {
-    for (uint32_t i = offset; i < offset + bytes; ++i) {
-      count += !(bits[i / 16] >> (i % 16) & 1);
-      bits[i / 16] |= 1u << (i % 16);
-    }
+    forWords(offset, bytes, [&](uint16_t &word, uint16_t mask) {
+      count += std::popcount(static_cast<uint16_t>(mask & ~word));
+      word |= mask;
+    });
   }
   void clear(uint32_t offset, uint32_t bytes) {
-    for (uint32_t i = offset; i < offset + bytes; ++i) {
-      count -= bits[i / 16] >> (i % 16) & 1;
-      bits[i / 16] &= ~(1u << (i % 16));
-    }
+    forWords(offset, bytes, [&](uint16_t &word, uint16_t mask) {
+      count -= std::popcount(static_cast<uint16_t>(mask & word));
+      word &= ~mask;
+    });
   }
 
 private:
+  /// Calls f(word, bits) for the words that hold these bytes, 16 at most.
+  template <typename F> void forWords(uint32_t offset, uint32_t bytes, F f) {
+    uint32_t mask = ((1u << bytes) - 1) << (offset % 16);
+    f(bits[offset / 16], static_cast<uint16_t>(mask));
+    if (mask >> 16)
+      f(bits[offset / 16 + 1], static_cast<uint16_t>(mask >> 16));
+  }
   std::vector<uint16_t> bits;
   size_t count = 0;
 };

@@ -12,6 +12,7 @@ using namespace tilewright::emulator;
 using races::Conflict;
 using races::kPageBits;
 using races::kPageBytes;
+using races::kUnitBytes;
 using races::Page;
 using races::PageCheck;
 using races::Record;
@@ -35,8 +36,35 @@ static const uint8_t *hostOf(const Access &access, unsigned lane) {
 // Runs
 //===----------------------------------------------------------------------===//
 
+/// The same for collective accesses to whole units; false, and no call, where a
+/// lane's bytes are not one unit.
+template <typename F> bool RaceChecker::forUnits(const Access &access, F f) {
+  uint64_t pages[kLanes];
+  uint32_t units[kLanes];
+  unsigned count = 0;
+  for (uint32_t rest = access.mask; rest; rest &= rest - 1) {
+    uint64_t address = access.address[std::countr_zero(rest)], page = address >> kPageBits;
+    if (address % kUnitBytes)
+      return false;
+    unsigned i = count;
+    while (i > 0 && pages[i - 1] != page)
+      --i;
+    if (i == 0) {
+      i = ++count;
+      pages[i - 1] = page;
+      units[i - 1] = 0;
+    }
+    units[i - 1] |= 1u << (address % kPageBytes / kUnitBytes);
+  }
+  for (unsigned i = 0; i < count; ++i)
+    f(pages[i], Run::ofUnits(access.collective, units[i]));
+  return true;
+}
+
 /// Calls f(page, run) for the runs that make up an access.
 template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
+  if (access.collective && access.bytes == kUnitBytes && forUnits(access, f))
+    return;
   Run run;
   uint64_t page = 0;
   auto bytesIn = [&](uint64_t offset) {
@@ -47,7 +75,7 @@ template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
     uint64_t address = access.address[lane];
     int32_t offset = static_cast<int32_t>(address % kPageBytes);
     if (access.collective) {
-      f(address >> kPageBits, Run{access.collective, offset, 0, bytesIn(offset)});
+      f(address >> kPageBits, Run{access.collective, offset, 0, bytesIn(offset), 0});
       continue;
     }
     if (run.mask && address >> kPageBits == page && bytesIn(offset) == run.bytes) {
@@ -68,10 +96,16 @@ template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
     if (run.mask)
       f(page, run);
     page = address >> kPageBits;
-    run = {1u << lane, offset, 0, bytesIn(offset)};
+    run = {1u << lane, offset, 0, bytesIn(offset), 0};
   }
   if (run.mask)
     f(page, run);
+}
+
+/// Lanes [begin, end) of a row whose lane 0 is at `offset`.
+static Run rowOf(const Access &access, unsigned begin, unsigned end, int64_t offset) {
+  return {uint32_t((uint64_t(1) << end) - (uint64_t(1) << begin)), static_cast<int32_t>(offset),
+          static_cast<int16_t>(access.bytes), static_cast<uint8_t>(access.bytes), 0};
 }
 
 void RaceChecker::access(Warp &warp, const Access &access) {
@@ -94,12 +128,21 @@ void RaceChecker::access(Warp &warp, const Access &access) {
                  (isStrong && info && info->scope < Scope::Device ? races::kBlockScope : 0) |
                  (isStrong && !isStore && !access.isBlind ? races::kObserves : 0) |
                  (access.collective ? races::kCollective : 0);
-  if (access.isContiguous && !access.collective &&
-      access.address[0] >> kPageBits ==
-          (access.address[0] + kLanes * access.bytes - 1) >> kPageBits) {
-    record.run = {kFullMask, static_cast<int32_t>(access.address[0] % kPageBytes),
-                  static_cast<int16_t>(access.bytes), static_cast<uint8_t>(access.bytes)};
-    checkRun(warp, access, access.address[0] >> kPageBits, record);
+  bool isRow = access.isContiguous && !access.collective;
+  uint64_t first = access.address[0], last = first + kLanes * access.bytes - 1;
+  if (isRow && first >> kPageBits == last >> kPageBits) {
+    record.run = rowOf(access, 0, kLanes, first % kPageBytes);
+    checkRun(warp, access, first >> kPageBits, record);
+  } else if (isRow && std::has_single_bit(access.bytes) && (first & (access.bytes - 1)) == 0) {
+    // Cut where pages end, which is between two lanes.
+    unsigned shift = std::countr_zero(access.bytes);
+    for (unsigned lane = 0, end; lane < kLanes; lane = end) {
+      uint64_t page = (first + lane * access.bytes) >> kPageBits;
+      int64_t offset = int64_t(first) - int64_t(page << kPageBits);
+      end = std::min<int64_t>((kPageBytes - offset) >> shift, kLanes);
+      record.run = rowOf(access, lane, end, offset);
+      checkRun(warp, access, page, record);
+    }
   } else {
     forRuns(access, [&](uint64_t page, const Run &run) {
       record.run = run;
@@ -134,6 +177,7 @@ void RaceChecker::checkSelf(Warp &warp, const Access &access, uint64_t page, con
   conflict.earlier = record;
   conflict.earlierLane = std::countr_zero(record.run.mask);
   conflict.lane = 31 - std::countl_zero(record.run.mask);
+  conflict.begin = record.run.begin(conflict.lane);
   handleConflict(warp, access, page, record, conflict);
 }
 
@@ -141,7 +185,7 @@ void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page
                                  const Record &record, const Conflict &conflict) {
   if (reported.contains(warp.pc))
     return;
-  uint64_t address = (page << kPageBits) + record.run.begin(conflict.lane);
+  uint64_t address = (page << kPageBits) + conflict.begin;
   const Record &earlier = conflict.earlier;
   bool mayAgree = access.kind == AccessKind::Store && earlier.pc == record.pc &&
                   earlier.flags == races::kWrite && record.flags == races::kWrite;
@@ -233,21 +277,27 @@ Finding RaceChecker::describe(Warp &warp, const Access &access, uint64_t address
 
 void RaceChecker::synchronise(Warp &warp, const Access &access) {
   const MemoryInfo &info = *access.info;
+  // Nothing to hand on, and nobody has.
+  bool releases = access.kind != AccessKind::Load &&
+                  (info.ordering == Ordering::Release || info.ordering == Ordering::AcquireRelease);
+  races::BlockOrder *block = access.space == Space::Global ? nullptr : &warp.block.clocks;
+  if (!releases && order.isIdle(warp.clocks, block))
+    return;
   races::StrongAccess strong;
   strong.reads = access.kind != AccessKind::Store;
   strong.observes = strong.reads && !access.isBlind;
   strong.writes = access.kind != AccessKind::Load;
   bool isBoth = info.ordering == Ordering::AcquireRelease;
   strong.acquires = strong.reads && (isBoth || info.ordering == Ordering::Acquire);
-  strong.releases = strong.writes && (isBoth || info.ordering == Ordering::Release);
+  strong.releases = releases;
   strong.isGrid = info.scope >= Scope::Device;
   forEachLane(access.mask, [&](unsigned lane) {
     // A flag is one word, whatever its width.
     uint64_t word = access.address[lane] / 4;
-    if (access.space == Space::Global)
-      order.access(warp.clocks, lane, strong, word);
+    if (block)
+      order.access(warp.clocks, lane, strong, word, *block);
     else
-      order.access(warp.clocks, lane, strong, word, warp.block.clocks);
+      order.access(warp.clocks, lane, strong, word);
   });
 }
 
@@ -261,9 +311,16 @@ void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes) {
   access.space = Space::Shared;
   access.bytes = copy.bytes;
   access.mask = lanes;
+  uint64_t clean = UINT64_MAX; // a page that nobody has written
   forEachLane(lanes, [&](unsigned lane) {
     access.address[lane] = copy.destination[lane];
-    if (copy.sourceBytes[lane])
+    uint64_t page = copy.sourceAddress[lane] >> kPageBits;
+    if (!copy.sourceBytes[lane] || page == clean)
+      return;
+    const Page &log = *global.get(page);
+    if (log.writes.empty() && log.strong.empty())
+      clean = page;
+    else
       checkSource(warp, copy, lane);
   });
   Record record;
@@ -284,9 +341,7 @@ void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes) {
 // not the write is ordered after the copy's issue.
 void RaceChecker::checkSource(Warp &warp, const Copy &copy, unsigned lane) {
   uint64_t address = copy.sourceAddress[lane];
-  Page &page = *global.get(address >> kPageBits);
-  if (page.writes.empty() && page.strong.empty())
-    return;
+  const Page &page = *global.get(address >> kPageBits);
   int32_t begin = static_cast<int32_t>(address % kPageBytes), end = begin + copy.sourceBytes[lane];
   for (const auto *log : {&page.writes, &page.strong})
     for (const Record &write : *log) {

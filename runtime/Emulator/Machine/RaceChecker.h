@@ -47,6 +47,7 @@ public:
 private:
   races::Page *getPage(Block &block, Space space, uint64_t page);
   template <typename F> void forRuns(const Access &access, F f);
+  template <typename F> bool forUnits(const Access &access, F f);
   void checkRun(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
   void handleConflict(Warp &warp, const Access &access, uint64_t page, const races::Record &record,
                       const races::Conflict &conflict);

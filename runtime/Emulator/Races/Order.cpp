@@ -174,6 +174,13 @@ void Order::wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase) {
 // Strong accesses
 //===----------------------------------------------------------------------===//
 
+bool Order::isIdle(const WarpOrder &warp, const BlockOrder *block) const {
+  return (block ? block->shared : global).empty() &&
+         llvm::all_of(warp.states, [](const LaneState &state) {
+           return state.blockRelease.isEmpty() && state.gridRelease.isEmpty();
+         });
+}
+
 void Order::synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access,
                         uint64_t address, Locations &locations) {
   if (access.observes && !locations.empty()) {

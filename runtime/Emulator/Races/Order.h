@@ -115,6 +115,9 @@ public:
   void arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase);
   void wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase);
 
+  /// No location of global memory, or of the block's, has a clock to hand on, and
+  /// no lane of the warp has released one: strong accesses change nothing.
+  bool isIdle(const WarpOrder &warp, const BlockOrder *block) const;
   /// A strong access of one lane to global memory, or to shared memory of its
   /// block.
   void access(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address) {

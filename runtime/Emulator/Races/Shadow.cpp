@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Races/Shadow.h"
 #include "llvm/ADT/DenseSet.h"
-#include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 
@@ -22,6 +21,8 @@ int32_t Run::low() const {
 }
 
 int32_t Run::high() const {
+  if (units)
+    return static_cast<int32_t>(kPageBytes - std::countl_zero(units) * kUnitBytes);
   return (stride < 0 ? begin(std::countr_zero(mask)) : begin(31 - std::countl_zero(mask))) + bytes;
 }
 
@@ -40,8 +41,16 @@ Page *GlobalShadow::get(uint64_t page) {
 // Two accesses
 //===----------------------------------------------------------------------===//
 
+/// The units that [begin, end) meets.
+static uint32_t unitsOf(int32_t begin, int32_t end) {
+  int32_t first = begin / int32_t(kUnitBytes), last = (end - 1) / int32_t(kUnitBytes);
+  return ~0u >> (31 - (last - first)) << first;
+}
+
 /// The lanes of `run` whose bytes meet [begin, end).
 static uint32_t lanesAt(const Run &run, int32_t begin, int32_t end) {
+  if (run.units)
+    return run.units & unitsOf(begin, end) ? run.mask : 0;
   if (run.stride == 0)
     return run.offset < end && begin < run.offset + run.bytes ? run.mask : 0;
   uint32_t lanes = 0;
@@ -76,32 +85,51 @@ bool PageCheck::isObserved(const Log &log, size_t index, unsigned earlierLane,
   return false;
 }
 
+// Each lane meets its own bytes only.
+static bool isOwnRun(const Record &earlier, const Record &access) {
+  const Run &mine = access.run, &theirs = earlier.run;
+  return earlier.warp == access.warp && earlier.block == access.block &&
+         theirs.offset == mine.offset && theirs.stride == mine.stride && !theirs.units &&
+         !mine.units && std::abs(mine.stride) >= std::max(mine.bytes, theirs.bytes);
+}
+
 std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
                                            const Record &access) const {
   const Record &earlier = log[index];
   const Run &mine = access.run, &theirs = earlier.run;
-  if (theirs.low() >= mine.high() || mine.low() >= theirs.high())
+  if (mine.units) {
+    for (uint32_t rest = mine.units; rest; rest &= rest - 1) {
+      int32_t begin = std::countr_zero(rest) * kUnitBytes;
+      uint32_t others = lanesAt(theirs, begin, begin + kUnitBytes);
+      for (uint32_t lanes = others ? mine.mask : 0; lanes; lanes &= lanes - 1)
+        if (auto conflict = compareLane(log, index, std::countr_zero(lanes), begin, others))
+          return conflict;
+    }
     return std::nullopt;
-  bool isSameWarp = earlier.block == warp.block && earlier.warp == warp.warp;
-  // Each lane meets its own bytes only.
-  if (isSameWarp && theirs.offset == mine.offset && theirs.stride == mine.stride &&
-      std::abs(mine.stride) >= std::max(mine.bytes, theirs.bytes))
-    return std::nullopt;
+  }
   for (uint32_t rest = mine.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
     int32_t begin = mine.begin(lane);
     uint32_t others = lanesAt(theirs, begin, begin + mine.bytes);
-    if (isSameWarp)
-      others &= ~(1u << lane);
-    if (!others)
-      continue;
-    const LaneState &state = warp.stateOf(lane);
-    for (; others; others &= others - 1) {
-      unsigned other = std::countr_zero(others);
-      if (Order::known(state, warp.block, earlier.block, earlier.warp, other) < earlier.epoch &&
-          !isObserved(log, index, other, lane))
-        return Conflict{earlier, other, lane};
-    }
+    if (auto conflict = compareLane(log, index, lane, begin, others))
+      return conflict;
+  }
+  return std::nullopt;
+}
+
+std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, unsigned lane,
+                                               int32_t begin, uint32_t others) const {
+  const Record &earlier = log[index];
+  if (earlier.block == warp.block && earlier.warp == warp.warp)
+    others &= ~(1u << lane);
+  if (!others)
+    return std::nullopt;
+  const LaneState &state = warp.stateOf(lane);
+  for (; others; others &= others - 1) {
+    unsigned other = std::countr_zero(others);
+    if (Order::known(state, warp.block, earlier.block, earlier.warp, other) < earlier.epoch &&
+        !isObserved(log, index, other, lane))
+      return Conflict{earlier, other, lane, begin};
   }
   return std::nullopt;
 }
@@ -114,7 +142,7 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
 static bool covers(const Run &outer, const Run &inner) {
   if (outer == inner)
     return true;
-  bool isDense = std::abs(outer.stride) <= outer.bytes;
+  bool isDense = std::abs(outer.stride) <= outer.bytes && !outer.units;
   return isDense &&
          std::has_single_bit((uint64_t(outer.mask) >> std::countr_zero(outer.mask)) + 1) &&
          outer.low() <= inner.low() && inner.high() <= outer.high();
@@ -124,14 +152,27 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
                        llvm::SmallVectorImpl<Conflict> &found) {
   bool isWrite = access.flags & kWrite, overwrites = isWrite && !(access.flags & kStrong);
   bool hasFound = false;
+  // A warp goes on with bytes that only it has touched: remember() will put the
+  // new access in the old one's place.
+  if (log.size() == 1 && log[0].run == access.run && log[0].flags == access.flags &&
+      !(access.flags & kObserves) && isOwnRun(log[0], access))
+    return;
   size_t kept = 0;
+  const int32_t low = access.run.low(), high = access.run.high();
   for (size_t i = 0; i < log.size(); ++i) {
     const Record &earlier = log[i];
+    bool meets = earlier.low < high && low < earlier.high;
+    if (!meets && earlier.epoch > common) {
+      if (kept != i)
+        log[kept] = log[i];
+      ++kept;
+      continue;
+    }
     bool isRelevant = isWrite || earlier.flags & kWrite;
     if (onlyBlockScope)
       isRelevant &= earlier.block != access.block && ((earlier.flags | access.flags) & kBlockScope);
     std::optional<Conflict> conflict;
-    if (isRelevant && earlier.epoch > common)
+    if (isRelevant && earlier.epoch > common && !isOwnRun(earlier, access))
       conflict = compare(log, i, access);
     if (conflict && !hasFound) {
       found.push_back(*conflict);
@@ -140,7 +181,7 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
     // What comes after a write and has an order with it has one with what the
     // write was ordered after. What observed others stays as their witness.
     bool isGone = earlier.epoch <= common ||
-                  (overwrites && !conflict && earlier.step != access.step &&
+                  (meets && overwrites && !conflict && earlier.step != access.step &&
                    !(earlier.flags & kObserves) && covers(access.run, earlier.run));
     if (isGone)
       continue;
@@ -171,21 +212,33 @@ llvm::SmallVector<Conflict, 1> PageCheck::find(const Record &access) {
   return found;
 }
 
+/// What makes two records one to thin(): the same threads, bytes and manner.
+static uint64_t getKey(const Record &record) {
+  const Run &run = record.run;
+  uint64_t key = 0;
+  for (uint64_t part :
+       {uint64_t(record.block) << 32 | uint64_t(record.warp) << 8 | record.flags,
+        uint64_t(run.mask) << 32 | run.units,
+        uint64_t(uint32_t(run.offset)) << 32 | uint64_t(uint16_t(run.stride)) << 8 | run.bytes}) {
+    key = (key ^ part) * 0x9e3779b97f4a7c15;
+    key ^= key >> 29;
+  }
+  return key >> 1;
+}
+
 // Drops entries that a newer one of the same threads and bytes repeats.
 static void thin(Log &log, size_t limit) {
-  llvm::DenseSet<size_t> seen;
+  llvm::SmallDenseSet<uint64_t, 256> seen;
   Log newest;
-  for (const Record &record : llvm::reverse(log)) {
-    const Run &run = record.run;
-    size_t key = llvm::hash_combine(record.block, record.warp, record.flags, run.mask, run.offset,
-                                    run.stride, run.bytes);
-    if (newest.size() < limit && seen.insert(key >> 1).second)
+  for (const Record &record : llvm::reverse(log))
+    if (newest.size() < limit && seen.insert(getKey(record)).second)
       newest.push_back(record);
-  }
   log.assign(newest.rbegin(), newest.rend());
 }
 
-void PageCheck::remember(const Record &access) {
+void PageCheck::remember(Record access) {
+  access.low = access.run.low();
+  access.high = access.run.high();
   bool isWrite = access.flags & kWrite;
   Log &log = access.flags & kStrong ? page.strong : isWrite ? page.writes : page.reads;
   page.latest = access.epoch;

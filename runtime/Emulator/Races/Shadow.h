@@ -33,20 +33,29 @@ enum AccessFlag : uint8_t {
   kObserves = 32,   ///< a strong access that reads, be it as part of an atomic
 };
 
+constexpr uint32_t kUnitBytes = kPageBytes / 32;
+
 /// Lanes of one warp that touch `bytes` bytes each, at offset + lane * stride
-/// within a page.
+/// within a page. Or, where `units` is not zero, lanes that all touch the same
+/// bytes: a bit each for the 32 units of a page, `offset` being the first's.
 struct Run {
   uint32_t mask = 0;
   int32_t offset = 0;
   int16_t stride = 0;
   uint8_t bytes = 0;
+  uint32_t units = 0;
 
+  /// All of `mask` touch `units`, which is not 0.
+  static Run ofUnits(uint32_t mask, uint32_t units) {
+    int32_t first = static_cast<int32_t>(std::countr_zero(units) * kUnitBytes);
+    return {mask, first, 0, kUnitBytes, units};
+  }
   int32_t begin(unsigned lane) const { return offset + int32_t(lane) * stride; }
   int32_t low() const;
   int32_t high() const;
   bool operator==(const Run &other) const {
     return mask == other.mask && offset == other.offset && stride == other.stride &&
-           bytes == other.bytes;
+           bytes == other.bytes && units == other.units;
   }
 };
 
@@ -59,6 +68,8 @@ struct Record {
   uint8_t flags = 0;
   uint32_t pc = 0;
   uint64_t step = 0; ///< of the launch: equal for runs of one dynamic instruction
+  /// Of the run; set when it is remembered.
+  int32_t low = 0, high = 0;
 };
 
 using Log = llvm::SmallVector<Record, 1>;
@@ -74,6 +85,7 @@ struct Page {
 struct Conflict {
   Record earlier;
   unsigned earlierLane = 0, lane = 0;
+  int32_t begin = 0; ///< of the later access's bytes in the page
 };
 
 /// Pages of the global memory of a launch.
@@ -103,12 +115,15 @@ public:
   /// Earlier accesses that conflict with `access` and have no order with it: the
   /// first of each log, so three at most.
   llvm::SmallVector<Conflict, 1> find(const Record &access);
-  void remember(const Record &access);
+  void remember(Record access);
 
 private:
   void search(Log &log, const Record &access, bool onlyBlockScope,
               llvm::SmallVectorImpl<Conflict> &found);
   std::optional<Conflict> compare(const Log &log, size_t index, const Record &access) const;
+  /// Lane `lane` touches bytes from `begin` on that lanes `others` touched before.
+  std::optional<Conflict> compareLane(const Log &log, size_t index, unsigned lane, int32_t begin,
+                                      uint32_t others) const;
   bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane) const;
 
   Page &page;
