@@ -270,6 +270,11 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
                 config.block,
                 config.dynamicSharedBytes};
   launch.parameters = arguments.vec();
+  if (program.usesGridWorkspace) {
+    if (llvm::Error error = clearGridWorkspace())
+      return error;
+    launch.gridWorkspace = gridWorkspace;
+  }
   launch.counters.resize(program.code.size());
   if (options.keepWorstAccess && options.countAccesses)
     launch.worst.resize(program.code.size());
@@ -285,6 +290,17 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
   if (size_t more = lastReport.findings.size() - 1)
     text += " (and " + std::to_string(more) + " more findings)";
   return llvm::createStringError(text);
+}
+
+llvm::Error EmulatedDevice::clearGridWorkspace() {
+  constexpr uint64_t bytes = 8;
+  if (gridWorkspace == 0) {
+    auto allocation = memory->allocate(bytes, "the workspace of the grid's barrier");
+    if (!allocation)
+      return allocation.takeError();
+    gridWorkspace = (*allocation)->base;
+  }
+  return fill(gridWorkspace, 0, bytes);
 }
 
 llvm::Error EmulatedDevice::synchronize(device::Stream) { return llvm::Error::success(); }

@@ -50,12 +50,14 @@ private:
   EmulatedDevice(const target::GpuModel &model, const Options &options);
   llvm::Error checkLaunch(const Program &program, const device::LaunchConfig &config,
                           llvm::ArrayRef<uint8_t> arguments) const;
+  llvm::Error clearGridWorkspace();
 
   const target::GpuModel &model;
   std::string name;
   Options options;
   std::unique_ptr<GlobalMemory> memory;
   Report lastReport;
+  uint64_t gridWorkspace = 0; ///< of cooperative groups; made when first asked for
 };
 
 } // namespace tilewright::emulator

@@ -65,6 +65,16 @@ uint32_t ProgramBuilder::placeShared(const parser::Variable &variable) {
   return it->second;
 }
 
+uint32_t ProgramBuilder::placeReservedShared() {
+  if (program.reservedShared == 0) {
+    program.reservedShared = static_cast<uint32_t>(llvm::alignTo(sharedEnd, 16));
+    sharedEnd = program.reservedShared + kReservedSharedBytes;
+    program.sharedSymbols.push_back(
+        {"%reserved_smem_offset_1", program.reservedShared, kReservedSharedBytes});
+  }
+  return program.reservedShared;
+}
+
 FunctionBuilder::FunctionBuilder(ProgramBuilder &owner, const parser::Function &source,
                                  FunctionCode &code)
     : owner(owner), source(source), code(code), registers(source.registers.size(), kNoSlot) {

@@ -31,6 +31,9 @@ public:
   Slot constantPredicate(bool value);
   /// The address of a static shared variable; notes the alignment of `name[]`.
   uint32_t placeShared(const parser::Variable &variable);
+  /// The address of the shared memory that the driver reserves for cooperative
+  /// groups; a block has it only where the kernel asks for it.
+  uint32_t placeReservedShared();
 
   /// The address of dynamic shared memory plus `offset`, known after finishShared().
   Slot dynamicShared(unsigned bytes, uint64_t offset = 0);

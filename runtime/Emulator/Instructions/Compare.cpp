@@ -286,7 +286,7 @@ void decodeSet(InstructionDecoder &d) {
     break;
   case ScalarType::U32:
   case ScalarType::S32:
-    d.inst.extra = isPacked ? 0 : ~0u;
+    d.inst.extra = isPacked ? 0xffff : ~0u; // pairs: a mask a half
     break;
   case ScalarType::F32:
     d.inst.extra = isPacked || isHalf ? 0 : 0x3f800000;
@@ -303,7 +303,8 @@ void decodeSet(InstructionDecoder &d) {
     d.inst.extra = 0;
   }
   bool isPackedResult = parser::getClass(resultType) == parser::TypeClass::Packed;
-  if (d.inst.extra == 0 || (isPackedResult || isPacked ? type != resultType : false))
+  bool isMask = resultType == ScalarType::U32 || resultType == ScalarType::S32;
+  if (d.inst.extra == 0 || ((isPackedResult || (isPacked && !isMask)) && type != resultType))
     return d.fail("no 'set' of '." + parser::getName(resultType).str() + "' from '." +
                   parser::getName(type) + "'");
   takeSources(d, type);

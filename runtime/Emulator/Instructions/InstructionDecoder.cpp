@@ -186,6 +186,9 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
       if (bits != 32 && bits != 64)
         fail(operand.location,
              "'" + operand.name + "' cannot be read as " + llvm::Twine(bits) + " bits");
+      if (*which == SpecialRegister::ReservedShared)
+        owner.placeReservedShared();
+      owner.program.usesGridWorkspace |= *which == SpecialRegister::GridWorkspaceLow;
       return function.specialSlot(*which, bits == 64);
     }
     fail(operand.location, "unknown name '" + operand.name + "'");

@@ -20,6 +20,8 @@ Block::Block(Launch &launch, uint64_t linearIndex) : launch(launch), linearIndex
   clocks.block = static_cast<uint32_t>(linearIndex);
   uint64_t bytes = launch.program.staticSharedEnd - kSharedBase + launch.dynamicSharedBytes;
   shared.assign(bytes, 0xcb);
+  if (uint32_t reserved = launch.program.reservedShared)
+    std::fill_n(at(reserved), kReservedSharedBytes, 0);
   pending.resize(bytes);
   uint64_t threads = launch.blockSize.count();
   for (uint64_t first = 0; first < threads; first += kLanes) {

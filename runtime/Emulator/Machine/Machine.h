@@ -64,6 +64,7 @@ struct Launch {
   device::Dim3 grid, blockSize;
   uint32_t dynamicSharedBytes = 0;
   std::vector<uint8_t> parameters;
+  uint64_t gridWorkspace = 0; ///< {size, barrier}: zeros at the start
 
   // What it leaves behind.
   std::vector<Counters> counters;                  ///< by pc

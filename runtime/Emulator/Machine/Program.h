@@ -148,6 +148,9 @@ enum class SpecialRegister : uint8_t {
   DynamicSharedSize,
   TotalSharedSize,
   ReservedSharedSize,
+  ReservedShared,
+  GridWorkspaceHigh,
+  GridWorkspaceLow,
   AggregateSharedSize,
   Zero,
   One,
@@ -191,6 +194,9 @@ struct CallTarget {
   uint32_t call = ~0u; ///< index into Program::calls; none: of another form
 };
 
+/// Enough for cooperative groups: a word and 8 bytes a warp.
+constexpr uint32_t kReservedSharedBytes = 512;
+
 struct Program {
   std::string kernelName;
   std::vector<Inst> code;
@@ -209,6 +215,8 @@ struct Program {
 
   uint32_t parameterBytes = 0;
   uint32_t staticSharedEnd = 0; ///< address after static shared variables
+  uint32_t reservedShared = 0;  ///< address of kReservedSharedBytes zeros; 0: not used
+  bool usesGridWorkspace = false;
   uint32_t dynamicSharedAlignment = 16;
   parser::PerformanceDirectives directives;
 

@@ -13,6 +13,11 @@ std::optional<SpecialRegister> tilewright::emulator::parseSpecialRegister(llvm::
   using S = SpecialRegister;
   unsigned index = 0;
   llvm::StringRef rest = name;
+  // Where cooperative groups find the word of a grid's barrier.
+  if (name == "%envreg1")
+    return S::GridWorkspaceHigh;
+  if (name == "%envreg2")
+    return S::GridWorkspaceLow;
   if ((rest.consume_front("%envreg") && !rest.getAsInteger(10, index) && index < 32) ||
       (rest.consume_front("%pm") && (rest.consume_back("_64") || true) &&
        !rest.getAsInteger(10, index) && index < 8))
@@ -49,9 +54,9 @@ std::optional<SpecialRegister> tilewright::emulator::parseSpecialRegister(llvm::
       .Cases({"%cluster_nctaid.x", "%cluster_nctaid.y", "%cluster_nctaid.z", "%cluster_nctarank"},
              S::One)
       // What nothing writes: the driver's registers, performance counters, a graph.
-      .Cases({"%current_graph_exec", "%reserved_smem_offset_begin", "%reserved_smem_offset_0",
-              "%reserved_smem_offset_1"},
+      .Cases({"%current_graph_exec", "%reserved_smem_offset_begin", "%reserved_smem_offset_0"},
              S::Zero)
+      .Case("%reserved_smem_offset_1", S::ReservedShared)
       .Cases({"%reserved_smem_offset_end", "%reserved_smem_offset_cap"}, S::ReservedSharedSize)
       .Case("%aggr_smem_size", S::AggregateSharedSize)
       .Case("%clusterid.x", S::CtaidX)
@@ -121,6 +126,12 @@ static uint64_t valueOf(const Warp &warp, SpecialRegister which, unsigned lane) 
     return warp.block.shared.size();
   case S::ReservedSharedSize:
     return kSharedBase;
+  case S::ReservedShared:
+    return launch.program.reservedShared;
+  case S::GridWorkspaceHigh:
+    return launch.gridWorkspace >> 32;
+  case S::GridWorkspaceLow:
+    return static_cast<uint32_t>(launch.gridWorkspace);
   case S::AggregateSharedSize:
     return warp.block.shared.size() + kSharedBase;
   case S::Zero:

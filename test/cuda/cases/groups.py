@@ -89,10 +89,10 @@ def split_barrier(rng):
 
 @case("cooperative", mutants=[Mutant("BUG_2", "race")])
 def grid_sort(rng):
-    x = rng.integers(-999, 999, 150, I32)  # work for all three blocks
+    x = rng.integers(-999, 999, 40, I32)
     return Problem(
         {"x": x},
-        [Launch("gridSort", 3, 32, ["x", I32(150)], cooperative=True)],
+        [Launch("gridSort", 3, 8, ["x", I32(40)], cooperative=True)],
         {"x": exact(np.sort(x))},
     )
 

@@ -10,8 +10,6 @@ from cases.run import DEVICES, run
 
 #: Kinds whose checker is not there yet.
 TO_COME = {"uninitialised"}
-#: Needs an instruction that is not there yet.
-SKIPPED = {"cooperative.large_tiles-BUG_1"}
 
 MUTANTS = {
     f"{case.name}-{mutant.macro}": (case, mutant)
@@ -31,7 +29,7 @@ ORDERS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_is_found(name, order):
     case, mutant = MUTANTS[name]
-    if set(mutant.kinds) <= TO_COME or name in SKIPPED:
+    if set(mutant.kinds) <= TO_COME:
         pytest.skip(f"needs the checker of {', '.join(mutant.kinds)}")
     target = case.targets[0]
     # A bug may make a loop endless, so budgets are short.

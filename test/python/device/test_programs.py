@@ -8,9 +8,6 @@ from cases.run import DEVICES, run
 
 #: What the emulated device does not know yet, and what its checkers say in error.
 TO_COME = {
-    "half_math": "set.u32.f16x2",
-    "cooperative.large_tiles": "reserved shared memory",
-    "cooperative.grid_sort": "the workspace of a grid's barrier",
     "atomics.halves": "a plain read before a loop of compare and swap is no race",
     "atomics.compare_and_swap": "a plain read before a loop of compare and swap is no race",
     "pipelines.of_the_block": "mbarrier.inval by the last that leaves is no race",

@@ -103,6 +103,24 @@ TEST(Move, SpecialRegisters) {
   EXPECT_EQ(out[0], 7u);
 }
 
+// What cooperative groups rely on: a word of shared memory and one of global memory
+// that are zero when the launch starts, each launch anew.
+TEST(Move, CooperativeGroupsHaveTheirOwnMemory) {
+  Snippet snippet;
+  for (int launch = 0; launch < 2; ++launch) {
+    auto out =
+        snippet.run("mov.u32 %r1, %reserved_smem_offset_1;\n"
+                    "atom.shared.add.u32 %r2, [%r1], 1; atom.shared.add.u32 %r3, [%r1+288], 1;\n"
+                    "mov.b32 %r4, %envreg1; mov.b32 %r5, %envreg2; mov.b64 %rd1, {%r5, %r4};\n"
+                    "atom.add.u32 %r6, [%rd1+4], 16; add.u32 %r6, %r6, %r2;\n"
+                    "add.u32 %r6, %r6, %r3; cvt.u64.u32 %rd2, %r6; setp.eq.u32 %p1, %r6, 0; @!%p1 "
+                    "st.global.u64 [%out], %rd2;",
+                    {}, 1, "", {2, 1, 1}, 1);
+    EXPECT_EQ(snippet.error, "");
+    EXPECT_EQ(out[0], 16u) << "the second block's, after the first block's barrier word";
+  }
+}
+
 TEST(Move, UnknownNamesAreRefused) {
   Snippet snippet;
   for (const char *name : {"%envreg32", "%pm8", "%tid.w", "%nothing", "%tid"}) {
