@@ -280,6 +280,7 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
     launch.worst.resize(program.code.size());
   launch.landing.seed(options.landingSeed);
   launch.order.seed(options.warpOrderSeed);
+  launch.preemption.seed(options.preemptionSeed);
   if (options.checkRaces)
     launch.races = std::make_unique<RaceChecker>(launch);
   runLaunch(launch);

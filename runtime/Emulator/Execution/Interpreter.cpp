@@ -27,7 +27,8 @@ class TurnRunner {
 public:
   explicit TurnRunner(Warp &warp)
       : warp(warp), launch(warp.launch), code(launch.program.code.data()),
-        backEdges(launch.options.backEdgeBudget) {}
+        backEdges(launch.options.backEdgeBudget), isPreempting(launch.options.preemptionSeed != 0) {
+  }
 
   Turn run();
 
@@ -51,12 +52,14 @@ private:
   void copyValues(const std::vector<Passed> &values, const Frame &caller, const Frame &callee,
                   uint32_t lanes, bool isReturn);
   bool spendBackEdge(Group &group);
+  bool preempt(Group &group, uint32_t nextPc);
   void add(Group group) { warp.groups.push_back(group); }
 
   Warp &warp;
   Launch &launch;
   const Inst *code;
   uint32_t backEdges;
+  const bool isPreempting; ///< gives up turns at memory accesses
   Turn outcome = Turn::Blocked;
 };
 
@@ -165,6 +168,14 @@ bool TurnRunner::spendBackEdge(Group &group) {
   return true;
 }
 
+// Others run before the group goes on; that is progress, not a wait.
+bool TurnRunner::preempt(Group &group, uint32_t nextPc) {
+  group.pc = nextPc;
+  ++launch.progress;
+  outcome = Turn::Yielded;
+  return true;
+}
+
 //===----------------------------------------------------------------------===//
 // The loop
 //===----------------------------------------------------------------------===//
@@ -196,6 +207,8 @@ bool TurnRunner::runGroup(Group &group) {
         inst.handler(warp, inst, active);
         if (launch.isStopped)
           return true;
+        if (isPreempting && launch.preemption() % 4 == 0)
+          return preempt(group, pc + 1);
       }
       ++pc;
       continue;
@@ -477,7 +490,7 @@ void TurnRunner::runExit(Group &group, uint32_t active) {
   warp.live &= ~active;
   for (auto &frame : warp.frames)
     frame->lanes &= ~active;
-  warp.copies.waitAll(warp, active);
+  warp.copies.landAtExit(warp, active);
   warp.block.noteExit(warp);
 }
 

@@ -4,7 +4,8 @@
 // blocks make no progress of their own, because they wait for memory that
 // another block is to write, does a further block join them, up to what the
 // device holds; so persistent kernels and grid barriers work, and ordinary
-// kernels need the memory of one block.
+// kernels need the memory of one block. With preemption a few blocks always run
+// side by side.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Execution/Interpreter.h"
@@ -17,6 +18,9 @@ using namespace tilewright;
 using namespace tilewright::emulator;
 
 namespace {
+
+/// Blocks that run side by side when warps are preempted.
+constexpr uint64_t kInterleavedBlocks = 4;
 
 /// Rounds of nothing but failed waits, everywhere, after which nobody can be
 /// expected to end them.
@@ -129,7 +133,8 @@ void Scheduler::run() {
   uint64_t next = 0;
   unsigned hopeless = 0;
   while (!launch.isStopped && (next < count || !resident.empty())) {
-    if (resident.empty())
+    const uint64_t wanted = launch.options.preemptionSeed ? std::min(limit, kInterleavedBlocks) : 1;
+    while (next < count && resident.size() < wanted)
       resident.push_back(std::make_unique<Block>(launch, next++));
     bool anyProgress = false, anySpin = false;
     for (size_t i = 0; i < resident.size() && !launch.isStopped;) {

@@ -13,7 +13,8 @@ using namespace tilewright::emulator;
 namespace {
 
 // a: barrier number; b: thread count or none; c: predicate of .red; d: its
-// result; flags: 0 popc, 1 and, 2 or; imm bit 0: arrive only, bit 1: c negated.
+// result; flags: 0 popc, 1 and, 2 or; imm bit 0: arrive only, bit 1: c negated,
+// bit 2: .aligned (kAlignedBarrier).
 constexpr uint64_t kArrivesOnly = 1, kNegated = 2;
 
 void handleBarrier(Warp &w, const Inst &i, uint32_t m) {
@@ -76,11 +77,11 @@ void decodeBarrier(InstructionDecoder &d) {
   if (d.take("cluster"))
     return d.fail("cluster barriers are not emulated yet");
   d.take("cta");
-  d.take("aligned");
+  bool isAligned = d.take("aligned") || d.source.opcode == "bar";
   bool isReduce = d.take("red"), arrivesOnly = !isReduce && d.take("arrive");
   if (!isReduce && !arrivesOnly && !d.take("sync"))
     return d.fail("'" + d.source.opcode + "' needs .sync, .arrive or .red");
-  d.inst.imm = arrivesOnly ? kArrivesOnly : 0;
+  d.inst.imm = (arrivesOnly ? kArrivesOnly : 0) | (isAligned ? kAlignedBarrier : 0);
   unsigned next = 0, last = d.numOperands();
   if (isReduce) {
     auto op = d.takeOneOf({"popc", "and", "or"});

@@ -1,12 +1,10 @@
 //===- Mbarrier.cpp - mbarrier objects in shared memory ---------------------------===//
 //
 // PTX ISA, "Parallel Synchronization and Communication Instructions: mbarrier".
-// The object's 64 bits are opaque to programs; here they hold, from bit 0:
-// arrivals still pending (20), arrivals a phase expects (20), transactions
-// still pending (21, signed), and at the top the phase's parity. A phase ends
-// when nothing is pending.
+// The object itself: Machine/Mbarrier.h.
 //
 //===----------------------------------------------------------------------===//
+#include "runtime/Emulator/Machine/Mbarrier.h"
 #include "runtime/Emulator/Instructions/Apply.h"
 #include "runtime/Emulator/Instructions/MemoryModifiers.h"
 #include "runtime/Emulator/Machine/Access.h"
@@ -18,39 +16,11 @@ using namespace tilewright::emulator;
 
 namespace {
 
-constexpr uint64_t kMaxCount = (1 << 20) - 1;
-
-struct State {
-  uint32_t pending, expected;
-  int32_t transactions;
-  bool phase;
-
-  static State decode(uint64_t word) {
-    int32_t transactions = static_cast<int32_t>(word >> 40 & 0x1fffff);
-    return {uint32_t(word & kMaxCount), uint32_t(word >> 20 & kMaxCount),
-            transactions >= 1 << 20 ? transactions - (1 << 21) : transactions, bool(word >> 63)};
-  }
-  uint64_t encode() const {
-    return uint64_t(pending) | uint64_t(expected) << 20 |
-           (uint64_t(uint32_t(transactions)) & 0x1fffff) << 40 | uint64_t(phase) << 63;
-  }
-  /// True: the phase has ended.
-  bool completeIfDone() {
-    if (pending != 0 || transactions != 0)
-      return false;
-    phase = !phase;
-    pending = expected;
-    return true;
-  }
-};
-
 enum class Action : uint8_t { Init, Invalidate, Expect, Complete, Arrive, ArriveDrop, CopyArrive };
 constexpr uint8_t kExpectsFirst = 16, kNoIncrement = 32;
 
-/// Calls f(lane, state) on each lane's object, lane by lane, and stores it.
-template <typename F> void forObjects(Warp &w, const Inst &i, uint32_t m, AccessKind kind, F f) {
+bool locate(Warp &w, const Inst &i, uint32_t m, AccessKind kind, Access &access) {
   const MemoryInfo &info = w.launch.program.memory[i.aux];
-  Access access;
   access.kind = kind;
   access.space = info.space;
   access.bytes = access.alignment = 8;
@@ -58,97 +28,111 @@ template <typename F> void forObjects(Warp &w, const Inst &i, uint32_t m, Access
   access.info = &info;
   access.isStrong = kind != AccessKind::Store;
   computeAddresses(w, i, info, access);
-  if (!resolve(w, access))
-    return;
+  return resolve(w, access);
+}
+
+uint64_t readObject(const Access &access, unsigned lane) {
+  uint64_t word;
+  std::memcpy(&word, access.isContiguous ? access.host[0] + 8 * lane : access.host[lane], 8);
+  return word;
+}
+
+/// Calls f(lane, object) on each lane's object, lane by lane, and stores it.
+template <typename F> void forObjects(uint32_t m, const Access &access, F f) {
   forEachLane(m, [&](unsigned l) {
-    uint8_t *host = access.isContiguous ? access.host[0] + 8 * l : access.host[l];
-    uint64_t word;
-    std::memcpy(&word, host, 8);
-    State state = State::decode(word);
-    f(l, state, access.address[l]);
-    word = state.encode();
-    if (kind != AccessKind::Load)
-      std::memcpy(host, &word, 8);
+    Mbarrier object = Mbarrier::decode(readObject(access, l));
+    f(l, object);
+    uint64_t word = object.encode();
+    std::memcpy(access.isContiguous ? access.host[0] + 8 * l : access.host[l], &word, 8);
   });
 }
 
-// What has arrived is known to those who wait for the phase.
-void endPhase(Warp &w, State &state, uint64_t address) {
-  if (!state.completeIfDone() || !w.launch.races)
-    return;
-  races::PhaseOrder &phase = w.block.clocks.phases[address];
-  phase.completed = phase.arrived;
+// All that the lanes did is released to who waits at their objects.
+void releaseTo(Warp &w, uint32_t m, const uint64_t *address) {
+  for (uint32_t rest = m; rest;) {
+    uint64_t object = address[std::countr_zero(rest)];
+    uint32_t same = 0;
+    forEachLane(rest, [&](unsigned l) { same |= uint32_t(address[l] == object) << l; });
+    w.launch.races->order.arrive(w.clocks, same, w.block.clocks.phases[object]);
+    rest &= ~same;
+  }
 }
 
 // b: count; d: the state before the arrival.
 void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
   Action action = static_cast<Action>(i.flags & 15);
-  if (action == Action::CopyArrive)
-    w.copies.waitAll(w, m);
   bool isNew = action == Action::Init || action == Action::Invalidate;
-  bool orders = w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
-  AccessKind kind = isNew ? AccessKind::Store : AccessKind::Atomic;
-  forObjects(w, i, m, kind, [&](unsigned lane, State &state, uint64_t address) {
+  bool releases = action == Action::Arrive || action == Action::ArriveDrop;
+  uint64_t addresses[kLanes];
+  Access access;
+  if (!locate(w, i, m, isNew ? AccessKind::Store : AccessKind::Atomic, access))
+    return;
+  std::copy_n(access.address, kLanes, addresses);
+  if (releases && w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed)
+    releaseTo(w, m, addresses);
+  forObjects(m, access, [&](unsigned lane, Mbarrier &object) {
     uint32_t count = i.b == kNoSlot ? 1 : w.at<uint32_t>(i.b)[lane];
-    uint64_t before = state.encode();
-    auto arrive = [&](uint32_t arrivals) {
-      if (arrivals > state.pending)
-        return w.report(FindingKind::BarrierMisuse, lane,
-                        llvm::Twine(arrivals) + " arrivals at an mbarrier that waits for " +
-                            llvm::Twine(state.pending));
-      state.pending -= arrivals;
-      endPhase(w, state, address);
-    };
-    if (w.launch.races && !isNew && orders && action != Action::Expect)
-      w.launch.races->order.arrive(w.clocks, 1u << lane, w.block.clocks.phases[address]);
+    uint64_t before = object.encode(), address = addresses[lane];
     switch (action) {
     case Action::Init:
-      if (count == 0 || count > kMaxCount)
+      if (count == 0 || count > Mbarrier::kMaxCount)
         return w.report(FindingKind::BarrierMisuse, lane,
                         "an mbarrier for " + llvm::Twine(count) + " arrivals");
-      state = {count, count, 0, false};
+      object = {count, count, 0, false};
+      w.block.clocks.phases.erase(address);
       break;
     case Action::Invalidate:
-      state = {0, 0, 0, false};
+      object = {0, 0, 0, false};
+      w.block.clocks.phases.erase(address);
       break;
     case Action::Expect:
-      state.transactions += static_cast<int32_t>(count);
+      object.transactions += static_cast<int32_t>(count);
       break;
     case Action::Complete:
-      state.transactions -= static_cast<int32_t>(count);
-      state.completeIfDone();
+      object.transactions -= static_cast<int32_t>(count);
+      object.completeIfDone(w, address);
       break;
     case Action::Arrive:
       if (i.flags & kExpectsFirst) {
-        state.transactions += static_cast<int32_t>(count);
+        object.transactions += static_cast<int32_t>(count);
         count = 1;
       }
-      arrive(count);
+      object.arrive(w, lane, address, count);
       break;
     case Action::ArriveDrop:
-      state.expected -= std::min(count, state.expected);
-      arrive(count);
+      object.expected -= std::min(count, object.expected);
+      object.arrive(w, lane, address, count);
       break;
     case Action::CopyArrive:
       // Without .noinc the arrival was not counted at init.
       if (!(i.flags & kNoIncrement))
-        ++state.pending;
-      arrive(1);
+        ++object.pending;
       break;
     }
     if (i.d != kNoSlot)
       w.at<uint64_t>(i.d)[lane] = before;
   });
+  if (action == Action::CopyArrive)
+    forEachLane(m, [&](unsigned lane) { w.copies.arriveOnceLanded(w, lane, addresses[lane]); });
 }
 
 // d: predicate; b: a state or a parity (flags).
 void handleTest(Warp &w, const Inst &i, uint32_t m) {
   uint32_t done = 0;
   bool orders = w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
-  forObjects(w, i, m, AccessKind::Load, [&](unsigned lane, State &state, uint64_t address) {
+  Access access;
+  if (!locate(w, i, m, AccessKind::Load, access))
+    return;
+  forEachLane(m, [&](unsigned lane) {
+    uint64_t address = access.address[lane];
     bool awaited =
-        i.flags ? w.at<uint32_t>(i.b)[lane] & 1 : State::decode(w.at<uint64_t>(i.b)[lane]).phase;
-    if (state.phase == awaited)
+        i.flags ? w.at<uint32_t>(i.b)[lane] & 1 : Mbarrier::decode(w.at<uint64_t>(i.b)[lane]).phase;
+    auto isDone = [&] { return Mbarrier::decode(readObject(access, lane)).phase != awaited; };
+    // Copies that the phase waits for must land some time: now, at the latest.
+    if (!isDone())
+      for (auto &warp : w.block.warps)
+        warp->copies.landArrivals(*warp, address);
+    if (!isDone())
       return;
     done |= 1u << lane;
     if (orders)
@@ -160,7 +144,7 @@ void handleTest(Warp &w, const Inst &i, uint32_t m) {
 
 void handlePendingCount(Warp &w, const Inst &i, uint32_t m) {
   forEachLane(m, [&](unsigned l) {
-    w.at<uint32_t>(i.d)[l] = State::decode(w.at<uint64_t>(i.a)[l]).pending;
+    w.at<uint32_t>(i.d)[l] = Mbarrier::decode(w.at<uint64_t>(i.a)[l]).pending;
   });
 }
 
@@ -251,8 +235,6 @@ void decodeMbarrier(InstructionDecoder &d) {
 
 } // namespace
 
-// The copies of these lanes land here, the earliest legal moment, so that the
-// arrival can count at once.
 void tilewright::emulator::decodeCopyArrive(InstructionDecoder &d) {
   d.take("async");
   d.take("mbarrier");

@@ -5,12 +5,14 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Machine/Async.h"
 #include "runtime/Emulator/Machine/Machine.h"
+#include "runtime/Emulator/Machine/Mbarrier.h"
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 using namespace tilewright::emulator;
 
-void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes) {
+void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes, races::Epoch epoch) {
   Block &block = warp.block;
   for (uint32_t rest = lanes & copy.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
@@ -26,7 +28,7 @@ void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes) {
     block.pending.clear(copy.destination[lane] - kSharedBase, copy.bytes);
   }
   if (warp.launch.races && (lanes & copy.mask))
-    warp.launch.races->land(warp, copy, lanes & copy.mask);
+    warp.launch.races->land(warp, copy, lanes & copy.mask, epoch);
   copy.mask &= ~lanes;
   ++warp.launch.progress;
 }
@@ -39,6 +41,7 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
     copy.epoch = launch.races->order.now();
     launch.races->order.tick();
   }
+  copy.number = issued++;
   copies.push_back(copy);
   if (launch.options.landing == LandingPolicy::Eager)
     land(warp, copies.back(), kFullMask);
@@ -46,7 +49,7 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
     // Any copy may land at any time: a quarter of the lanes of a random one.
     land(warp, copies[launch.landing() % copies.size()],
          static_cast<uint32_t>(launch.landing() & launch.landing()));
-  finish();
+  finish(warp);
 }
 
 void CopyQueue::commit(Warp &warp, uint32_t mask) {
@@ -83,18 +86,94 @@ void CopyQueue::waitGroups(Warp &warp, uint32_t mask, uint32_t allowed) {
     if (due)
       land(warp, copy, due);
   }
-  finish();
+  finish(warp);
 }
 
 void CopyQueue::waitAll(Warp &warp, uint32_t mask) {
   for (Copy &copy : copies)
     if (copy.mask & mask)
       land(warp, copy, mask);
-  finish();
+  finish(warp);
 }
 
-void CopyQueue::finish() {
+void CopyQueue::finish(Warp &warp) {
   std::erase_if(copies, [](const Copy &copy) { return copy.mask == 0; });
+  for (size_t i = 0; i < arrivals.size();) {
+    if (hasCopies(arrivals[i])) {
+      ++i;
+      continue;
+    }
+    CopyArrival arrival = std::move(arrivals[i]);
+    arrivals.erase(arrivals.begin() + i);
+    if (warp.launch.races) {
+      races::Order &order = warp.launch.races->order;
+      // The lane has waited for the copies itself: they are written as of now.
+      if (!arrival.isAwaited)
+        arrival.released = {warp.clocks.stateOf(arrival.lane).clock, order.now()};
+      order.arrive(warp.clocks, arrival.lane, arrival.released,
+                   warp.block.clocks.phases[arrival.address]);
+      order.tick();
+    }
+    uint64_t word;
+    uint8_t *host = warp.block.at(arrival.address);
+    std::memcpy(&word, host, sizeof word);
+    Mbarrier object = Mbarrier::decode(word);
+    object.arrive(warp, arrival.lane, arrival.address, 1);
+    word = object.encode();
+    std::memcpy(host, &word, sizeof word);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Arrivals at mbarriers
+//===----------------------------------------------------------------------===//
+
+bool CopyQueue::hasCopies(const CopyArrival &arrival) const {
+  return std::any_of(copies.begin(), copies.end(), [&](const Copy &copy) {
+    return copy.mask >> arrival.lane & 1 && copy.number < arrival.before;
+  });
+}
+
+void CopyQueue::arriveOnceLanded(Warp &warp, unsigned lane, uint64_t address) {
+  CopyArrival arrival;
+  arrival.address = address;
+  arrival.lane = lane;
+  arrival.before = issued;
+  Launch &launch = warp.launch;
+  if (launch.races) {
+    arrival.released = {warp.clocks.stateOf(lane).clock, launch.races->order.now()};
+    launch.races->order.tick();
+  }
+  arrivals.push_back(std::move(arrival));
+  // Any moment from now on is legal.
+  if (launch.options.landing == LandingPolicy::Random && launch.landing() % 2)
+    return landArrivals(warp, address);
+  finish(warp);
+}
+
+// The copies count as written when their lane asked for the arrival: it did not
+// wait for them, so what it has done since is not handed on with them.
+template <typename F> void CopyQueue::landArrivalsIf(Warp &warp, F isDue) {
+  for (CopyArrival &arrival : arrivals) {
+    if (!isDue(arrival))
+      continue;
+    arrival.isAwaited = true;
+    for (Copy &copy : copies)
+      if (copy.mask >> arrival.lane & 1 && copy.number < arrival.before)
+        land(warp, copy, 1u << arrival.lane, arrival.released.self);
+  }
+  finish(warp);
+}
+
+void CopyQueue::landArrivals(Warp &warp, uint64_t address) {
+  if (!arrivals.empty())
+    landArrivalsIf(warp, [&](const CopyArrival &arrival) { return arrival.address == address; });
+}
+
+void CopyQueue::landAtExit(Warp &warp, uint32_t mask) {
+  if (!arrivals.empty())
+    landArrivalsIf(warp, [&](const CopyArrival &arrival) { return mask >> arrival.lane & 1; });
+  waitAll(warp, mask);
 }
 
 uint64_t CopyQueue::bytesInFlight() const {

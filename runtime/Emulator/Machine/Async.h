@@ -10,6 +10,7 @@
 #define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_ASYNC_H
 
 #include "runtime/Emulator/Machine/Program.h"
+#include "runtime/Emulator/Races/Order.h"
 #include <array>
 #include <bit>
 #include <vector>
@@ -59,13 +60,24 @@ struct Copy {
   uint32_t pc = 0;
   uint32_t mask = 0; ///< lanes whose part has not landed
   bool isCommitted = false;
-  uint32_t group = 0; ///< number of the group, by lane's own count of commits
-  uint32_t bytes = 0; ///< written, 4, 8 or 16
-  uint32_t epoch = 0; ///< of its issue, as the race checker counts
+  uint32_t group = 0;  ///< number of the group, by lane's own count of commits
+  uint32_t bytes = 0;  ///< written, 4, 8 or 16
+  uint32_t epoch = 0;  ///< of its issue, as the race checker counts
+  uint64_t number = 0; ///< in order of issue
   std::array<uint64_t, kLanes> sourceAddress;
   std::array<const uint8_t *, kLanes> source;
   std::array<uint8_t, kLanes> sourceBytes;  ///< the rest is zero
   std::array<uint32_t, kLanes> destination; ///< shared address
+};
+
+/// cp.async.mbarrier.arrive of one lane: counts once the copies that the lane
+/// issued before have landed.
+struct CopyArrival {
+  uint64_t address = 0; ///< of the mbarrier
+  unsigned lane = 0;
+  uint64_t before = 0;     ///< copies with lower numbers
+  races::Release released; ///< what who waits at the mbarrier will know
+  bool isAwaited = false;  ///< lands because someone waits at the mbarrier
 };
 
 /// The copies in flight of one warp.
@@ -77,14 +89,26 @@ public:
   void waitGroups(Warp &warp, uint32_t mask, uint32_t allowed);
   /// Lands everything of the lanes in `mask`, committed or not.
   void waitAll(Warp &warp, uint32_t mask);
+  /// Arrives at an mbarrier for a lane, now or when its copies have landed.
+  void arriveOnceLanded(Warp &warp, unsigned lane, uint64_t address);
+  /// Lands what arrivals at an mbarrier wait for: someone waits for them.
+  void landArrivals(Warp &warp, uint64_t address);
+  /// Lands everything of lanes that exit without having waited.
+  void landAtExit(Warp &warp, uint32_t mask);
   uint64_t bytesInFlight() const;
   bool isEmpty() const { return copies.empty(); }
 
 private:
-  void land(Warp &warp, Copy &copy, uint32_t lanes);
-  /// Forgets copies that have wholly landed.
-  void finish();
+  /// `epoch`: when the bytes count as written, for the race checker; 0: now.
+  void land(Warp &warp, Copy &copy, uint32_t lanes, races::Epoch epoch = 0);
+  /// Forgets copies that have wholly landed; arrivals that waited for them count.
+  void finish(Warp &warp);
+  template <typename F> void landArrivalsIf(Warp &warp, F isDue);
+  bool hasCopies(const CopyArrival &arrival) const;
+
   std::vector<Copy> copies; ///< in order of issue
+  std::vector<CopyArrival> arrivals;
+  uint64_t issued = 0;
   std::array<uint32_t, kLanes> commits{};
 };
 

@@ -107,6 +107,29 @@ static void wake(Warp &warp, unsigned id, const NamedBarrier &barrier) {
   }
 }
 
+// bar.sync is .aligned: the lanes of a warp must meet at one instruction. Judged
+// when the barrier is full, since lanes may still catch up until then.
+static void checkAligned(Warp &warp, unsigned id) {
+  const Group *first = nullptr;
+  for (const Group &group : warp.groups) {
+    if (group.state != GroupState::AtBarrier || group.barrier != id)
+      continue;
+    const Inst &inst = warp.launch.program.code[group.pc];
+    if (first && group.pc != first->pc && inst.imm & kAlignedBarrier) {
+      Finding finding =
+          warp.makeFinding(FindingKind::BarrierMisuse, std::countr_zero(group.mask), group.pc);
+      const Origin &other = warp.launch.program.origins[warp.launch.program.code[first->pc].origin];
+      finding.message = "lanes of one warp wait at different instructions for barrier " +
+                        std::to_string(id) + ", which is .aligned; the others are at ptx line " +
+                        std::to_string(other.location.line);
+      finding.remedy = "let all lanes of the warp reach one bar.sync, or use barrier.sync";
+      return warp.record(std::move(finding), /*stops=*/false);
+    }
+    if (!first)
+      first = &group;
+  }
+}
+
 bool Block::completeIfFull(unsigned id) {
   NamedBarrier &barrier = barriers[id];
   if (barrier.arrived.empty())
@@ -121,6 +144,8 @@ bool Block::completeIfFull(unsigned id) {
   }
   if (barrier.countsAll ? !everyone : arrivedWarps < barrier.expectedWarps)
     return false;
+  for (auto &warp : warps)
+    checkAligned(*warp, id);
   if (launch.races)
     orderBarrier(*this, id);
   for (auto &warp : warps)

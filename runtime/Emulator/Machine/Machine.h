@@ -73,9 +73,10 @@ struct Launch {
   std::string output;
   bool isStopped = false; ///< by a finding; every loop looks at it
 
-  uint64_t steps = 0;                 ///< warp instructions so far; the clock
-  uint64_t progress = 0;              ///< changes others could wait for
-  std::mt19937_64 landing, order;     ///< seeded from the options
+  uint64_t steps = 0;    ///< warp instructions so far; the clock
+  uint64_t progress = 0; ///< changes others could wait for
+  /// Seeded from the options.
+  std::mt19937_64 landing, order, preemption;
   const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
   std::unique_ptr<RaceChecker> races; ///< null: not checked
 

@@ -94,6 +94,9 @@ struct Inst {
 /// In Inst::flags of a branch that layout added: not counted.
 constexpr uint8_t kLayoutJump = 1;
 
+/// In Inst::imm of a barrier that all lanes of a warp must execute together.
+constexpr uint64_t kAlignedBarrier = 4;
+
 /// Where an instruction stands in the text.
 struct Origin {
   parser::Location location;

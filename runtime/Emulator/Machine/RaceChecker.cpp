@@ -305,7 +305,7 @@ void RaceChecker::synchronise(Warp &warp, const Access &access) {
 // Copies
 //===----------------------------------------------------------------------===//
 
-void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes) {
+void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoch epoch) {
   Access access;
   access.kind = AccessKind::AsyncWrite;
   access.space = Space::Shared;
@@ -324,7 +324,7 @@ void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes) {
       checkSource(warp, copy, lane);
   });
   Record record;
-  record.epoch = order.now();
+  record.epoch = epoch ? epoch : order.now();
   record.block = warp.clocks.block;
   record.warp = static_cast<uint16_t>(warp.index);
   record.pc = copy.pc;

@@ -39,8 +39,9 @@ public:
 
   /// Checks and remembers an access that has been resolved.
   void access(Warp &warp, const Access &access);
-  /// A copy's bytes are written, and its source was read until now.
-  void land(Warp &warp, const Copy &copy, uint32_t lanes);
+  /// A copy's bytes are written, and its source was read until now. `epoch`: when
+  /// the write counts as done, if not now (0).
+  void land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoch epoch);
 
   races::Order order;
 

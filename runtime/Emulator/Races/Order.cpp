@@ -166,6 +166,11 @@ void Order::arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase) {
   tick();
 }
 
+void Order::arrive(const WarpOrder &warp, unsigned lane, const Release &released,
+                   PhaseOrder &phase) {
+  phase.arrived.join(publish(released, warp.warp, 1u << lane));
+}
+
 void Order::wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase) {
   forStates(warp, mask, [&](LaneState &state) { state.clock.join(phase.completed); });
 }

@@ -113,6 +113,8 @@ public:
   void wake(WarpOrder &warp, uint32_t mask, const BarrierOrder &barrier);
 
   void arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase);
+  /// On behalf of a lane, with what it released earlier.
+  void arrive(const WarpOrder &warp, unsigned lane, const Release &released, PhaseOrder &phase);
   void wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase);
 
   /// No location of global memory, or of the block's, has a clock to hand on, and

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/unit/runtime/Emulator/Instructions/Snippet.h"
 #include <deque>
+#include <set>
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -342,6 +343,43 @@ TEST(Race, CopiesAreTheirIssuersWritesFromTheWaitOn) {
   });
 }
 
+TEST(Race, CopiesReachWhoWaitsAtTheirMbarrier) {
+  // Warp 0 copies, warp 1 waits at the mbarrier and reads.
+  const char *body =
+      ".shared .align 8 .b64 bar; @%p1 mbarrier.init.shared.b64 [bar], 32; bar.sync 0; "
+      "cvta.to.global.u64 %rd3, %rd1; @!%p2 bra C; cp.async.ca.shared.global [%r1], [%rd3], 4; "
+      "{0} bra E; C: {1} ld.shared.u32 %r9, [%r3]; {2} E:";
+  auto with = [&](const char *producer, const char *consumer, const char *late) {
+    static std::deque<std::string> kept;
+    std::string text = body;
+    text.replace(text.find("{0}"), 3, producer);
+    text.replace(text.find("{1}"), 3, consumer);
+    text.replace(text.find("{2}"), 3, late);
+    return kept.emplace_back(text).c_str();
+  };
+  const char *arrive = "cp.async.mbarrier.arrive.noinc.shared.b64 [bar];",
+             *wait = "W: mbarrier.try_wait.parity.shared.b64 %p4, [bar], 0; @!%p4 bra W;";
+  Options eager, random;
+  eager.landing = LandingPolicy::Eager;
+  random.landing = LandingPolicy::Random;
+  expect({
+      {"arrive, wait", with(arrive, wait, "")},
+      {"arrive, wait, landing early", with(arrive, wait, ""), "", 64, 1, eager},
+      {"arrive, wait, landing any time", with(arrive, wait, ""), "", 64, 1, random},
+      {"the issuer waits as well",
+       with("cp.async.mbarrier.arrive.noinc.shared.b64 [bar]; cp.async.wait_all;", wait, "")},
+      {"an ordinary arrival does not wait for copies",
+       with("mbarrier.arrive.shared.b64 _, [bar];", wait, ""), "at shared address"},
+      {"an ordinary arrival after the wait",
+       with("cp.async.wait_all; mbarrier.arrive.shared.b64 _, [bar];", wait, "")},
+      {"read before the wait", with(arrive, "", wait), "at shared address"},
+      {"what the issuer stores later is not covered",
+       with("cp.async.mbarrier.arrive.noinc.shared.b64 [bar]; st.shared.u32 [%r1 + 512], 1;", wait,
+            "ld.shared.u32 %r9, [%r3 + 512];"),
+       "race"},
+  });
+}
+
 TEST(Race, FindingsNameBothParties) {
   Snippet snippet;
   snippet.run(std::string(kPlaces) + "st.shared.u32 [%r1], %t;\nld.shared.u32 %r9, [%r3];", {}, 64);
@@ -365,6 +403,37 @@ TEST(Race, FindingsNameBothParties) {
   ASSERT_TRUE(object.getObject("other"));
   EXPECT_EQ(object.getObject("other")->getString("what"), "written by");
   EXPECT_NE(object.getString("remedy")->find("__syncthreads"), std::string::npos);
+}
+
+TEST(Race, PreemptionShowsOtherOrders) {
+  // Each thread adds to its block's word without an atomic: what is left depends
+  // on who comes between the load and the store.
+  std::string body = std::string(kPlaces) +
+                     "ld.global.u32 %r4, [%rd1]; add.u32 %r4, %r4, 1; st.global.u32 [%rd1], %r4;";
+  std::set<uint64_t> results;
+  for (uint64_t seed = 0; seed < 24; ++seed) {
+    Options options;
+    options.checkRaces = false;
+    options.preemptionSeed = seed;
+    Snippet snippet("a100", options);
+    results.insert(snippet.run(body, {}, 32, {}, {3})[0]);
+    EXPECT_EQ(snippet.error, "");
+  }
+  EXPECT_TRUE(results.contains(3)) << "seed 0 runs block after block";
+  EXPECT_GT(results.size(), 1u);
+}
+
+TEST(Barrier, AlignedOnesMustBeReachedTogether) {
+  expect({
+      {"two instructions", "@%p1 bra A; bar.sync 0; bra B; A: bar.sync 0; B:",
+       "lanes of one warp wait at different instructions for barrier 0"},
+      {"two instructions that need not be",
+       "@%p1 bra A; barrier.sync 0; bra B; A: barrier.sync 0; B:"},
+      {"one instruction, reached at different times",
+       "@%p1 bra A; mov.u32 %r9, 1; bra B; A: mov.u32 %r9, 2; B: bar.sync 0;"},
+      {"whole warps may differ", "@%p2 bra A; bar.sync 0; bra B; A: bar.sync 0; B:"},
+      {"exited lanes are not waited for", "@%p1 exit; bar.sync 0;"},
+  });
 }
 
 TEST(Race, CanBeTurnedOff) {
