@@ -284,6 +284,8 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
   if (options.checkRaces)
     launch.races = std::make_unique<RaceChecker>(launch);
   runLaunch(launch);
+  if (launch.races)
+    launch.races->finish();
   lastReport = makeReport(launch);
   if (lastReport.findings.empty())
     return llvm::Error::success();

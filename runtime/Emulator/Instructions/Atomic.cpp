@@ -113,6 +113,7 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
   w.hasSpun = true;
   const Slot *slots = &w.launch.program.slots[i.extra];
   access.isBlind = slots[0] == kNoSlot;
+  access.isSwap = operation == Operation::Cas;
   if (!resolve(w, access))
     return;
   unsigned width = info.vectorWidth, bytes = info.elementBytes;

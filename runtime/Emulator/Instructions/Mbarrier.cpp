@@ -61,11 +61,10 @@ void releaseTo(Warp &w, uint32_t m, const uint64_t *address) {
 // b: count; d: the state before the arrival.
 void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
   Action action = static_cast<Action>(i.flags & 15);
-  bool isNew = action == Action::Init || action == Action::Invalidate;
   bool releases = action == Action::Arrive || action == Action::ArriveDrop;
   uint64_t addresses[kLanes];
   Access access;
-  if (!locate(w, i, m, isNew ? AccessKind::Store : AccessKind::Atomic, access))
+  if (!locate(w, i, m, action == Action::Init ? AccessKind::Store : AccessKind::Atomic, access))
     return;
   std::copy_n(access.address, kLanes, addresses);
   if (releases && w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed)

@@ -26,6 +26,7 @@ struct Access {
   /// lane touches those of its own.
   uint32_t collective = 0;
   bool isStrong = false; ///< whatever info says; synchronises by means of its own
+  bool isSwap = false;   ///< atom.cas
   bool isBlind = false;  ///< an atomic that does not give its thread what it read
   alignas(64) uint64_t address[kLanes];
   alignas(64) uint8_t *host[kLanes];

@@ -79,15 +79,15 @@ Finding Warp::makeFinding(FindingKind kind, int lane, uint32_t atPc) const {
   return finding;
 }
 
-void Warp::record(Finding finding, bool stops) {
-  launch.isStopped |= stops;
+void Launch::record(Finding finding, bool stops) {
+  isStopped |= stops;
   // One finding an instruction and kind says it all; the rest are echoes.
-  for (const Finding &known : launch.findings)
+  for (const Finding &known : findings)
     if (known.kind == finding.kind && known.location.line == finding.location.line &&
         known.location.column == finding.location.column)
       return;
-  if (launch.findings.size() < launch.options.maxFindings || stops)
-    launch.findings.push_back(std::move(finding));
+  if (findings.size() < options.maxFindings || stops)
+    findings.push_back(std::move(finding));
 }
 
 void Warp::report(FindingKind kind, int lane, const llvm::Twine &message, bool stops) {

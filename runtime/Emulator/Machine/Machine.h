@@ -80,6 +80,8 @@ struct Launch {
   const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
   std::unique_ptr<RaceChecker> races; ///< null: not checked
 
+  /// Keeps the first finding of an instruction and kind.
+  void record(Finding finding, bool stops);
   /// %ctaid of a block.
   std::array<uint32_t, 3> blockIndex(uint64_t linear) const {
     return {static_cast<uint32_t>(linear % grid.x), static_cast<uint32_t>(linear / grid.x % grid.y),
@@ -139,8 +141,7 @@ public:
   Finding makeFinding(FindingKind kind, int lane, uint32_t atPc) const;
   /// At the running instruction, about the bytes at an address.
   Finding makeFindingAt(FindingKind kind, int lane, Space space, uint64_t address) const;
-  /// Keeps the first finding of an instruction and kind.
-  void record(Finding finding, bool stops);
+  void record(Finding finding, bool stops) { launch.record(std::move(finding), stops); }
   Counters &counters() { return launch.counters[pc]; }
 
   /// Makes a frame's registers ready; depth 0 is the kernel.

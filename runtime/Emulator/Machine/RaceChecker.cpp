@@ -113,6 +113,8 @@ void RaceChecker::access(Warp &warp, const Access &access) {
     return;
   if (!warp.unsettled.empty())
     settleStores(warp, kFullMask);
+  if (!guesses.empty())
+    judgeGuesses(warp, access);
   bool isStore = access.kind == AccessKind::Store || access.kind == AccessKind::AsyncWrite;
   bool isAtomic = access.kind == AccessKind::Atomic;
   const MemoryInfo *info = access.info;
@@ -157,6 +159,9 @@ void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
   Page *logs = getPage(warp.block, access.space, page);
   races::Epoch common = access.space == Space::Shared ? warp.block.clocks.common : 0;
   PageCheck check(*logs, warp.clocks, common);
+  // First, since lanes of one instruction may have guessed alike.
+  if (access.isSwap)
+    forEachLane(record.run.mask, [&](unsigned lane) { check.markGuess(record.run, lane); });
   for (const Conflict &conflict : check.find(record))
     handleConflict(warp, access, page, record, conflict);
   if (record.flags == races::kWrite && std::abs(record.run.stride) < record.run.bytes &&
@@ -190,6 +195,11 @@ void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page
   bool mayAgree = access.kind == AccessKind::Store && earlier.pc == record.pc &&
                   earlier.flags == races::kWrite && record.flags == races::kWrite;
   Finding finding = describe(warp, access, address, record, conflict);
+  constexpr uint8_t atomic = races::kWrite | races::kObserves;
+  bool isGuess = (record.flags == 0 && (earlier.flags & atomic) == atomic) ||
+                 (earlier.flags == 0 && (record.flags & atomic) == atomic);
+  if (isGuess && earlier.run.bytes == record.run.bytes)
+    return hold(warp, access, address, conflict, std::move(finding));
   if (!mayAgree) {
     reported.insert(warp.pc);
     return warp.record(std::move(finding), /*stops=*/false);
@@ -214,6 +224,50 @@ void tilewright::emulator::settleStores(Warp &warp, uint32_t differing) {
       warp.record(std::move(store.finding), /*stops=*/false);
   }
   warp.unsettled.clear();
+}
+
+void RaceChecker::hold(Warp &warp, const Access &access, uint64_t address, const Conflict &conflict,
+                       Finding finding) {
+  Guess guess;
+  bool readsNow = access.kind == AccessKind::Load;
+  guess.block = readsNow ? warp.clocks.block : conflict.earlier.block;
+  guess.warp = readsNow ? warp.index : conflict.earlier.warp;
+  guess.lane = readsNow ? conflict.lane : conflict.earlierLane;
+  guess.space = access.space;
+  guess.address = address;
+  guess.bytes = access.bytes;
+  guess.finding = std::move(finding);
+  for (const Guess &known : guesses)
+    if (known.finding.location.line == guess.finding.location.line && known.lane == guess.lane &&
+        known.warp == guess.warp && known.block == guess.block && known.address == guess.address)
+      return;
+  guesses.push_back(std::move(guess));
+}
+
+// What a thread does next with the bytes it has read decides.
+void RaceChecker::judgeGuesses(Warp &warp, const Access &access) {
+  for (size_t i = 0; i < guesses.size();) {
+    Guess &guess = guesses[i];
+    bool isNext = guess.block == warp.clocks.block && guess.warp == warp.index &&
+                  guess.space == access.space && access.mask >> guess.lane & 1 &&
+                  access.address[guess.lane] < guess.address + guess.bytes &&
+                  guess.address < access.address[guess.lane] + access.bytes;
+    if (!isNext) {
+      ++i;
+      continue;
+    }
+    bool isChecked =
+        access.isSwap && access.address[guess.lane] == guess.address && access.bytes == guess.bytes;
+    if (!isChecked)
+      warp.record(std::move(guess.finding), /*stops=*/false);
+    guesses.erase(guesses.begin() + i);
+  }
+}
+
+void RaceChecker::finish() {
+  for (Guess &guess : guesses)
+    launch.record(std::move(guess.finding), /*stops=*/false);
+  guesses.clear();
 }
 
 static llvm::StringRef verbOf(uint8_t flags, bool isAtomic) {

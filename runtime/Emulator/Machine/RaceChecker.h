@@ -33,6 +33,18 @@ struct UnsettledStore {
   std::vector<uint8_t> before;
 };
 
+/// A weak read that races with an atomic, unless its thread checks the value by
+/// atom.cas before it does anything else with those bytes, as in
+///   old = *p; do { seen = old; old = atomicCAS(p, seen, f(seen)); } while (old != seen);
+struct Guess {
+  uint32_t block = 0, warp = 0;
+  unsigned lane = 0;
+  Space space = Space::Global;
+  uint64_t address = 0;
+  uint32_t bytes = 0;
+  Finding finding;
+};
+
 class RaceChecker {
 public:
   explicit RaceChecker(Launch &launch);
@@ -42,6 +54,9 @@ public:
   /// A copy's bytes are written, and its source was read until now. `epoch`: when
   /// the write counts as done, if not now (0).
   void land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoch epoch);
+
+  /// At the end of the launch: reports what was held back.
+  void finish();
 
   races::Order order;
 
@@ -54,6 +69,9 @@ private:
                       const races::Conflict &conflict);
   void checkSelf(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
   void checkSource(Warp &warp, const Copy &copy, unsigned lane);
+  void hold(Warp &warp, const Access &access, uint64_t address, const races::Conflict &conflict,
+            Finding finding);
+  void judgeGuesses(Warp &warp, const Access &access);
   void synchronise(Warp &warp, const Access &access);
   Party makeParty(const races::Record &record, unsigned lane) const;
   Finding describe(Warp &warp, const Access &access, uint64_t address, const races::Record &record,
@@ -62,6 +80,7 @@ private:
   Launch &launch;
   races::GlobalShadow global;
   llvm::DenseSet<uint32_t> reported; ///< by pc
+  std::vector<Guess> guesses;
 };
 
 /// Once a store has been executed: reports those unsettled that changed what

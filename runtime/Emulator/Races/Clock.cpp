@@ -42,16 +42,19 @@ void BlockClock::add(uint32_t warp, uint32_t mask, Epoch epoch) {
   entries.push_back({warp, mask, epoch});
 }
 
+bool BlockClock::covers(uint32_t warp, uint32_t mask, Epoch epoch) const {
+  if (epoch <= floor)
+    return true;
+  for (const Entry &entry : entries)
+    if (entry.warp == warp && entry.epoch >= epoch)
+      mask &= ~entry.mask;
+  return mask == 0;
+}
+
 bool BlockClock::covers(const BlockClock &other) const {
-  if (floor < other.floor)
-    return false;
-  return llvm::all_of(other.entries, [&](const Entry &wanted) {
-    uint32_t mask = wanted.epoch <= floor ? 0 : wanted.mask;
-    for (const Entry &entry : entries)
-      if (entry.warp == wanted.warp && entry.epoch >= wanted.epoch)
-        mask &= ~entry.mask;
-    return mask == 0;
-  });
+  return floor >= other.floor && llvm::all_of(other.entries, [&](const Entry &wanted) {
+           return covers(wanted.warp, wanted.mask, wanted.epoch);
+         });
 }
 
 BlockClockRef tilewright::emulator::races::join(const BlockClockRef &a, const BlockClockRef &b) {

@@ -36,6 +36,8 @@ public:
   Epoch get(uint32_t warp, unsigned lane) const;
   /// The lanes of `warp` in `mask` are known up to `epoch`, at least.
   void add(uint32_t warp, uint32_t mask, Epoch epoch);
+  /// The lanes of `warp` in `mask` are known up to `epoch`.
+  bool covers(uint32_t warp, uint32_t mask, Epoch epoch) const;
   /// Knows at least what `other` knows.
   bool covers(const BlockClock &other) const;
 

@@ -12,6 +12,8 @@ using namespace tilewright::emulator::races;
 
 /// Entries of a log that is never thinned below what is distinct.
 constexpr size_t kLogLimit = 2048;
+/// Conflicts of one access that are looked into.
+constexpr size_t kMostReaders = 16;
 /// Reads of bytes that nobody has written: the newest are enough to find a
 /// writer that comes late, and inputs are read by everyone.
 constexpr size_t kUnwrittenLimit = 64;
@@ -93,10 +95,63 @@ static bool isOwnRun(const Record &earlier, const Record &access) {
          !mine.units && std::abs(mine.stride) >= std::max(mine.bytes, theirs.bytes);
 }
 
+// As isObserved, for all lanes at once and without a look at each: what spins on
+// a word meets long logs of others that do.
+bool PageCheck::isObservedByAll(const Log &log, size_t index, const Record &access) {
+  const Record &earlier = log[index];
+  if (!(earlier.flags & kStrong) || !(earlier.flags & kWrite))
+    return false;
+  if (!observedUpTo) {
+    observedUpTo = log.size();
+    for (uint32_t rest = access.run.mask; rest; rest &= rest - 1) {
+      unsigned lane = std::countr_zero(rest);
+      int32_t begin = access.run.begin(lane), end = begin + access.run.bytes;
+      const LaneState &state = warp.stateOf(lane);
+      auto knows = [&](const Record &read) {
+        if (!(read.flags & kObserves))
+          return false;
+        for (uint32_t lanes = lanesAt(read.run, begin, end); lanes; lanes &= lanes - 1) {
+          unsigned reader = std::countr_zero(lanes);
+          int32_t first = read.run.begin(reader);
+          bool isWhole = first <= begin && end <= first + read.run.bytes;
+          bool isOwn = read.block == warp.block && read.warp == warp.warp && reader == lane;
+          if (isWhole && (isOwn || Order::known(state, warp.block, read.block, read.warp, reader) >=
+                                       read.epoch))
+            return true;
+        }
+        return false;
+      };
+      size_t last = log.size();
+      while (last > index && !knows(log[last - 1]))
+        --last;
+      observedUpTo = std::min(*observedUpTo, last);
+    }
+  }
+  return index + 1 < *observedUpTo;
+}
+
+// All of `earlier` is ordered before all of `access`: the usual case, in one
+// look for each set of lanes that know the same.
+bool PageCheck::isKnown(const Record &earlier, const Record &access) const {
+  if (earlier.block == warp.block && earlier.warp == warp.warp)
+    return false;
+  for (const LaneState &state : warp.states) {
+    if (!(state.mask & access.run.mask))
+      continue;
+    const BlockClock *clock = earlier.block == warp.block ? state.clock.own.get()
+                                                          : state.clock.others.find(earlier.block);
+    if (!clock || !clock->covers(earlier.warp, earlier.run.mask, earlier.epoch))
+      return false;
+  }
+  return true;
+}
+
 std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
                                            const Record &access) const {
   const Record &earlier = log[index];
   const Run &mine = access.run, &theirs = earlier.run;
+  if (isKnown(earlier, access))
+    return std::nullopt;
   if (mine.units) {
     for (uint32_t rest = mine.units; rest; rest &= rest - 1) {
       int32_t begin = std::countr_zero(rest) * kUnitBytes;
@@ -151,13 +206,14 @@ static bool covers(const Run &outer, const Run &inner) {
 void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
                        llvm::SmallVectorImpl<Conflict> &found) {
   bool isWrite = access.flags & kWrite, overwrites = isWrite && !(access.flags & kStrong);
-  bool hasFound = false;
+  bool isAtomic = isWrite && access.flags & kObserves;
+  observedUpTo.reset();
   // A warp goes on with bytes that only it has touched: remember() will put the
   // new access in the old one's place.
   if (log.size() == 1 && log[0].run == access.run && log[0].flags == access.flags &&
       !(access.flags & kObserves) && isOwnRun(log[0], access))
     return;
-  size_t kept = 0;
+  size_t wanted = found.size() + (isAtomic ? kMostReaders : 1), kept = 0;
   const int32_t low = access.run.low(), high = access.run.high();
   for (size_t i = 0; i < log.size(); ++i) {
     const Record &earlier = log[i];
@@ -171,13 +227,13 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
     bool isRelevant = isWrite || earlier.flags & kWrite;
     if (onlyBlockScope)
       isRelevant &= earlier.block != access.block && ((earlier.flags | access.flags) & kBlockScope);
+    isRelevant &= !(isAtomic && earlier.flags & kGuess);
     std::optional<Conflict> conflict;
-    if (isRelevant && earlier.epoch > common && !isOwnRun(earlier, access))
+    if (isRelevant && earlier.epoch > common && !isOwnRun(earlier, access) &&
+        !isObservedByAll(log, i, access))
       conflict = compare(log, i, access);
-    if (conflict && !hasFound) {
+    if (conflict && found.size() < wanted)
       found.push_back(*conflict);
-      hasFound = true;
-    }
     // What comes after a write and has an order with it has one with what the
     // write was ordered after. What observed others stays as their witness.
     bool isGone = earlier.epoch <= common ||
@@ -234,6 +290,24 @@ static void thin(Log &log, size_t limit) {
     if (newest.size() < limit && seen.insert(getKey(record)).second)
       newest.push_back(record);
   log.assign(newest.rbegin(), newest.rend());
+}
+
+void PageCheck::markGuess(const Run &run, unsigned lane) {
+  for (size_t i = 0, end = page.reads.size(); i < end; ++i) {
+    Record &read = page.reads[i];
+    bool isSame = read.block == warp.block && read.warp == warp.warp && read.run.mask >> lane & 1 &&
+                  read.run.begin(lane) == run.begin(lane) && read.run.bytes == run.bytes;
+    if (!isSame || read.flags & kGuess)
+      continue;
+    Record guess = read;
+    guess.flags |= kGuess;
+    guess.run.mask = 1u << lane;
+    guess.low = guess.run.low();
+    guess.high = guess.run.high();
+    read.run.mask &= ~guess.run.mask;
+    page.reads.push_back(guess);
+  }
+  llvm::erase_if(page.reads, [](const Record &read) { return read.run.mask == 0; });
 }
 
 void PageCheck::remember(Record access) {

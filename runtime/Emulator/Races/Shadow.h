@@ -31,6 +31,7 @@ enum AccessFlag : uint8_t {
   kAsync = 8,       ///< of a copy in flight
   kCollective = 16, ///< every lane of the mask touches all the bytes, as in ldmatrix
   kObserves = 32,   ///< a strong access that reads, be it as part of an atomic
+  kGuess = 64,      ///< a weak read whose value its thread has checked by atom.cas
 };
 
 constexpr uint32_t kUnitBytes = kPageBytes / 32;
@@ -113,9 +114,12 @@ public:
       : page(page), warp(warp), common(common) {}
 
   /// Earlier accesses that conflict with `access` and have no order with it: the
-  /// first of each log, so three at most.
+  /// first of each log, or a few readers of what an atomic updates.
   llvm::SmallVector<Conflict, 1> find(const Record &access);
   void remember(Record access);
+  /// A lane compares and swaps the bytes that `run` has for it: what it has read
+  /// of them was a guess and does not race with atomics.
+  void markGuess(const Run &run, unsigned lane);
 
 private:
   void search(Log &log, const Record &access, bool onlyBlockScope,
@@ -125,10 +129,15 @@ private:
   std::optional<Conflict> compareLane(const Log &log, size_t index, unsigned lane, int32_t begin,
                                       uint32_t others) const;
   bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane) const;
+  bool isObservedByAll(const Log &log, size_t index, const Record &access);
+  bool isKnown(const Record &earlier, const Record &access) const;
 
   Page &page;
   const WarpOrder &warp;
   Epoch common;
+  /// Of the log that is searched: each lane of the access knows of a strong read
+  /// of all its bytes at this index or later; unset until asked for.
+  std::optional<size_t> observedUpTo;
 };
 
 } // namespace tilewright::emulator::races

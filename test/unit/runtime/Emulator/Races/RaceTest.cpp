@@ -380,6 +380,31 @@ TEST(Race, CopiesReachWhoWaitsAtTheirMbarrier) {
   });
 }
 
+// "old = *p; do old = atomicCAS(p, seen = old, ...)": the CUDA programming guide.
+TEST(Race, AGuessThatACompareAndSwapChecksMayRace) {
+  const char *loop = "L: add.u32 %r5, %r4, 1; atom.global.cas.b32 %r6, [%rd1], %r4, %r5; "
+                     "setp.ne.u32 %p3, %r4, %r6; mov.u32 %r4, %r6; @%p3 bra L;";
+  std::string guess = std::string("ld.global.u32 %r4, [%rd1]; ") + loop;
+  std::string atomics = std::string("ld.volatile.global.u32 %r4, [%rd1]; ") + loop;
+  expect({
+      {"a plain guess", guess.c_str(), "", 64, 3},
+      {"read again each turn",
+       "L: ld.global.u32 %r4, [%rd1]; add.u32 %r5, %r4, 1; atom.global.cas.b32 %r6, [%rd1], %r4, "
+       "%r5; setp.ne.u32 %p3, %r4, %r6; @%p3 bra L;",
+       "", 64, 3},
+      {"a plain read of what others swap", (atomics + " ld.global.u32 %r9, [%rd1];").c_str(),
+       "race", 64, 3},
+      {"a plain read before, then nothing",
+       (std::string("setp.eq.u32 %p4, %b, 0; @%p4 ld.global.u32 %r9, [%rd1]; @%p4 exit; ") +
+        atomics)
+           .c_str(),
+       "race", 64, 2},
+      {"a plain read, checked by another width",
+       "ld.global.u32 %r9, [%rd1]; atom.global.cas.b64 %rd2, [%rd1], %rd3, %rd4;", "race", 1, 2},
+      {"a guess and a plain store", (guess + " st.global.u32 [%rd1], %b;").c_str(), "race", 64, 2},
+  });
+}
+
 TEST(Race, FindingsNameBothParties) {
   Snippet snippet;
   snippet.run(std::string(kPlaces) + "st.shared.u32 [%r1], %t;\nld.shared.u32 %r9, [%r3];", {}, 64);
