@@ -5,6 +5,8 @@
   tables.md                  formats, targets, GPU models, unpack programs, by
                              build/bin/tw-tables (left out where nothing is built)
   ../images/packing.svg      drawn by draw_packing.py from tables.md
+  ../emulator/instructions.md  by instruction_table.py, build/bin/tw-forms and the
+                             emulator's test programs (left out where not built)
 
 The pages are checked in. `--check` writes nothing; it prints what differs and
 exits with 1, so that `make lint` notices a page that no longer tells the truth. It
@@ -22,11 +24,13 @@ import sys
 from pathlib import Path
 
 import draw_packing
+import instruction_table
 import links
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PICTURE = "../images/packing.svg"
+INSTRUCTIONS = "../emulator/instructions.md"
 
 #: Page, dialect, the file that includes all of its definitions.
 DIALECTS = [
@@ -134,6 +138,11 @@ def pages(build: Path) -> dict[str, str]:
     else:
         result["tables.md"] = tables
     result[PICTURE] = draw_packing.draw(tables)
+    instructions = instruction_table.page(build)
+    if instructions is None:
+        print(f"reference: instructions.md left alone, {build.name} lacks its tools")
+    else:
+        result[INSTRUCTIONS] = instructions
     return result
 
 

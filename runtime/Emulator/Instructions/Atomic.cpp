@@ -169,8 +169,8 @@ bool isLegal(Operation operation, ScalarType type) {
   unsigned bits = parser::getBits(type);
   switch (operation) {
   case Operation::Add:
-    return (isFloat(type) && bits >= 16) || type == ScalarType::U32 || type == ScalarType::S32 ||
-           type == ScalarType::U64 || type == ScalarType::S64;
+    return (isFloat(type) && bits >= 16 && type != ScalarType::TF32) || type == ScalarType::U32 ||
+           type == ScalarType::S32 || type == ScalarType::U64 || type == ScalarType::S64;
   case Operation::Min:
   case Operation::Max:
     return type == ScalarType::U32 || type == ScalarType::S32 || type == ScalarType::U64 ||
@@ -201,7 +201,7 @@ void decodeAtomic(InstructionDecoder &d) {
     return d.fail("'" + d.source.opcode + "' needs an operation such as .add");
   Operation operation = static_cast<Operation>(*name);
   // Atomics on f16 must say .noftz; they never flush.
-  d.take("noftz");
+  bool neverFlushes = d.take("noftz");
   bool hasPolicy = d.take("L2::cache_hint");
   info.vectorWidth = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
   ScalarType type = d.requireType();
@@ -209,6 +209,9 @@ void decodeAtomic(InstructionDecoder &d) {
   if (!isLegal(operation, type) || (isWide && (!hasResult || info.vectorWidth != 1)))
     return d.fail("no '" + d.source.opcode + "." + operationNames[*name].str() + "' of '." +
                   parser::getName(type) + "'");
+  bool isHalf = isFloat(type) && type != ScalarType::F32 && type != ScalarType::F64;
+  if (isHalf != neverFlushes)
+    return d.fail("'.noftz' belongs to atomics of f16 and bf16, and to no others");
   info.elementBytes = info.registerBytes = parser::getBits(type) / 8;
   bool isCas = operation == Operation::Cas;
   if (!d.expectOperands((hasResult ? 3 : 2) + isCas + hasPolicy))

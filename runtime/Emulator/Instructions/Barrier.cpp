@@ -126,8 +126,8 @@ void decodeFence(InstructionDecoder &d) {
   d.takeOneOf({"sc", "acq_rel"});
   // membar.cta and membar.gl name scopes too.
   bool isGrid = d.takeOneOf({"gl", "gpu", "sys"}).has_value();
-  if (!isGrid)
-    d.takeOneOf({"cta", "cluster"});
+  if (!isGrid && !d.takeOneOf({"cta", "cluster"}) && !isProxy)
+    d.fail("'" + d.source.opcode + "' needs a scope such as .gpu");
   d.expectOperands(0);
   if (isProxy)
     return d.set(handleNothing, OpClass::Barrier);

@@ -125,6 +125,8 @@ public:
   Slot writeAny(const parser::Operand &operand, unsigned &bits);
   /// The elements of {a, b, ...}, or the operand itself.
   llvm::ArrayRef<parser::Operand> elements(const parser::Operand &operand) const;
+  /// The elements of {a, b, ...}, also where there is one.
+  llvm::ArrayRef<parser::Operand> requireVector(const parser::Operand &operand);
   /// Appends slots to the program's table; the index of the first.
   uint32_t addSlots(llvm::ArrayRef<Slot> slots);
   /// An operand that must be an integer constant in [least, most].

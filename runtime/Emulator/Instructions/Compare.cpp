@@ -232,17 +232,24 @@ void handleSetPairs(Warp &w, const Inst &i, uint32_t m) {
 ScalarType takeComparison(InstructionDecoder &d) {
   std::optional<unsigned> comparison = d.takeOneOf(comparisonNames);
   // lo ls hi hs: the unsigned comparisons by their older names.
-  if (!comparison)
-    if (auto alias = d.takeOneOf({"lo", "ls", "hi", "hs"})) {
-      constexpr Comparison meanings[] = {Comparison::Lt, Comparison::Le, Comparison::Gt,
-                                         Comparison::Ge};
-      comparison = static_cast<unsigned>(meanings[*alias]);
-    }
+  std::optional<unsigned> alias;
+  if (!comparison && (alias = d.takeOneOf({"lo", "ls", "hi", "hs"}))) {
+    constexpr Comparison meanings[] = {Comparison::Lt, Comparison::Le, Comparison::Gt,
+                                       Comparison::Ge};
+    comparison = static_cast<unsigned>(meanings[*alias]);
+  }
   if (!comparison)
     d.fail("'" + d.source.opcode + "' needs a comparison such as .lt");
   d.inst.aux = d.take("and") ? 1 : d.take("or") ? 2 : d.take("xor") ? 3 : 0;
   d.inst.flags = d.take("ftz") ? kFlush : 0;
   ScalarType type = d.requireType();
+  auto typeClass = parser::getClass(type);
+  if ((alias && typeClass != parser::TypeClass::Unsigned) ||
+      (typeClass == parser::TypeClass::Bits && comparison.value_or(0) > 1))
+    d.fail("this comparison does not apply to ." + parser::getName(type));
+  bool mayFlush = type == ScalarType::F32 || type == ScalarType::F16 || type == ScalarType::F16x2;
+  if ((d.inst.flags & kFlush) && !mayFlush)
+    d.fail("'.ftz' does not apply to ." + parser::getName(type));
   d.inst.imm = pickCompare(static_cast<Comparison>(comparison.value_or(0)), type,
                            std::make_index_sequence<std::size(comparisonNames)>());
   if (!d.inst.imm)
@@ -286,7 +293,7 @@ void decodeSet(InstructionDecoder &d) {
     break;
   case ScalarType::U32:
   case ScalarType::S32:
-    d.inst.extra = isPacked ? 0xffff : ~0u; // pairs: a mask a half
+    d.inst.extra = isPacked ? 0xffff : ~0u; // of pairs: a mask a half
     break;
   case ScalarType::F32:
     d.inst.extra = isPacked || isHalf ? 0 : 0x3f800000;
@@ -303,8 +310,8 @@ void decodeSet(InstructionDecoder &d) {
     d.inst.extra = 0;
   }
   bool isPackedResult = parser::getClass(resultType) == parser::TypeClass::Packed;
-  bool isMask = resultType == ScalarType::U32 || resultType == ScalarType::S32;
-  if (d.inst.extra == 0 || ((isPackedResult || (isPacked && !isMask)) && type != resultType))
+  bool isMask = isPacked && (resultType == ScalarType::U32 || resultType == ScalarType::S32);
+  if (d.inst.extra == 0 || ((isPackedResult || isPacked) && !isMask && type != resultType))
     return d.fail("no 'set' of '." + parser::getName(resultType).str() + "' from '." +
                   parser::getName(type) + "'");
   takeSources(d, type);
@@ -313,6 +320,14 @@ void decodeSet(InstructionDecoder &d) {
         : parser::getBits(resultType) == 16 ? handleSet<uint16_t>
                                             : handleSet<uint32_t>,
         OpClass::Predicate);
+}
+
+/// What selp and slct move: bits, integers, f32 and f64.
+bool isSelectable(ScalarType type) {
+  unsigned bits = parser::getBits(type);
+  if (bits < 16 || bits > 64 || parser::getClass(type) == parser::TypeClass::Packed)
+    return false;
+  return !isFloat(type) || type == ScalarType::F32 || type == ScalarType::F64;
 }
 
 template <typename T> void handleSelp(Warp &w, const Inst &i, uint32_t m) {
@@ -325,7 +340,7 @@ template <typename T> void handleSelp(Warp &w, const Inst &i, uint32_t m) {
 void decodeSelp(InstructionDecoder &d) {
   ScalarType type = d.requireType();
   unsigned bits = parser::getBits(type);
-  if (bits < 16 || bits > 64)
+  if (!isSelectable(type))
     return d.refuseType(type);
   if (!d.expectOperands(4))
     return;
@@ -353,7 +368,7 @@ void decodeSlct(InstructionDecoder &d) {
   d.inst.flags = d.take("ftz") ? kFlush : 0;
   ScalarType type = d.requireType(), selector = d.requireType();
   unsigned bits = parser::getBits(type);
-  if (bits < 16 || bits > 64)
+  if (!isSelectable(type))
     return d.refuseType(type);
   if (selector != ScalarType::S32 && selector != ScalarType::F32)
     return d.refuseType(selector);

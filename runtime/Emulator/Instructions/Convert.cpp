@@ -231,11 +231,81 @@ Handler pickCast(const Form &form) {
   return nullptr;
 }
 
+bool isHalf(ScalarType type) { return type == ScalarType::F16 || type == ScalarType::BF16; }
+
+/// Whether .sat can change a value.
+bool canOverflow(ScalarType from, ScalarType to) {
+  unsigned fromBits = parser::getBits(from), toBits = parser::getBits(to);
+  if (parser::isSigned(from) == parser::isSigned(to))
+    return toBits < fromBits;
+  return parser::isSigned(from) || toBits <= fromBits;
+}
+
+/// Packed results: f16x2 and bf16x2 of two f32, the 8-bit formats both ways.
+/// Narrower formats belong to later targets.
+void checkPacked(InstructionDecoder &d, const Form &form, std::optional<Rounding> rounding) {
+  auto isEight = [](ScalarType type) {
+    return type == ScalarType::E4M3x2 || type == ScalarType::E5M2x2;
+  };
+  if (d.inst.flags & (kFlush | kSaturate))
+    d.fail("'.ftz' and '.sat' do not apply to packed conversions");
+  if (isEight(form.to) && (rounding != Rounding::NearestEven || !(d.inst.flags & kSaturateFinite)))
+    d.fail("a conversion to ." + parser::getName(form.to) + " needs .rn.satfinite");
+  if (isEight(form.from) && rounding != Rounding::NearestEven)
+    d.fail("a conversion from ." + parser::getName(form.from) + " needs .rn");
+  if (form.from == ScalarType::F32 && !isEight(form.to) && rounding != Rounding::NearestEven &&
+      rounding != Rounding::Zero && parser::getBits(form.to) == 32)
+    d.fail("a conversion to ." + parser::getName(form.to) + " needs .rn or .rz");
+  if (parser::getBits(form.from) == 32 && form.from != ScalarType::F32 &&
+      parser::getBits(form.to) == 32)
+    d.fail("no conversion from '." + parser::getName(form.from).str() + "' to '." +
+           parser::getName(form.to) + "'");
+}
+
+/// Refuses modifiers that the types do not have (PTX ISA, cvt).
+void checkModifiers(InstructionDecoder &d, const Form &form, std::optional<Rounding> integral,
+                    std::optional<Rounding> rounding) {
+  auto refuse = [&](const llvm::Twine &modifier) {
+    d.fail(modifier + " does not apply to a conversion from ." + parser::getName(form.from).str() +
+           " to ." + parser::getName(form.to));
+  };
+  if (isPacked(form.to) || isPacked(form.from))
+    return checkPacked(d, form, rounding);
+  uint8_t flags = d.inst.flags;
+  bool fromInteger = isInteger(form.from), toInteger = isInteger(form.to);
+  bool narrows = !fromInteger && !toInteger && form.to != form.from &&
+                 (parser::getBits(form.to) < parser::getBits(form.from) || isHalf(form.to) ||
+                  form.to == ScalarType::TF32);
+  bool hasF32 = form.to == ScalarType::F32 || form.from == ScalarType::F32;
+  bool hasBF16 = form.to == ScalarType::BF16 || form.from == ScalarType::BF16;
+  if (integral && (fromInteger || (!toInteger && form.to != form.from)))
+    refuse("a rounding to integers");
+  if (rounding && (toInteger || (!fromInteger && !narrows)))
+    refuse("a rounding");
+  if (rounding == Rounding::NearestAway && form.to != ScalarType::TF32)
+    refuse("'.rna'");
+  if ((flags & kFlush) && (!hasF32 || form.to == ScalarType::TF32))
+    refuse("'.ftz'");
+  if ((flags & kSaturate) && (hasBF16 || form.to == ScalarType::TF32 ||
+                              (fromInteger && toInteger && !canOverflow(form.from, form.to))))
+    refuse("'.sat'");
+  bool clampsFinite = form.from == ScalarType::F32 && narrows;
+  if ((flags & (kRelu | kSaturateFinite)) && !clampsFinite)
+    refuse(flags & kRelu ? "'.relu'" : "'.satfinite'");
+  if ((flags & kRelu) && rounding != Rounding::NearestEven && rounding != Rounding::Zero)
+    d.fail("'.relu' needs .rn or .rz");
+  if (hasBF16 && (parser::getBits(form.to) == 8 || parser::getBits(form.from) == 8))
+    refuse("cvt");
+}
+
 /// What the types ask for; null where PTX has no such conversion.
 Handler pickConversion(InstructionDecoder &d, const Form &form, std::optional<Rounding> integral,
                        std::optional<Rounding> rounding) {
-  bool fromFloat = isFloat(form.from) && !isPacked(form.from);
-  bool toFloat = isFloat(form.to) && !isPacked(form.to);
+  auto isScalar = [](ScalarType type) {
+    return isFloat(type) && !isPacked(type) && parser::getBits(type) >= 16;
+  };
+  bool fromFloat = isScalar(form.from) && form.from != ScalarType::TF32;
+  bool toFloat = isScalar(form.to);
   if (isPacked(form.to) && form.from == ScalarType::F32) {
     bool isFast = (form.to == ScalarType::F16x2 || form.to == ScalarType::BF16x2) &&
                   rounding == Rounding::NearestEven && d.inst.flags == 0;
@@ -299,6 +369,7 @@ void decodeConvert(InstructionDecoder &d) {
                                       parser::getName(form.from) + "'");
   if (twoSources)
     d.inst.b = d.read(2, ScalarType::F32);
+  checkModifiers(d, form, integral, rounding);
   Handler handler = pickConversion(d, form, integral, rounding);
   d.inst.aux = pack(form);
   if (!handler)

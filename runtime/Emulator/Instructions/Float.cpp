@@ -96,7 +96,8 @@ void handleFmaF64(Warp &w, const Inst &i, uint32_t m) {
 // Everything else, element by element through Numerics
 //===----------------------------------------------------------------------===//
 
-constexpr uint8_t kFlush = 1, kSaturate = 2, kRelu = 4, kPropagateNaN = 8, kXorSign = 16;
+constexpr uint8_t kFlush = 1, kSaturate = 2, kRelu = 4, kPropagateNaN = 8, kXorSign = 16,
+                  kRounds = 32;
 
 ArithmeticOptions optionsOf(const Inst &i) {
   ArithmeticOptions options;
@@ -245,10 +246,35 @@ struct Form {
   }
 };
 
-/// Takes rounding, .ftz, .sat, .relu and the type, and fills aux.
+/// What of the form the type does not have (PTX ISA, the instructions' syntax).
+void checkForm(InstructionDecoder &d, const Form &form) {
+  bool isHalf = form.type == ScalarType::F16 || form.type == ScalarType::F16x2;
+  bool isBrain = form.type == ScalarType::BF16 || form.type == ScalarType::BF16x2;
+  auto refuse = [&](llvm::StringRef modifier) {
+    d.fail("'." + modifier + "' does not apply to ." + parser::getName(form.type));
+  };
+  if ((form.flags & kFlush) && (form.type == ScalarType::F64 || isBrain))
+    refuse("ftz");
+  if ((form.flags & kSaturate) && (form.type == ScalarType::F64 || isBrain))
+    refuse("sat");
+  if ((form.flags & kRelu) && !isHalf && !isBrain)
+    refuse("relu");
+  if ((form.flags & kRelu) && (form.flags & kSaturate))
+    d.fail("'.relu' and '.sat' exclude each other");
+  if ((form.flags & kPropagateNaN) && form.type == ScalarType::F64)
+    refuse("NaN");
+  if ((isHalf || isBrain) && form.rounding && *form.rounding != numerics::Rounding::NearestEven)
+    d.fail("." + parser::getName(form.type) + " only rounds by .rn");
+  if (form.rounding == numerics::Rounding::NearestAway)
+    d.fail("'.rna' only applies to cvt");
+}
+
+/// Takes what is `allowed` of rounding, .ftz, .sat, .relu and .NaN, and the type;
+/// fills aux.
 Form takeForm(InstructionDecoder &d, uint8_t allowed) {
   Form form;
-  form.rounding = d.takeRounding();
+  if (allowed & kRounds)
+    form.rounding = d.takeRounding();
   auto flag = [&](uint8_t bit, llvm::StringRef name) {
     if ((allowed & bit) && d.take(name))
       form.flags |= bit;
@@ -262,8 +288,7 @@ Form takeForm(InstructionDecoder &d, uint8_t allowed) {
   bool isPacked = parser::getClass(form.type) == parser::TypeClass::Packed;
   if (!isFloat(form.type) || bits < 16 || form.type == ScalarType::TF32)
     d.refuseType(form.type);
-  if ((form.flags & kFlush) && form.type == ScalarType::F64)
-    d.fail("'.ftz' does not apply to .f64");
+  checkForm(d, form);
   d.inst.flags = form.flags;
   d.inst.aux = static_cast<uint32_t>(form.rounding.value_or(numerics::Rounding::NearestEven)) |
                static_cast<uint32_t>(toFloatType(form.type)) << 4 |
@@ -338,7 +363,7 @@ template <Operation op> Handler pickFast(InstructionDecoder &d, const Form &form
 
 void decodeSquareRoot(InstructionDecoder &d) {
   bool isApproximate = d.take("approx");
-  Form form = takeForm(d, kFlush);
+  Form form = takeForm(d, isApproximate ? kFlush : kFlush | kRounds);
   if (isApproximate) {
     d.inst.imm = static_cast<uint64_t>(numerics::Approximate::Sqrt);
     return decodeUniform(d, 1, form.type,
@@ -355,8 +380,10 @@ void decodeReciprocal(InstructionDecoder &d) {
   bool isApproximate = d.take("approx");
   // rcp.approx.ftz.f64 is the one .f64 form with .ftz.
   bool flushesF64 = isApproximate && d.peekType() == ScalarType::F64 && d.take("ftz");
-  Form form = takeForm(d, kFlush);
+  Form form = takeForm(d, isApproximate ? kFlush : kFlush | kRounds);
   Handler handler = nullptr;
+  if (isApproximate && form.type == ScalarType::F64 && !flushesF64)
+    d.fail("'rcp.approx' of .f64 needs .ftz");
   if (form.type == ScalarType::F32)
     handler = isApproximate ? handleApproximate : handleReciprocal;
   if (form.type == ScalarType::F64)
@@ -373,22 +400,34 @@ void decodeReciprocal(InstructionDecoder &d) {
 template <numerics::Approximate function, bool onHalf>
 void decodeApproximate(InstructionDecoder &d) {
   bool isApproximate = d.take("approx");
-  bool flushesF64 = isApproximate && d.peekType() == ScalarType::F64 && d.take("ftz");
+  using A = numerics::Approximate;
+  std::optional<ScalarType> type = d.peekType();
+  bool flushesF64 = isApproximate && type == ScalarType::F64 && d.take("ftz");
+  bool flushesBrain = function == A::Exp2 &&
+                      (type == ScalarType::BF16 || type == ScalarType::BF16x2) && d.take("ftz");
   Form form = takeForm(d, kFlush);
-  bool isHalf = classOf(form.type) == OpClass::Half;
+  bool isHalf = classOf(form.type) == OpClass::Half, isExp2 = function == A::Exp2;
+  bool isBrain = form.type == ScalarType::BF16 || form.type == ScalarType::BF16x2;
   Handler handler =
       form.type == ScalarType::F32 || (onHalf && isHalf) ? handleApproximate : nullptr;
-  if (function == numerics::Approximate::ReciprocalSqrt && form.type == ScalarType::F64)
+  if (function == A::ReciprocalSqrt && form.type == ScalarType::F64)
     handler = handleApproximateF64;
-  if (!isApproximate && !isHalf)
+  if (!isApproximate)
     d.fail("'" + d.source.opcode + "' needs .approx");
+  // ex2 of bf16 always flushes, of f16 and tanh never.
+  bool mayFlush = function != A::Tanh && !isHalf, mustFlush = isExp2 && isBrain;
+  if (mustFlush && !flushesBrain)
+    d.fail("'ex2' of ." + parser::getName(form.type) + " needs .ftz");
+  if ((form.flags & kFlush) && !mayFlush)
+    d.fail("'.ftz' does not apply to '" + d.source.opcode + "' of ." + parser::getName(form.type));
+  d.inst.flags |= flushesBrain ? kFlush : 0;
   d.inst.flags |= flushesF64 ? kFlush : 0;
   d.inst.imm = static_cast<uint64_t>(function);
   if (form.type == ScalarType::F32) {
     const numerics::WarpOperations &warp = numerics::getWarpOperations();
-    if (function == numerics::Approximate::Exp2)
+    if (isExp2)
       handler = useUnary(d, warp.exp2F32.get(form.flags & kFlush));
-    if (function == numerics::Approximate::ReciprocalSqrt)
+    if (function == A::ReciprocalSqrt)
       handler = useUnary(d, warp.reciprocalSqrtF32.get(form.flags & kFlush));
   }
   decodeUniform(d, 1, form.type, handler, OpClass::Special);
@@ -453,7 +492,7 @@ void decodeTestp(InstructionDecoder &d) {
 
 void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
   bool isSubtract = d.source.opcode == "sub";
-  Form form = takeForm(d, kFlush | kSaturate);
+  Form form = takeForm(d, kFlush | kSaturate | kRounds);
   Handler handler =
       isSubtract ? pickFast<Operation::Subtract>(d, form) : pickFast<Operation::Add>(d, form);
   if (!handler)
@@ -462,15 +501,19 @@ void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
 }
 
 void tilewright::emulator::decodeFloatMultiply(InstructionDecoder &d) {
-  Form form = takeForm(d, kFlush | kSaturate);
+  Form form = takeForm(d, kFlush | kSaturate | kRounds);
   Handler handler = pickFast<Operation::Multiply>(d, form);
   decodeUniform(d, 2, form.type, handler ? handler : handleBinary<Operation::Multiply>,
                 classOf(form.type));
 }
 
 void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
-  Form form = takeForm(d, kFlush | kSaturate | kRelu);
+  Form form = takeForm(d, kFlush | kSaturate | kRelu | kRounds);
   Handler handler = handleFma;
+  if (!form.rounding)
+    d.fail("'" + d.source.opcode + "' needs a rounding");
+  if (d.source.opcode == "mad" && classOf(form.type) == OpClass::Half)
+    return d.refuseType(form.type);
   if (form.isPlain() && form.type == ScalarType::F64)
     handler = handleFmaF64;
   const numerics::WarpOperations &warp = numerics::getWarpOperations();
@@ -492,7 +535,7 @@ void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
 // gives the correctly rounded quotient where it is not zero by definition.
 void tilewright::emulator::decodeFloatDivide(InstructionDecoder &d) {
   bool isApproximate = d.take("approx"), isFull = !isApproximate && d.take("full");
-  Form form = takeForm(d, kFlush);
+  Form form = takeForm(d, kFlush | kRounds);
   if (!isApproximate && !isFull && !form.rounding)
     d.fail("'div' needs .approx, .full or a rounding");
   if ((isApproximate || isFull) && form.rounding)
@@ -512,8 +555,8 @@ void tilewright::emulator::decodeFloatMinMax(InstructionDecoder &d) {
   if (xorSign && !d.take("abs"))
     d.fail("'.xorsign' needs .abs");
   Form form = takeForm(d, kFlush | kPropagateNaN);
-  if (form.rounding)
-    d.fail("'" + d.source.opcode + "' takes no rounding");
+  if (xorSign && form.type == ScalarType::F64)
+    d.fail("'.xorsign.abs' does not apply to .f64");
   d.inst.flags |= xorSign ? kXorSign : 0;
   unsigned sources = form.type == ScalarType::F32 && d.numOperands() == 4 ? 3 : 2;
   bool isMinimum = d.source.opcode == "min";

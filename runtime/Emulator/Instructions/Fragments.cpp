@@ -111,7 +111,7 @@ void decodeRows(InstructionDecoder &d, bool isLoad) {
     return;
   info.elementBytes = 16;
   d.address(d.operand(isLoad ? 1 : 0), info);
-  llvm::ArrayRef<parser::Operand> parts = d.elements(d.operand(isLoad ? 0 : 1));
+  llvm::ArrayRef<parser::Operand> parts = d.requireVector(d.operand(isLoad ? 0 : 1));
   if (parts.size() != info.vectorWidth)
     return d.fail(d.operand(isLoad ? 0 : 1).location,
                   "expects " + llvm::Twine(unsigned(info.vectorWidth)) + " registers, but got " +

@@ -170,6 +170,18 @@ uint64_t InstructionDecoder::convertImmediate(const Operand &operand, ScalarType
   return operand.value;
 }
 
+/// Integers go into integers and bits; 0f... and 0d... into their own width of
+/// bits, and into each other.
+static bool fitsConstant(Kind kind, ScalarType type) {
+  unsigned bits = parser::getBits(type);
+  if (kind == Kind::Integer)
+    return !isFloat(type);
+  if (isFloat(type))
+    return type == ScalarType::F32 || type == ScalarType::F64;
+  return parser::getClass(type) == parser::TypeClass::Bits &&
+         bits == (kind == Kind::Float32 ? 32 : 64);
+}
+
 Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
   unsigned bits = parser::getBits(type), bytes = (bits + 7) / 8;
   switch (operand.kind) {
@@ -178,10 +190,15 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
   case Kind::Integer:
   case Kind::Float32:
   case Kind::Float64:
-    if (operand.kind != Kind::Integer && bytes < 4)
-      fail(operand.location, "expects a 16-bit value, but got '" + operand.name + "'");
+    if (!fitsConstant(operand.kind, type))
+      fail(operand.location,
+           "a constant of this kind does not fit '." + parser::getName(type) + "'; '" +
+               source.opcode + "' needs " +
+               (isFloat(type) ? "a floating-point one or a register" : "an integer or a register"));
     return owner.constant(bytes, convertImmediate(operand, type));
   case Kind::Special:
+    if (source.opcode != "mov" && source.opcode != "cvt")
+      fail(operand.location, "'" + operand.name + "' can only be read by mov or cvt");
     if (auto which = parseSpecialRegister(operand.name)) {
       if (bits != 32 && bits != 64)
         fail(operand.location,
@@ -204,6 +221,8 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
   case Kind::Global:
   case Kind::Local:
   case Kind::Parameter: {
+    if (source.opcode != "mov" && source.opcode != "cvta")
+      fail(operand.location, "the address of '" + operand.name + "' can only be taken by mov");
     const parser::Variable *variable =
         operand.kind == Kind::Global  ? &owner.module.variables[operand.index]
         : operand.kind == Kind::Local ? &function.source.variables[operand.index]
@@ -290,6 +309,12 @@ Slot InstructionDecoder::writeAny(const Operand &operand, unsigned &bits) {
     return 0;
   }
   return readRegister(operand, bits);
+}
+
+llvm::ArrayRef<Operand> InstructionDecoder::requireVector(const Operand &operand) {
+  if (operand.kind != Kind::Vector)
+    fail(operand.location, "expects registers in braces, but got '" + operand.name + "'");
+  return elements(operand);
 }
 
 llvm::ArrayRef<Operand> InstructionDecoder::elements(const Operand &operand) const {
@@ -475,6 +500,7 @@ constexpr Refusal refusals[] = {
     {"red", "async", "asynchronous reductions are"},
     {"tensormap", "", "tensor maps are"},
     {"fence", "tensormap::generic", "tensor maps are"},
+    {"fence", "shared::cluster", "clusters are"},
     {"wgmma", "", "wgmma is"},
     {"setmaxnreg", "", "setmaxnreg is"},
     {"tcgen05", "", "tcgen05 is"},

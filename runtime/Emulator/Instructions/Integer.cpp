@@ -158,6 +158,12 @@ template <typename F> Handler pickPacked(ScalarType type) {
   return nullptr;
 }
 
+/// As decodeUniform, but .b16 to .b64 are no numbers.
+void decodeNumbers(InstructionDecoder &d, unsigned sources, ScalarType type, Handler handler) {
+  bool isNumber = parser::getClass(type) != parser::TypeClass::Bits;
+  decodeUniform(d, sources, type, isNumber ? handler : nullptr, OpClass::Integer);
+}
+
 bool isSigned32(ScalarType type) { return type == ScalarType::S32; }
 
 //===----------------------------------------------------------------------===//
@@ -208,10 +214,12 @@ template <typename T> void handleCarryMultiplyAdd(Warp &w, const Inst &i, uint32
 void decodeCarryAdd(InstructionDecoder &d, bool isSubtract, bool usesCarry) {
   bool setsCarry = d.take("cc");
   ScalarType type = d.requireType();
-  Handler handler = parser::getBits(type) == 64   ? handleCarryAdd<uint64_t>
+  bool isInteger = !isFloat(type) && parser::getClass(type) != parser::TypeClass::Packed;
+  Handler handler = !isInteger                    ? nullptr
+                    : parser::getBits(type) == 64 ? handleCarryAdd<uint64_t>
                     : parser::getBits(type) == 32 ? handleCarryAdd<uint32_t>
                                                   : nullptr;
-  decodeUniform(d, 2, type, handler, OpClass::Integer);
+  decodeNumbers(d, 2, type, handler);
   d.inst.extra = d.function.carrySlot();
   d.inst.flags =
       (setsCarry ? kSetsCarry : 0) | (usesCarry ? kUsesCarry : 0) | (isSubtract ? kSubtracts : 0);
@@ -229,7 +237,7 @@ void decodeCarryMultiplyAdd(InstructionDecoder &d, bool isHigh, bool usesCarry) 
           ? nullptr
           : withInteger(
                 type, [](auto t) -> Handler { return handleCarryMultiplyAdd<decltype(t)>; });
-  decodeUniform(d, 3, type, handler, OpClass::Integer);
+  decodeNumbers(d, 3, type, handler);
   d.inst.extra = d.function.carrySlot();
   d.inst.flags = (setsCarry ? kSetsCarry : 0) | (usesCarry ? kUsesCarry : 0) | (isHigh ? kHigh : 0);
 }
@@ -304,17 +312,17 @@ void decodeMultiply24(InstructionDecoder &d) {
   if (d.take("sat"))
     handler = isAdd && isHigh && isSigned32(type) ? pickTernary<MultiplyAdd24HighSaturating>(type)
                                                   : nullptr;
-  decodeUniform(d, isAdd ? 3 : 2, type, handler, OpClass::Integer);
+  decodeNumbers(d, isAdd ? 3 : 2, type, handler);
 }
 
 void decodeRemainder(InstructionDecoder &d) {
   ScalarType type = d.requireType();
-  decodeUniform(d, 2, type, pickBinary<Remainder>(type), OpClass::Integer);
+  decodeNumbers(d, 2, type, pickBinary<Remainder>(type));
 }
 
 void decodeSad(InstructionDecoder &d) {
   ScalarType type = d.requireType();
-  decodeUniform(d, 3, type, pickTernary<SumOfDifferences>(type), OpClass::Integer);
+  decodeNumbers(d, 3, type, pickTernary<SumOfDifferences>(type));
 }
 
 //===----------------------------------------------------------------------===//
@@ -383,13 +391,13 @@ void tilewright::emulator::decodeIntegerAdd(InstructionDecoder &d) {
   bool saturates = d.take("sat");
   ScalarType type = d.requireType();
   Handler handler = isSubtract ? pickBinary<Subtract>(type) : pickBinary<Add>(type);
-  if (!handler)
-    handler = isSubtract ? pickPacked<Subtract>(type) : pickPacked<Add>(type);
+  if (!handler && !isSubtract)
+    handler = pickPacked<Add>(type);
   if (saturates)
     handler = !isSigned32(type) ? nullptr
               : isSubtract      ? pickBinary<AddSaturating<true>>(type)
                                 : pickBinary<AddSaturating<false>>(type);
-  decodeUniform(d, 2, type, handler, OpClass::Integer);
+  decodeNumbers(d, 2, type, handler);
 }
 
 void tilewright::emulator::decodeIntegerMultiply(InstructionDecoder &d) {
@@ -398,9 +406,8 @@ void tilewright::emulator::decodeIntegerMultiply(InstructionDecoder &d) {
     d.fail("'mul' needs .lo, .hi or .wide");
   ScalarType type = d.requireType();
   if (!isWide)
-    return decodeUniform(d, 2, type,
-                         isHigh ? pickBinary<MultiplyHigh>(type) : pickBinary<MultiplyLow>(type),
-                         OpClass::Integer);
+    return decodeNumbers(d, 2, type,
+                         isHigh ? pickBinary<MultiplyHigh>(type) : pickBinary<MultiplyLow>(type));
   Handler handler = pickWideBinary<MultiplyWide>(type);
   if (!handler)
     return d.refuseType(type);
@@ -426,7 +433,7 @@ void tilewright::emulator::decodeIntegerMultiplyAdd(InstructionDecoder &d) {
         isHigh ? pickTernary<MultiplyAddHigh>(type) : pickTernary<MultiplyAddLow>(type);
     if (saturates)
       handler = isHigh && isSigned32(type) ? pickTernary<MultiplyAddHighSaturating>(type) : nullptr;
-    return decodeUniform(d, 3, type, handler, OpClass::Integer);
+    return decodeNumbers(d, 3, type, handler);
   }
   Handler handler = saturates ? nullptr : pickWideTernary<MultiplyAddWide>(type);
   if (!handler)
@@ -442,7 +449,7 @@ void tilewright::emulator::decodeIntegerMultiplyAdd(InstructionDecoder &d) {
 
 void tilewright::emulator::decodeIntegerDivide(InstructionDecoder &d) {
   ScalarType type = d.requireType();
-  decodeUniform(d, 2, type, pickBinary<Divide>(type), OpClass::Integer);
+  decodeNumbers(d, 2, type, pickBinary<Divide>(type));
 }
 
 void tilewright::emulator::decodeIntegerMinMax(InstructionDecoder &d) {
@@ -458,7 +465,7 @@ void tilewright::emulator::decodeIntegerMinMax(InstructionDecoder &d) {
     if (type == ScalarType::S16x2)
       handler = isMinimum ? pickPacked<MinimumRelu>(type) : pickPacked<MaximumRelu>(type);
   }
-  decodeUniform(d, 2, type, handler, OpClass::Integer);
+  decodeNumbers(d, 2, type, handler);
 }
 
 void tilewright::emulator::decodeIntegerSign(InstructionDecoder &d) {
@@ -466,7 +473,7 @@ void tilewright::emulator::decodeIntegerSign(InstructionDecoder &d) {
   Handler handler = nullptr;
   if (parser::isSigned(type))
     handler = d.source.opcode == "abs" ? pickUnary<Absolute>(type) : pickUnary<Negate>(type);
-  decodeUniform(d, 1, type, handler, OpClass::Integer);
+  decodeNumbers(d, 1, type, handler);
 }
 
 llvm::ArrayRef<InstructionEntry> tilewright::emulator::getIntegerInstructions() {

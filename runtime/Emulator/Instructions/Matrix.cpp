@@ -284,6 +284,9 @@ void decodeMma(InstructionDecoder &d) {
       shape = &candidate;
   if (!shape)
     return d.fail("'mma' needs a shape such as .m16n8k16");
+  // Volta's form, which later GPUs execute slowly.
+  if (shape->k == 4 && shape->m == 8 && d.peekType() != ScalarType::F64)
+    return d.fail("'mma.m8n8k4': mma of f16 in this shape is not emulated");
   if (!d.take("row") || !d.take("col"))
     return d.fail("'mma' needs .row.col");
   Form form{};
@@ -315,7 +318,7 @@ void decodeMma(InstructionDecoder &d) {
   ScalarType wide = form.a == ScalarType::F64 ? ScalarType::B64 : ScalarType::B32;
   llvm::SmallVector<Slot, 24> slots;
   for (unsigned k = 0; k < 4; ++k) {
-    llvm::ArrayRef<parser::Operand> parts = d.elements(d.operand(k));
+    llvm::ArrayRef<parser::Operand> parts = d.requireVector(d.operand(k));
     if (parts.size() != expected[k])
       return d.fail(d.operand(k).location, "expects " + llvm::Twine(expected[k]) +
                                                " registers in operand " + llvm::Twine(k + 1) +

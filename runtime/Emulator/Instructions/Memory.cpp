@@ -172,16 +172,36 @@ template <template <typename, unsigned> class Pick> Handler byType(unsigned byte
 bool isMemoryType(ScalarType type) {
   unsigned bits = parser::getBits(type);
   auto typeClass = parser::getClass(type);
+  bool isWide = type == ScalarType::F32 || type == ScalarType::F64;
   return bits >= 8 && typeClass != parser::TypeClass::Packed &&
-         typeClass != parser::TypeClass::Predicate && type != ScalarType::TF32;
+         typeClass != parser::TypeClass::Predicate && (isWide || !isFloat(type));
+}
+
+bool isNamed(const InstructionDecoder &d, llvm::ArrayRef<llvm::StringLiteral> names) {
+  return llvm::any_of(d.source.modifiers, [&](const parser::Modifier &modifier) {
+    return llvm::is_contained(names, modifier.name);
+  });
 }
 
 void decodeLoadStore(InstructionDecoder &d, bool isLoad) {
   MemoryInfo info;
-  if (isLoad)
-    d.take("nc");
+  bool isReadOnly = isLoad && d.take("nc"), isMMIO = isNamed(d, {"mmio"});
+  bool hasScope = isNamed(d, {"cta", "cluster", "gpu", "sys"});
   takeOrdering(d, info);
   info.space = takeMemorySpace(d);
+  bool isOrdered = info.ordering != Ordering::Weak;
+  if (isOrdered != hasScope)
+    d.fail(isOrdered ? "an ordered access needs a scope such as .gpu"
+                     : "a scope needs an ordering such as .relaxed");
+  if (isMMIO && info.ordering != Ordering::Relaxed)
+    d.fail("'.mmio' needs .relaxed");
+  if (info.ordering == (isLoad ? Ordering::Release : Ordering::Acquire) ||
+      info.ordering == Ordering::AcquireRelease)
+    d.fail(isLoad ? "a load is .relaxed or .acquire" : "a store is .relaxed or .release");
+  if (info.isVolatile && !isMMIO && info.space == Space::Local)
+    d.fail("'.volatile' does not apply to local memory");
+  if (isReadOnly && info.space != Space::Global)
+    d.fail("'.nc' needs .global");
   bool hasPolicy = takeCacheHints(d);
   info.vectorWidth = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
   ScalarType type = d.requireType();
@@ -244,8 +264,12 @@ void handleNothing(Warp &, const Inst &, uint32_t) {}
 void decodePrefetch(InstructionDecoder &d) {
   MemoryInfo info;
   info.space = takeMemorySpace(d);
-  d.takeOneOf({"L1", "L2", "L2::evict_last", "L2::evict_normal"});
-  d.take("tensormap");
+  bool isUniform = d.source.opcode == "prefetchu";
+  if (isUniform ? !d.take("L1") : !d.takeOneOf({"L1", "L2", "L2::evict_last", "L2::evict_normal"}))
+    d.fail("'" + d.source.opcode + "' needs a cache such as .L1");
+  if (info.space != Space::Generic &&
+      (isUniform || (info.space != Space::Global && info.space != Space::Local)))
+    d.fail("'" + d.source.opcode + "' does not take this space");
   if (d.expectOperands(1))
     d.address(d.operand(0), info);
   d.set(handleNothing, OpClass::Other);
@@ -254,7 +278,11 @@ void decodePrefetch(InstructionDecoder &d) {
 void decodeDiscard(InstructionDecoder &d) {
   MemoryInfo info;
   info.space = takeMemorySpace(d);
-  d.takeOneOf({"L2", "L2::evict_normal"});
+  bool isDiscard = d.source.opcode == "discard";
+  if (!d.take(isDiscard ? "L2" : "L2::evict_normal"))
+    d.fail("'" + d.source.opcode + "' needs " + (isDiscard ? ".L2" : ".L2::evict_normal"));
+  if (info.space != Space::Generic && info.space != Space::Global)
+    d.fail("'" + d.source.opcode + "' applies to global memory");
   if (!d.expectOperands(2))
     return;
   d.address(d.operand(0), info);
@@ -268,16 +296,28 @@ void handlePolicy(Warp &w, const Inst &i, uint32_t m) {
 
 void decodeCreatePolicy(InstructionDecoder &d) {
   bool isFractional = d.take("fractional"), isRange = !isFractional && d.take("range");
-  if (!isFractional && !isRange && !d.take("cvt"))
+  bool isConversion = !isFractional && !isRange && d.take("cvt");
+  if (!isFractional && !isRange && !isConversion)
     d.fail("'createpolicy' needs .fractional, .range or .cvt");
-  d.take("L2");
-  while (d.takePrefixed("L2::")) {
-  }
-  while (d.takeOneOf({"global", "b64", "b128", "cvt"})) {
-  }
-  if (!d.expectOperands(1, 4))
+  if (isConversion ? !d.take("L2")
+                   : !d.takeOneOf({"L2::evict_last", "L2::evict_normal", "L2::evict_first",
+                                   "L2::evict_unchanged"}))
+    d.fail(isConversion ? "'createpolicy.cvt' needs .L2"
+                        : "'createpolicy' needs a priority such as .L2::evict_last");
+  if (!isConversion)
+    d.takeOneOf({"L2::evict_first", "L2::evict_unchanged"});
+  if (isRange)
+    d.take("global");
+  ScalarType type = d.requireType();
+  if (type != ScalarType::B64)
+    return d.refuseType(type);
+  if (!d.expectOperands(isRange ? 4 : isConversion ? 2 : 1, isRange ? 4 : 2))
     return;
-  d.inst.d = d.write(0, ScalarType::B64);
+  d.inst.d = d.write(0, type);
+  if (isConversion)
+    d.read(1, type);
+  else if (isFractional && d.numOperands() == 2)
+    d.read(1, ScalarType::F32);
   d.set(handlePolicy, OpClass::Other);
 }
 

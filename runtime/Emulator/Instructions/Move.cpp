@@ -205,6 +205,9 @@ void decodeMove(InstructionDecoder &d) {
   if (auto width = d.takeOneOf({"v2", "v4"}))
     return decodeVectorMove(d, *width ? 4 : 2);
   ScalarType type = d.requireType();
+  bool isWide = type == ScalarType::F32 || type == ScalarType::F64;
+  if ((isFloat(type) && !isWide) || parser::getClass(type) == parser::TypeClass::Packed)
+    return d.refuseType(type);
   if (!d.expectOperands(2))
     return;
   const Operand &to = d.operand(0), &from = d.operand(1);

@@ -194,6 +194,8 @@ void decodeMatch(InstructionDecoder &d) {
     return;
   const parser::Operand &result = d.operand(0);
   bool isPair = result.kind == parser::Operand::Kind::Pair;
+  if (isPair && !isAll)
+    d.fail(result.location, "'match.any' gives no predicate");
   d.inst.d = d.write(isPair ? result.parts[0] : result, ScalarType::B32);
   d.inst.extra = isPair ? d.writePredicate(result.parts[1]) : kNoSlot;
   d.inst.a = d.read(1, type);

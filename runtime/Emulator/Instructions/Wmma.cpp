@@ -386,7 +386,7 @@ bool hasAccumulator(ScalarType type, const Shape &shape) {
 /// Appends the slots of a matrix; false after an error.
 bool takeRegisters(InstructionDecoder &d, const parser::Operand &operand, const Fragment &f,
                    bool isWrite, llvm::SmallVectorImpl<Slot> &slots) {
-  llvm::ArrayRef<parser::Operand> parts = d.elements(operand);
+  llvm::ArrayRef<parser::Operand> parts = d.requireVector(operand);
   if (parts.size() != f.registers()) {
     d.fail(operand.location, "expects " + llvm::Twine(f.registers()) + " registers of '." +
                                  parser::getName(f.type) + "' in shape ." + f.shape.name.str() +

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/EmulatedDevice.h"
 #include "runtime/Emulator/Numerics/Float.h"
+#include "test/unit/runtime/Emulator/Executed.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -61,6 +62,7 @@ protected:
     auto kernel = module->getKernel(name);
     ASSERT_TRUE(bool(kernel)) << llvm::toString(kernel.takeError());
     llvm::Error error = device->launch(**kernel, config, bytes);
+    Executed::add(device->getLastReport());
     ASSERT_FALSE(bool(error)) << llvm::toString(std::move(error));
   }
 

@@ -319,9 +319,11 @@ bool compareModel(const Statement &s, Values &v) {
       continue;
     }
     std::string to = elementOf(result);
-    u64 yes = to == "f32" ? 0x3f800000 : to == "f16" ? 0x3c00 : to == "bf16" ? 0x3f80 : ~u64(0);
-    if (isPacked)
-      yes &= 0xffff; // of a mask: a half each
+    u64 yes = to == "f32"    ? 0x3f800000
+              : to == "f16"  ? 0x3c00
+              : to == "bf16" ? 0x3f80
+              : isPacked     ? 0xffff
+                             : ~u64(0);
     v.out[0] |= combine(is) ? yes << (16 * k) : 0;
   }
   return true;

@@ -13,17 +13,25 @@ static constexpr unsigned kThreads = 256;
 //===----------------------------------------------------------------------===//
 
 static void expand(const std::string &pattern, std::vector<std::string> &to) {
-  size_t close = pattern.find('>');
-  if (close == std::string::npos) {
+  size_t start = pattern.find('<'), end = start;
+  if (start == std::string::npos) {
     to.push_back(pattern);
     return;
   }
-  size_t open = pattern.rfind('<', close);
-  std::string before = pattern.substr(0, open), after = pattern.substr(close + 1);
-  llvm::SmallVector<llvm::StringRef> choices;
-  llvm::StringRef(pattern).slice(open + 1, close).split(choices, '|');
-  for (llvm::StringRef choice : choices)
-    expand(before + choice.str() + after, to);
+  std::vector<std::string> choices(1);
+  for (unsigned depth = 0; end < pattern.size(); ++end) {
+    char c = pattern[end];
+    depth += c == '<';
+    depth -= c == '>';
+    if (depth == 0)
+      break;
+    if (depth == 1 && c == '|')
+      choices.emplace_back();
+    else if (end > start)
+      choices.back() += c;
+  }
+  for (const std::string &choice : choices)
+    expand(pattern.substr(0, start) + choice + pattern.substr(end + 1), to);
 }
 
 /// "R" becomes "%r3", "R2" "{%r3, %r4}".
@@ -172,6 +180,7 @@ static bool checkForm(Snippet &snippet, const Statement &statement, const FormMo
       word = edges[random() % edges.size()] << 32 | edges[random() % edges.size()] << 16 |
              edges[random() % edges.size()];
   }
+  Executed::add(llvm::StringRef(statement.text).split(' ').first);
   std::string body = ".reg .b64 %d<20>;\n";
   for (auto [place, source] : llvm::enumerate(sources))
     body += loadInto(source, place);
@@ -216,6 +225,7 @@ unsigned tilewright::emulator::checkForms(llvm::StringRef file, llvm::StringRef 
                                           const FormJudge &judge) {
   std::mt19937_64 random(20261121);
   Snippet snippet;
+  snippet.isRecorded = false; // the loads and stores around the statement
   unsigned count = 0;
   for (const Statement &statement : readForms(file, section))
     count += checkForm(snippet, statement, model, edges, judge, random);

@@ -9,6 +9,7 @@
 #define TILEWRIGHT_TEST_UNIT_RUNTIME_EMULATOR_INSTRUCTIONS_SNIPPET_H
 
 #include "runtime/Emulator/EmulatedDevice.h"
+#include "test/unit/runtime/Emulator/Executed.h"
 #include "gtest/gtest.h"
 #include <cstring>
 
@@ -66,6 +67,11 @@ public:
     llvm::ArrayRef<uint8_t> bytes(reinterpret_cast<uint8_t *>(arguments), sizeof arguments);
     if (llvm::Error failure = device->launch(*kernel, config, bytes))
       error = llvm::toString(std::move(failure));
+    if (isRecorded) { // but the lines of wrap()
+      unsigned moduleLines = module.count('\n'), first = 11 + moduleLines;
+      Executed::add(device->getLastReport(), 4, 4 + moduleLines);
+      Executed::add(device->getLastReport(), first, first + body.count('\n'));
+    }
     llvm::cantFail(device->copyToHost(out.data(), arguments[1], out.size() * 8));
     for (uint64_t pointer : arguments)
       llvm::cantFail(device->release(pointer));
@@ -74,6 +80,7 @@ public:
 
   std::unique_ptr<EmulatedDevice> device;
   std::string error; ///< of the last run; empty if none
+  bool isRecorded = true;
 };
 
 } // namespace tilewright::emulator

@@ -87,7 +87,11 @@ unsigned fragmentRegisters(const std::string &type, unsigned elements, bool isOp
 class Wmma : public testing::TestWithParam<WmmaCase> {
 protected:
   /// Runs one combination of layouts and spaces.
-  void run(bool aIsRow, bool bIsRow, bool cIsRow, bool dIsRow, bool isShared, unsigned padding) {
+  void run(bool aIsRow, bool bIsRow, bool cIsRow, bool dIsRow, unsigned spaceIndex,
+           unsigned padding) {
+    const char *const spaces[] = {".shared", ".global", ""};
+    std::string space = spaces[spaceIndex];
+    bool isShared = spaceIndex == 0;
     const WmmaCase &test = GetParam();
     std::string a = test.a, d = test.d, c = test.c;
     unsigned pad = padding * 128 / bitsOf(a);
@@ -122,7 +126,6 @@ protected:
     std::string ra = regs(a, 0, test.m * test.k, true), rb = regs(a, 10, test.k * test.n, true);
     std::string rc = regs(c, 20, test.m * test.n, false), rd = regs(d, 30, test.m * test.n, false);
     std::string shape = std::string(".sync.aligned");
-    std::string space = isShared ? ".shared" : ".global";
     std::string text =
         ".reg .b32 %wr<50>; .reg .f32 %wf<50>; .reg .f64 %wd<50>; .reg .b64 %base, %to;\n"
         "ld.param.u64 %base, [in]; ld.param.u64 %to, [out];\n";
@@ -187,9 +190,11 @@ TEST_P(Wmma, MultipliesWholeNumbersInEveryLayout) {
     bool aIsRow = layouts & 1, bIsRow = layouts & 2;
     if (GetParam().hasOneLayout && (!aIsRow || bIsRow))
       continue;
-    run(aIsRow, bIsRow, layouts & 4, layouts & 8, layouts % 3 == 0, layouts % 5 == 0 ? 1 : 0);
-    if (HasFatalFailure())
-      return;
+    for (unsigned space : {0, 1, 2}) {
+      run(aIsRow, bIsRow, layouts & 4, layouts & 8, space, layouts % 5 == 0 ? 1 : 0);
+      if (HasFatalFailure())
+        return;
+    }
   }
 }
 
