@@ -54,7 +54,8 @@ extern "C" __global__ void halves(const int *in, __half2 *sums, __nv_bfloat162 *
 
 // What the hardware lacks is made of compare and swap.
 __device__ float atomicMaxFloat(float *address, float value) {
-  int *bits = (int *)address, old = *bits, assumed;
+  // Volatile: whoever finds a larger value leaves without an atomic that would check it.
+  int *bits = (int *)address, old = *(volatile int *)bits, assumed;
   do {
     assumed = old;
     if (__int_as_float(assumed) >= value)

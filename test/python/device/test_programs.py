@@ -6,14 +6,6 @@ from cases import CASES
 from cases.compile import load
 from cases.run import DEVICES, run
 
-#: What the emulated device does not know yet, and what its checkers say in error.
-TO_COME = {
-    "atomics.halves": "a plain read before a loop of compare and swap is no race",
-    "atomics.compare_and_swap": "a plain read before a loop of compare and swap is no race",
-    "pipelines.of_the_block": "mbarrier.inval by the last that leaves is no race",
-    "pipelines.partitioned": "mbarrier.inval by the last that leaves is no race",
-}
-
 
 @pytest.mark.parametrize("name", CASES)
 def test_on_ampere(name, order):
@@ -29,9 +21,6 @@ def check(name: str, target: str, options: tw.EmulatorOptions) -> None:
     case = CASES[name]
     if target not in case.targets:
         pytest.skip(f"the program is for {' and '.join(case.targets)}")
-    reason = TO_COME.get(name) or TO_COME.get(case.program)
-    if reason:
-        pytest.skip(f"to come: {reason}")
     module = tw.Module(load(case.program, target), DEVICES[target], options)
     outcome = run(case.problem(), module)
     assert not outcome.problems(), f"{options}\n{outcome.problems()}"
