@@ -24,6 +24,7 @@ template <typename F> static void forEachOption(emulator::Options &options, F f)
   f("time_budget", options.timeBudgetSeconds);
   f("max_findings", options.maxFindings);
   f("max_resident_blocks", options.maxResidentBlocks);
+  f("threads", options.threads);
   f("memory_limit", options.memoryLimit);
   f("count_accesses", options.countAccesses);
   f("keep_worst_access", options.keepWorstAccess);

@@ -26,9 +26,11 @@ public:
 
 class LoadedModule final : public device::Module {
 public:
-  LoadedModule(parser::Module source, GlobalMemory &memory)
-      : source(std::move(source)), memory(memory) {}
+  /// `mutex`: of the device.
+  LoadedModule(parser::Module source, GlobalMemory &memory, std::recursive_mutex &mutex)
+      : source(std::move(source)), memory(memory), mutex(mutex) {}
   ~LoadedModule() override {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     for (auto &symbol : symbols)
       llvm::consumeError(memory.release(symbol.second));
   }
@@ -43,6 +45,7 @@ private:
 
   parser::Module source;
   GlobalMemory &memory;
+  std::recursive_mutex &mutex;
   llvm::StringMap<uint64_t> symbols;
   std::vector<std::unique_ptr<LoadedKernel>> kernels;
 };
@@ -157,6 +160,7 @@ llvm::Expected<std::unique_ptr<EmulatedDevice>> EmulatedDevice::create(llvm::Str
 }
 
 llvm::Expected<device::DevicePointer> EmulatedDevice::allocate(uint64_t bytes) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   auto allocation = memory->allocate(bytes);
   if (!allocation)
     return allocation.takeError();
@@ -164,6 +168,7 @@ llvm::Expected<device::DevicePointer> EmulatedDevice::allocate(uint64_t bytes) {
 }
 
 llvm::Error EmulatedDevice::release(device::DevicePointer pointer) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   return memory->release(pointer);
 }
 
@@ -176,6 +181,7 @@ static llvm::Error noAllocation(const GlobalMemory &memory, llvm::StringRef what
 
 llvm::Error EmulatedDevice::copyToDevice(device::DevicePointer to, const void *from, uint64_t bytes,
                                          device::Stream) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   const Allocation *allocation = memory->find(to, bytes);
   if (!allocation)
     return noAllocation(*memory, "copy to the device", to, bytes);
@@ -186,6 +192,7 @@ llvm::Error EmulatedDevice::copyToDevice(device::DevicePointer to, const void *f
 
 llvm::Error EmulatedDevice::copyToHost(void *to, device::DevicePointer from, uint64_t bytes,
                                        device::Stream) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   const Allocation *allocation = memory->find(from, bytes);
   if (!allocation)
     return noAllocation(*memory, "copy to the host", from, bytes);
@@ -196,6 +203,7 @@ llvm::Error EmulatedDevice::copyToHost(void *to, device::DevicePointer from, uin
 
 llvm::Error EmulatedDevice::fill(device::DevicePointer to, uint8_t value, uint64_t bytes,
                                  device::Stream) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   const Allocation *allocation = memory->find(to, bytes);
   if (!allocation)
     return noAllocation(*memory, "fill", to, bytes);
@@ -213,7 +221,8 @@ llvm::Expected<std::unique_ptr<device::Module>> EmulatedDevice::load(const devic
   auto source = parser::parse(image.ptx);
   if (!source)
     return source.takeError();
-  auto module = std::make_unique<LoadedModule>(std::move(*source), *memory);
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  auto module = std::make_unique<LoadedModule>(std::move(*source), *memory, mutex);
   if (llvm::Error error = module->link())
     return std::move(error);
   return module;
@@ -257,6 +266,7 @@ llvm::Error EmulatedDevice::checkLaunch(const Program &program, const device::La
 llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchConfig &config,
                                    llvm::ArrayRef<uint8_t> arguments) {
   const Program &program = *static_cast<LoadedKernel &>(kernel).program;
+  std::lock_guard<std::recursive_mutex> lock(mutex);
   lastReport = Report();
   lastReport.kernel = program.kernelName;
   if (llvm::Error error = checkLaunch(program, config, arguments))
@@ -283,7 +293,7 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
   launch.preemption.seed(options.preemptionSeed);
   if (options.checkRaces)
     launch.races = std::make_unique<RaceChecker>(launch);
-  runLaunch(launch);
+  lastThreads = runLaunch(launch);
   if (launch.races)
     launch.races->finish();
   lastReport = makeReport(launch);

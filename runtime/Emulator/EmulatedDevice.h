@@ -2,7 +2,8 @@
 //
 // The Device interface over the emulator: PTX text is parsed and decoded when it
 // is loaded, launches run at once and in order. A launch in which a checker
-// found an error returns that error; its report says more.
+// found an error returns that error; its report says more. Threads may share a
+// device; its operations wait for each other.
 //
 // The way of a kernel: Parser/ (text -> AST), Execution/Decoder (AST ->
 // Program, with Instructions/), Execution/ (Program -> effects on Machine/).
@@ -14,6 +15,7 @@
 #include "runtime/Device/Device.h"
 #include "runtime/Emulator/Machine/Options.h"
 #include "runtime/Emulator/Machine/Report.h"
+#include <mutex>
 
 namespace tilewright::emulator {
 
@@ -43,6 +45,8 @@ public:
 
   /// Of the last launch, whether it succeeded or not.
   const Report &getLastReport() const { return lastReport; }
+  /// Host threads that the last launch ran on.
+  unsigned getLastThreads() const { return lastThreads; }
   /// For the launches to come.
   Options &getOptions() { return options; }
 
@@ -52,12 +56,16 @@ private:
                           llvm::ArrayRef<uint8_t> arguments) const;
   llvm::Error clearGridWorkspace();
 
+  /// Held by every operation: host threads may share a device. Reports and
+  /// options are read and set between launches.
+  std::recursive_mutex mutex;
   const target::GpuModel &model;
   std::string name;
   Options options;
   std::unique_ptr<GlobalMemory> memory;
   Report lastReport;
   uint64_t gridWorkspace = 0; ///< of cooperative groups; made when first asked for
+  unsigned lastThreads = 1;
 };
 
 } // namespace tilewright::emulator

@@ -52,6 +52,9 @@ class EmulatorOptions:
     max_findings: int = 16
     #: Blocks that may be resident at a time; 0: as many as the device model holds.
     max_resident_blocks: int = 0
+    #: Host threads that blocks may be spread over; 0: all cores. Kernels whose blocks meet
+    #: in global memory run on one. What a launch leaves behind does not depend on it.
+    threads: int = 0
     #: Bytes of device memory, at most what the model has.
     memory_limit: int = 16 << 30
 
@@ -100,5 +103,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "time_budget": (0, 1e9),
     "max_findings": (1, (1 << 32) - 1),
     "max_resident_blocks": (0, (1 << 32) - 1),
+    "threads": (0, 1024),
     "memory_limit": (0, (1 << 63) - 1),
 }

@@ -22,11 +22,21 @@ enum class Turn : uint8_t {
 /// Gives one warp its turn.
 Turn runTurn(Warp &warp);
 
-/// Runs every block of a launch; findings say what went wrong.
-void runLaunch(Launch &launch);
+/// Runs every block of a launch; findings say what went wrong. Answers on how
+/// many host threads.
+unsigned runLaunch(Launch &launch);
 
 /// Where a lane's value lies on the caller's side of a call.
 uint8_t *locateValue(Warp &warp, const Frame &caller, const Passed &value, unsigned lane);
+
+/// Those of a part of the grid, in order.
+void runBlocks(Launch &launch, uint64_t begin, uint64_t end);
+
+/// On how many host threads a launch may run, as far as can be told before.
+unsigned countThreads(const Launch &launch);
+/// Runs all blocks on several threads. False: the launch needs the order of
+/// blocks, and memory is as it was.
+bool runInParallel(Launch &launch, unsigned threads);
 
 /// Executes vprintf or __assertfail for the lanes in `mask`.
 void callBuiltin(Warp &warp, const CallSite &site, const Frame &frame, uint32_t mask);

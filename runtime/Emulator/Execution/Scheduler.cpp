@@ -26,12 +26,15 @@ constexpr uint64_t kInterleavedBlocks = 4;
 /// expected to end them.
 constexpr unsigned kHopelessRounds = 1024;
 
+/// Rounds without a store after which a part is not expected to go on alone.
+constexpr unsigned kPatience = 64;
+
 enum class Round : uint8_t { Done, Progress, Waiting, Spinning, Deadlock };
 
 class Scheduler {
 public:
-  explicit Scheduler(Launch &launch) : launch(launch), start(std::chrono::steady_clock::now()) {}
-  void run();
+  explicit Scheduler(Launch &launch) : launch(launch) {}
+  void run(uint64_t next, uint64_t end);
 
 private:
   Round runRound(Block &block);
@@ -40,7 +43,6 @@ private:
   void reportDeadlock(Block &block, llvm::StringRef reason);
 
   Launch &launch;
-  std::chrono::steady_clock::time_point start;
   std::vector<std::unique_ptr<Block>> resident;
 };
 
@@ -56,11 +58,15 @@ uint64_t Scheduler::residentLimit() const {
 }
 
 bool Scheduler::isOverTime() {
-  std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - launch.start;
   return elapsed.count() > launch.options.timeBudgetSeconds;
 }
 
 Round Scheduler::runRound(Block &block) {
+  if (launch.isAbandoned && *launch.isAbandoned) {
+    launch.needsOrder();
+    return Round::Done;
+  }
   uint64_t before = launch.progress;
   bool anyYield = false, anyWait = false;
   if (launch.options.warpOrderSeed)
@@ -128,13 +134,12 @@ void Scheduler::reportDeadlock(Block &block, llvm::StringRef reason) {
     first->report(FindingKind::Deadlock, -1, text);
 }
 
-void Scheduler::run() {
-  const uint64_t count = launch.grid.count(), limit = residentLimit();
-  uint64_t next = 0;
+void Scheduler::run(uint64_t next, uint64_t end) {
+  const uint64_t limit = residentLimit();
   unsigned hopeless = 0;
-  while (!launch.isStopped && (next < count || !resident.empty())) {
+  while (!launch.isStopped && (next < end || !resident.empty())) {
     const uint64_t wanted = launch.options.preemptionSeed ? std::min(limit, kInterleavedBlocks) : 1;
-    while (next < count && resident.size() < wanted)
+    while (next < end && resident.size() < wanted)
       resident.push_back(std::make_unique<Block>(launch, next++));
     bool anyProgress = false, anySpin = false;
     for (size_t i = 0; i < resident.size() && !launch.isStopped;) {
@@ -155,7 +160,13 @@ void Scheduler::run() {
       hopeless = 0;
       continue;
     }
-    if (next < count && resident.size() < limit) {
+    // A part has no other block to bring in: this one may wait for it.
+    if (launch.footprint) {
+      if (++hopeless == kPatience)
+        launch.needsOrder();
+      continue;
+    }
+    if (next < end && resident.size() < limit) {
       resident.push_back(std::make_unique<Block>(launch, next++));
       continue;
     }
@@ -172,7 +183,17 @@ void Scheduler::run() {
 
 } // namespace
 
-void tilewright::emulator::runLaunch(Launch &launch) { Scheduler(launch).run(); }
+void tilewright::emulator::runBlocks(Launch &launch, uint64_t begin, uint64_t end) {
+  Scheduler(launch).run(begin, end);
+}
+
+unsigned tilewright::emulator::runLaunch(Launch &launch) {
+  unsigned threads = countThreads(launch);
+  if (threads > 1 && runInParallel(launch, threads))
+    return threads;
+  runBlocks(launch, 0, launch.grid.count());
+  return 1;
+}
 
 Report tilewright::emulator::makeReport(Launch &launch) {
   const Program &program = launch.program;

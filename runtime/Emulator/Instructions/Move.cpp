@@ -95,10 +95,11 @@ void handleActiveMask(Warp &w, const Inst &i, uint32_t m) {
   forEachLane(m, [&](unsigned l) { w.at<uint32_t>(i.d)[l] = m; });
 }
 
-// The clocks count warp instructions of the launch. Looking at one is a sign of
-// waiting.
+// The clocks count warp instructions of the launch, in the order of blocks.
+// Looking at one is a sign of waiting.
 template <typename T, unsigned shift> void handleClock(Warp &w, const Inst &i, uint32_t m) {
   w.hasSpun = true;
+  w.launch.needsOrder();
   forEachLane(m, [&](unsigned l) { w.at<T>(i.d)[l] = static_cast<T>(w.launch.steps >> shift); });
 }
 
@@ -115,6 +116,7 @@ void decodeClock(InstructionDecoder &d, llvm::StringRef name, ScalarType type) {
     return d.fail(d.operand(1).location,
                   "'" + name + "' has another width than '." + parser::getName(type) + "'");
   d.inst.d = d.write(0, type);
+  d.inst.flow = Flow::Checked;
   d.set(bits == 64 ? handleClock<uint64_t, 0>
         : isHigh   ? handleClock<uint32_t, 32>
                    : handleClock<uint32_t, 0>,

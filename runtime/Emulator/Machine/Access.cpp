@@ -326,6 +326,11 @@ bool tilewright::emulator::resolve(Warp &warp, Access &access) {
   if (access.space == Space::Shared && warp.launch.options.checkAsync &&
       !warp.block.pending.isEmpty())
     checkPending(warp, access);
+  if (warp.launch.footprint && access.space == Space::Global &&
+      !warp.launch.footprint->note(access)) {
+    warp.launch.needsOrder();
+    return false;
+  }
   if (warp.launch.races)
     warp.launch.races->access(warp, access);
   warp.launch.progress += writes(access.kind);

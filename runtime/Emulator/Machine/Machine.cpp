@@ -11,6 +11,22 @@
 
 using namespace tilewright::emulator;
 
+std::unique_ptr<Launch> Launch::makePart(UndoLog &undo,
+                                         const std::atomic<bool> &isAbandoned) const {
+  std::unique_ptr<Launch> part(new Launch{program, global, options, model, tensorCore, grid,
+                                          blockSize, dynamicSharedBytes, parameters});
+  part->counters.resize(counters.size());
+  part->worst.resize(worst.size());
+  part->landing = landing;
+  part->order = order;
+  if (races)
+    part->races = std::make_unique<RaceChecker>(*part);
+  part->start = start;
+  part->footprint = std::make_unique<Footprint>(undo);
+  part->isAbandoned = &isAbandoned;
+  return part;
+}
+
 Warp::Warp(Launch &launch, Block &block, unsigned index, uint32_t initialLanes)
     : launch(launch), block(block), index(index), initialLanes(initialLanes), live(initialLanes) {
   // Handlers only read constants.

@@ -14,6 +14,7 @@
 #include "dialects/Support/Target/Target.h"
 #include "runtime/Device/Device.h"
 #include "runtime/Emulator/Machine/Async.h"
+#include "runtime/Emulator/Machine/Footprint.h"
 #include "runtime/Emulator/Machine/GlobalMemory.h"
 #include "runtime/Emulator/Machine/Options.h"
 #include "runtime/Emulator/Machine/RaceChecker.h"
@@ -21,6 +22,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/Twine.h"
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <random>
@@ -54,7 +56,8 @@ constexpr uint64_t getWindow(Space space) {
 /// block, so that address zero is never valid.
 constexpr uint32_t kSharedBase = 1024;
 
-/// What all blocks of one launch share.
+/// What all blocks of one launch share, or those of a part of its grid that one
+/// host thread runs.
 struct Launch {
   const Program &program;
   GlobalMemory &global;
@@ -79,6 +82,14 @@ struct Launch {
   std::mt19937_64 landing, order, preemption;
   const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
   std::unique_ptr<RaceChecker> races; ///< null: not checked
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+
+  // Of a part (Execution/Parallel.cpp).
+  std::unique_ptr<Footprint> footprint; ///< null: this is the whole launch
+  const std::atomic<bool> *isAbandoned = nullptr;
+  std::unique_ptr<Launch> makePart(UndoLog &undo, const std::atomic<bool> &isAbandoned) const;
+  /// For what only one thread can do: a part stops, and is run again in order.
+  void needsOrder() { isStopped |= footprint != nullptr; }
 
   /// Keeps the first finding of an instruction and kind.
   void record(Finding finding, bool stops);

@@ -32,6 +32,10 @@ struct Options {
   uint64_t memoryLimit = uint64_t(16) << 30; ///< at most the model's memory
   uint32_t localBytesPerThread = 512 * 1024;
   uint32_t callDepth = 256;
+  /// Host threads that blocks may be spread over; 0: all cores. Kernels whose
+  /// blocks meet in global memory run on one; what a launch leaves behind does
+  /// not depend on it.
+  uint32_t threads = 0;
   uint32_t maxFindings = 16; ///< further ones are dropped; the launch goes on
 
   /// Not 0: a warp gives up its turn at memory accesses picked by this seed, so
