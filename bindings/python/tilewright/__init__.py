@@ -29,10 +29,11 @@ from .module import KernelSignature, Module
 from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
-from .reports import Finding, LineCounters, Party, Place, Report, WorstAccess
+from .reports import CallSite, Finding, LineCounters, Party, Place, Report, WorstAccess
 
 __all__ = [
     "ArgumentError",
+    "CallSite",
     "CheckError",
     "CompileError",
     "Device",

@@ -10,6 +10,17 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class CallSite:
+    """A place in the source that a function was inlined at."""
+
+    file: str
+    line: int
+    column: int
+    #: It is this or one of its neighbours that are the same: PTX does not tell which.
+    is_one_of_several: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Place:
     """Where in the code something happened, and which thread did it."""
 
@@ -26,8 +37,8 @@ class Place:
     source_file: str | None
     source_line: int | None
     source_column: int | None
-    #: Where the function of that line was inlined: file, line and column; else None.
-    inlined_at: tuple[str, int, int] | None = None
+    #: Where the function of that line was inlined, from the inside out.
+    inlined_at: tuple[CallSite, ...] = ()
 
     @property
     def thread(self) -> str:
@@ -197,7 +208,7 @@ def _read_worst(raw: dict[str, Any] | None) -> WorstAccess | None:
 
 
 def _read_place(raw: dict[str, Any]) -> Place:
-    source, inlined = raw.get("source", {}), raw.get("inlinedAt")
+    source = raw.get("source", {})
     return Place(
         instruction=raw["instruction"],
         ptx_line=raw["ptxLine"],
@@ -208,7 +219,10 @@ def _read_place(raw: dict[str, Any]) -> Place:
         source_file=source.get("file") or None,
         source_line=source.get("line"),
         source_column=source.get("column"),
-        inlined_at=inlined and (inlined["file"], inlined["line"], inlined["column"]),
+        inlined_at=tuple(
+            CallSite(site["file"], site["line"], site["column"], "isOneOfSeveral" in site)
+            for site in raw.get("inlinedAt", [])
+        ),
     )
 
 

@@ -113,6 +113,10 @@ llvm::Expected<std::unique_ptr<Program>> Decoder::run(const parser::Function &en
 }
 
 llvm::Error Decoder::decodeFunction(const parser::Function &source, FunctionCode &code) {
+  for (const auto &[place, callers] : source.callers)
+    for (const parser::SourcePlace &caller : callers)
+      if (auto &known = program->callers[place]; !llvm::is_contained(known, caller))
+        known.push_back(caller);
   FunctionBuilder function(builder, source, code);
   std::vector<Inst> insts;
   insts.reserve(source.body.size() + 1);

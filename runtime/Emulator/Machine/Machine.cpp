@@ -88,7 +88,7 @@ Finding Warp::makeFinding(FindingKind kind, int lane, uint32_t atPc) const {
   finding.location = origin.location;
   finding.source = origin.source;
   finding.sourceFile = program.getFile(origin.source.file);
-  finding.inlinedFile = program.getFile(origin.source.inlinedFile);
+  finding.inlinedAt = getCallers(program, origin.source);
   finding.block = {block.index.x, block.index.y, block.index.z};
   finding.warp = index;
   finding.lane = lane;

@@ -211,6 +211,7 @@ struct Program {
   std::vector<std::vector<CallTarget>> indirectCalls;
   std::vector<FunctionCode> functions; ///< the entry is the first
   std::vector<std::string> files;      ///< by .loc file number
+  parser::SourceCallers callers;       ///< of all its functions
   /// The name of a file; empty where the text names none.
   std::string getFile(uint32_t number) const {
     return number < files.size() ? files[number] : std::string();

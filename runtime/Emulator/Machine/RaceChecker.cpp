@@ -302,7 +302,7 @@ Party RaceChecker::makeParty(const Record &record, unsigned lane) const {
   party.location = origin.location;
   party.source = origin.source;
   party.sourceFile = program.getFile(origin.source.file);
-  party.inlinedFile = program.getFile(origin.source.inlinedFile);
+  party.inlinedAt = getCallers(program, origin.source);
   party.block = launch.blockIndex(record.block);
   party.warp = record.warp;
   if (!(record.flags & races::kCollective))

@@ -94,6 +94,25 @@ Object Counters::toJSON() const {
   return object;
 }
 
+std::vector<CallerLine> tilewright::emulator::getCallers(const Program &program,
+                                                         const parser::SourceLine &source) {
+  std::vector<CallerLine> lines;
+  std::vector<parser::SourcePlace> next = {source.inlinedAt}, seen = {source};
+  while (next.size() == 1 && next.front().line) {
+    parser::SourcePlace place = next.front();
+    lines.push_back({program.getFile(place.file), place});
+    seen.push_back(place);
+    auto callers = program.callers.find(place);
+    next = callers == program.callers.end() ? std::vector<parser::SourcePlace>() : callers->second;
+    // Recursive templates are inlined at themselves.
+    llvm::erase_if(next, [&](const auto &caller) { return llvm::is_contained(seen, caller); });
+  }
+  if (next.size() > 1)
+    for (const parser::SourcePlace &place : next)
+      lines.push_back({program.getFile(place.file), place, /*isOneOfSeveral=*/true});
+  return lines;
+}
+
 // " (kernel.cu:12)", or nothing without a source line.
 static void printSource(llvm::raw_ostream &out, const parser::SourceLine &source,
                         llvm::StringRef file) {
@@ -146,14 +165,19 @@ template <typename T> static Object placeOf(const T &party) {
                 {"warp", party.warp}};
   if (party.lane >= 0)
     object["lane"] = party.lane;
-  auto place = [](llvm::StringRef file, uint32_t line, uint32_t column) {
-    return Object{{"file", file}, {"line", line}, {"column", column}};
+  auto place = [](llvm::StringRef file, const parser::SourcePlace &place) {
+    return Object{{"file", file}, {"line", place.line}, {"column", place.column}};
   };
-  const parser::SourceLine &source = party.source;
-  if (source.line)
-    object["source"] = place(party.sourceFile, source.line, source.column);
-  if (source.inlinedLine)
-    object["inlinedAt"] = place(party.inlinedFile, source.inlinedLine, source.inlinedColumn);
+  if (party.source.line)
+    object["source"] = place(party.sourceFile, party.source);
+  llvm::json::Array callers;
+  for (const CallerLine &caller : party.inlinedAt) {
+    callers.push_back(place(caller.file, caller.place));
+    if (caller.isOneOfSeveral)
+      callers.back().getAsObject()->insert({"isOneOfSeveral", true});
+  }
+  if (!callers.empty())
+    object["inlinedAt"] = std::move(callers);
   return object;
 }
 

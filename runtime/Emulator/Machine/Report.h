@@ -78,13 +78,24 @@ enum class FindingKind : uint8_t {
 };
 llvm::StringRef getName(FindingKind kind);
 
+/// A place that a function was inlined at.
+struct CallerLine {
+  std::string file;
+  parser::SourcePlace place;
+  bool isOneOfSeveral = false; ///< it or one of its neighbours that are this, too
+};
+/// Where the function of a line was inlined, from the inside out, as far as PTX
+/// tells: the last may be one of several.
+std::vector<CallerLine> getCallers(const Program &program, const parser::SourceLine &source);
+
 /// The other party of a finding: an earlier access to the same bytes.
 struct Party {
   std::string what; ///< "written by", "read by"
   std::string instruction;
   parser::Location location;
   parser::SourceLine source;
-  std::string sourceFile, inlinedFile;
+  std::string sourceFile;
+  std::vector<CallerLine> inlinedAt; ///< from the inside out
   std::array<uint32_t, 3> block{};
   uint32_t warp = 0;
   int lane = -1; ///< -1: the whole warp
@@ -99,7 +110,8 @@ struct Finding {
   std::string instruction;
   parser::Location location;
   parser::SourceLine source;
-  std::string sourceFile, inlinedFile;
+  std::string sourceFile;
+  std::vector<CallerLine> inlinedAt; ///< from the inside out
   std::array<uint32_t, 3> block{};
   uint32_t warp = 0;
   int lane = -1; ///< -1: the whole warp

@@ -12,17 +12,27 @@
 #include "runtime/Emulator/Parser/Lexer.h"
 #include "runtime/Emulator/Parser/Types.h"
 #include <array>
+#include <compare>
+#include <map>
 #include <string>
 #include <vector>
 
 namespace tilewright::parser {
 
-/// A line of the source that the PTX was compiled from (.loc).
-struct SourceLine {
+/// A place in the source that the PTX was compiled from.
+struct SourcePlace {
   uint32_t file = 0, line = 0, column = 0;
-  /// Where the function of that line was inlined; line 0: it was not.
-  uint32_t inlinedFile = 0, inlinedLine = 0, inlinedColumn = 0;
+  auto operator<=>(const SourcePlace &) const = default;
 };
+
+/// What a .loc says of the instructions after it.
+struct SourceLine : SourcePlace {
+  SourcePlace inlinedAt; ///< the function of that line; line 0: it was not
+};
+
+/// The places that the function of a place was inlined at. Where there are several,
+/// PTX does not tell which of them an instruction is from.
+using SourceCallers = std::map<SourcePlace, std::vector<SourcePlace>>;
 
 /// The address of a symbol stored in a variable's initial bytes.
 struct Relocation {
@@ -127,6 +137,7 @@ struct Function {
   std::vector<std::vector<uint32_t>> branchTargets; ///< label indices
   std::vector<Prototype> prototypes;
   std::vector<Instruction> body;
+  SourceCallers callers;
 };
 
 struct Module {

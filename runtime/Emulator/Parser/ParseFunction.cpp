@@ -230,16 +230,25 @@ bool ParserState::parseStatement() {
 }
 
 // .loc file line column [, function_name label [+ n], inlined_at file line column]
-bool ParserState::parseLoc() {
-  uint64_t file = 0, line = 0, column = 0, ignored = 0;
+/// Three numbers: file, line, column.
+bool ParserState::parsePlace(SourcePlace &place) {
+  uint64_t file = 0, line = 0, column = 0;
   if (parseUnsigned(file, UINT32_MAX, "a file number") ||
       parseUnsigned(line, UINT32_MAX, "a line number") ||
       parseUnsigned(column, UINT32_MAX, "a column number"))
     return true;
-  source = {static_cast<uint32_t>(file), static_cast<uint32_t>(line),
-            static_cast<uint32_t>(column)};
+  place = {static_cast<uint32_t>(file), static_cast<uint32_t>(line), static_cast<uint32_t>(column)};
+  return false;
+}
+
+// PTX ISA, "Debugging Directives: .loc".
+bool ParserState::parseLoc() {
+  SourceLine place;
+  if (parsePlace(place))
+    return true;
   while (accept(',')) {
     std::string label;
+    uint64_t ignored = 0;
     if (token.isIdentifier("function_name")) {
       advance();
       if (parseName(label, "a label") ||
@@ -247,16 +256,18 @@ bool ParserState::parseLoc() {
         return true;
     } else if (token.isIdentifier("inlined_at")) {
       advance();
-      for (uint32_t *part : {&source.inlinedFile, &source.inlinedLine, &source.inlinedColumn}) {
-        uint64_t value = 0;
-        if (parseUnsigned(value, UINT32_MAX, "a number"))
-          return true;
-        *part = static_cast<uint32_t>(value);
-      }
+      if (parsePlace(place.inlinedAt))
+        return true;
     } else {
       return failHere("'function_name' or 'inlined_at'");
     }
   }
+  if (place.inlinedAt.line) {
+    std::vector<SourcePlace> &callers = function->callers[place];
+    if (!llvm::is_contained(callers, place.inlinedAt))
+      callers.push_back(place.inlinedAt);
+  }
+  source = place;
   return false;
 }
 

@@ -74,6 +74,7 @@ private:
   // Bodies (ParseFunction.cpp).
   bool parseBody();
   bool parseStatement();
+  bool parsePlace(SourcePlace &place);
   bool parseLoc();
   bool parseLabelled(const Token &name);
   bool parseBranchTargets(const Token &name);

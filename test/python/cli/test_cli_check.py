@@ -1,5 +1,6 @@
 """`tw check`: diagnostics, summaries, status, JSON, and what it refuses."""
 
+import itertools
 import json
 import re
 import shutil
@@ -109,22 +110,41 @@ def test_a_source_line_is_shown_first(tw, folder):
     assert shown[3] == f"  note: in PTX: early.ptx:{line}: ld.shared.b32 %r1, [%r0];"
 
 
-def test_an_inlined_function_is_shown_with_its_caller(tw, folder):
+def inline_chain(places):
+    """.loc of functions that are inlined in one another, from the inside out."""
+    lines = [f"  .loc {places[-1]}"]
+    for inner, outer in reversed(list(itertools.pairwise(places))):
+        lines.append(f"  .loc {inner}, function_name $name, inlined_at {outer}")
+    return "\n".join(lines) + "\n"
+
+
+def test_an_inlined_function_is_shown_with_its_callers(tw, folder):
     statement = "  ld.shared.b32 %r1, [%r0];"
-    loc = "  .loc 1 1 40, function_name $name, inlined_at 2 3 5\n"
     files = '.file 1 "/gone/read.h"\n.file 2 "/gone/early.cu"\n'
-    Path("early.ptx").write_text(EARLY.replace(statement, loc + statement) + files)
-    Path("read.h").write_text("inline __device__ int read(int *p) {   return *p; }\n")
-    Path("early.cu").write_text('#include "read.h"\nvoid early() {\nx = read(tile);\n}\n')
-    shown = tw("check", "early.ptx", "--launch", "early.toml").out.splitlines()
+    chain = inline_chain(["1 1 40", "1 2 9", "2 3 5"])
+    Path("early.ptx").write_text(EARLY.replace(statement, chain + statement) + files)
+    Path("read.h").write_text("inline __device__ int read(int *p) {   return *p; }\n twice\n")
+    Path("early.cu").write_text('#include "read.h"\nvoid early() {\nx = read(tile);\ny\n}\n')
+    where = ("check", "early.ptx", "--launch", "early.toml")
+    shown = tw(*where).out.splitlines()
     assert shown[0].startswith("read.h:1:40: error: async-read-early: ")
-    assert shown[3:6] == [
+    assert shown[3:7] == [
+        "read.h:2:9: note: inlined from here",
         "early.cu:3:5: note: inlined from here",
         "     3 | x = read(tile);",
         "       |     ^",
     ]
-    report = tw("check", "early.ptx", "--launch", "early.toml", "--json").json
-    assert report["findings"][0]["place"]["inlined_at"] == ["/gone/early.cu", 3, 5]
+    site = {"file": "/gone/early.cu", "line": 3, "column": 5, "is_one_of_several": False}
+    assert tw(*where, "--json").json["findings"][0]["place"]["inlined_at"][1] == site
+    # The same function inlined at two places, and a template at itself.
+    more = inline_chain(["1 1 40", "1 2 9", "2 4 1"]) + inline_chain(["1 1 40", "1 1 40"])
+    Path("early.ptx").write_text(EARLY.replace(statement, more + chain + statement) + files)
+    shown = [line for line in tw(*where).out.splitlines() if "inlined" in line]
+    assert shown == [
+        "read.h:2:9: note: inlined from here",
+        "early.cu:4:1: note: inlined from here, or from another such place",
+        "early.cu:3:5: note: inlined from here, or from another such place",
+    ]
 
 
 def test_a_buffer_out_of_bounds_is_named(tw, folder):

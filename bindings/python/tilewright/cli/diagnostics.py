@@ -114,11 +114,12 @@ class Printer:
         source = (name, place.source_line, place.source_column or 0)
         self._header(*source, style, text)
         self._excerpt(*source, 1)
-        if place.inlined_at is not None:
-            file, line, column = place.inlined_at
-            caller = (self._sources.locate(file or "source"), line, column)
-            self._header(*caller, "note", "inlined from here")
-            self._excerpt(*caller, 1)
+        for index, site in enumerate(place.inlined_at, 1):
+            caller = (self._sources.locate(site.file or "source"), site.line, site.column)
+            several = ", or from another such place" if site.is_one_of_several else ""
+            self._header(*caller, "note", f"inlined from here{several}")
+            if several or index == len(place.inlined_at):
+                self._excerpt(*caller, 1)
         statement = self._sources.line(*ptx[:2]) or place.instruction
         self._note(f"in PTX: {ptx[0]}:{ptx[1]}: {' '.join(statement.split())}")
 

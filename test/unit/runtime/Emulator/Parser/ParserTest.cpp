@@ -72,6 +72,22 @@ TEST(Parser, ReadsHeaderAndDirectives) {
   EXPECT_EQ(kernel.directives.maxRegisters, 64u);
 }
 
+TEST(Parser, CollectsWhereFunctionsWereInlined) {
+  Module module = parseOk(bodyOf(R"(
+  .loc 1 30 3
+  .loc 1 20 5, function_name f, inlined_at 1 30 3
+  .loc 1 1 7, function_name g, inlined_at 1 20 5
+  bar.sync 0;
+  .loc 1 20 5, function_name f, inlined_at 1 31 3
+  .loc 1 1 7, function_name g, inlined_at 1 20 5
+  bar.sync 0;
+)"));
+  const Function &kernel = module.functions[0];
+  EXPECT_EQ(kernel.body[1].source.inlinedAt, (SourcePlace{1, 20, 5}));
+  EXPECT_EQ(kernel.callers,
+            (SourceCallers{{{1, 1, 7}, {{1, 20, 5}}}, {{1, 20, 5}, {{1, 30, 3}, {1, 31, 3}}}}));
+}
+
 TEST(Parser, ReadsOperandForms) {
   Module module = parseOk(bodyOf(R"(
   .reg .pred %p<3>; .reg .b32 %r<9>; .reg .b64 %rd1; .reg .v2 .f32 v;
@@ -91,9 +107,7 @@ TEST(Parser, ReadsOperandForms) {
   EXPECT_EQ(kernel.registers[load.guard].name, "%p1");
   EXPECT_EQ(load.source.line, 42u);
   EXPECT_EQ(load.source.column, 7u);
-  EXPECT_EQ(load.source.inlinedFile, 1u);
-  EXPECT_EQ(load.source.inlinedLine, 50u);
-  EXPECT_EQ(load.source.inlinedColumn, 3u);
+  EXPECT_EQ(load.source.inlinedAt, (SourcePlace{1, 50, 3}));
   EXPECT_EQ(load.operands[0].parts[1].kind, Operand::Kind::Sink);
   EXPECT_EQ(load.operands[1].kind, Operand::Kind::Address);
   EXPECT_EQ(load.operands[1].parts[0].kind, Operand::Kind::Local);
