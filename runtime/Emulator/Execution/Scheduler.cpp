@@ -39,10 +39,13 @@ public:
 private:
   Round runRound(Block &block);
   bool isOverTime();
+  /// Ends the launch if its budgets are used up; called after each round.
+  void checkBudgets(Block &block);
   uint64_t residentLimit() const;
   void reportDeadlock(Block &block, llvm::StringRef reason);
 
   Launch &launch;
+  uint64_t rounds = 0;
   std::vector<std::unique_ptr<Block>> resident;
 };
 
@@ -60,6 +63,22 @@ uint64_t Scheduler::residentLimit() const {
 bool Scheduler::isOverTime() {
   std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - launch.start;
   return elapsed.count() > launch.options.timeBudgetSeconds;
+}
+
+// Loops are checked at their back edges; this is for blocks and barriers without end.
+void Scheduler::checkBudgets(Block &block) {
+  constexpr uint64_t roundsAClock = 64; // so that small blocks do not pay for clocks
+  if (launch.isStopped)
+    return;
+  Warp &warp = *block.warps.front();
+  if (launch.steps > launch.options.instructionBudget)
+    warp.report(FindingKind::InstructionBudget, -1,
+                "the launch has used its budget of " +
+                    llvm::Twine(launch.options.instructionBudget) + " warp instructions");
+  else if (++rounds % roundsAClock == 0 && isOverTime())
+    warp.report(FindingKind::TimeBudget, -1,
+                "the launch has used its budget of " +
+                    llvm::Twine(unsigned(launch.options.timeBudgetSeconds)) + " seconds");
 }
 
 Round Scheduler::runRound(Block &block) {
@@ -144,9 +163,10 @@ void Scheduler::run(uint64_t next, uint64_t end) {
     bool anyProgress = false, anySpin = false;
     for (size_t i = 0; i < resident.size() && !launch.isStopped;) {
       Round round;
-      do
+      do {
         round = runRound(*resident[i]);
-      while (round == Round::Progress && resident.size() == 1);
+        checkBudgets(*resident[i]);
+      } while (round == Round::Progress && resident.size() == 1 && !launch.isStopped);
       if (round == Round::Deadlock)
         return reportDeadlock(*resident[i], "");
       anyProgress |= round == Round::Progress || round == Round::Done;

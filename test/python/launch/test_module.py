@@ -7,8 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tilewright as tw
-from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN, STRIDED, TABLE
-from tilewright._extension import native
+from launch_ptx import ADD, ECHO, HEAD, MANGLED, SPIN, TABLE
 from tilewright.cuda_toolkit import load_library
 
 
@@ -71,14 +70,6 @@ def test_findings_can_be_returned():
     a, b, c = operands(32)
     report = tw.Module(ADD).launch("add", 1, 33, [a, b, c, 33], allow_findings=True)
     assert report.findings[0].kind == "out-of-bounds"
-
-
-def test_checkers_are_turned_off_by_name():
-    a, b = np.arange(4, dtype=np.int32), np.zeros(1, np.int32)
-    with pytest.raises(tw.CheckError, match="async-read-early"):
-        tw.Module(EARLY).launch("early", args=[a, b])
-    off = tw.EmulatorOptions(landing="eager").without("async", "races", "initialisation")
-    assert tw.Module(EARLY, options=off).launch("early", args=[a, b]).findings == []
 
 
 def test_structs_halves_and_bytes_arrive_bit_for_bit():
@@ -251,12 +242,6 @@ def test_a_launch_that_cannot_be_is_refused(settings, words):
         tw.Module(SPIN).launch("spin", **settings)
 
 
-def test_budgets_end_a_launch():
-    module = tw.Module(SPIN, options=tw.EmulatorOptions(instruction_budget=1000))
-    with pytest.raises(tw.CheckError, match="instruction-budget"):
-        module.launch("spin")
-
-
 def test_the_device_follows_the_code():
     assert tw.Module(ADD).device == "emulated:a100"
     assert tw.Module(ADD.replace("sm_80", "sm_90")).device == "emulated:h200"
@@ -288,23 +273,6 @@ def test_a_file_is_named_in_errors(tmp_path):
         tw.Module(HEAD + "nonsense")
 
 
-def test_options_are_checked():
-    with pytest.raises(tw.ArgumentError, match="'raecs'; did you mean 'races'"):
-        tw.EmulatorOptions(checks={"raecs"})
-    with pytest.raises(tw.ArgumentError, match="landing is 'soon'"):
-        tw.EmulatorOptions(landing="soon")
-    with pytest.raises(tw.ArgumentError, match="warp_order_seed is -1"):
-        tw.EmulatorOptions(warp_order_seed=-1)
-    with pytest.raises(tw.ArgumentError, match="time_budget is nan"):
-        tw.EmulatorOptions(time_budget=float("nan"))
-    with pytest.raises(tw.ArgumentError, match="checks is 'races'"):
-        tw.EmulatorOptions(checks="races")
-
-
-def test_the_options_of_nobody_are_those_of_the_device():
-    assert tw.EmulatorOptions().to_native() == native().default_emulator_options()
-
-
 def test_launches_are_profiled():
     a, b, c = operands(32)
     with tw.profile(report=True) as profile:
@@ -333,26 +301,6 @@ def test_threads_share_a_module():
     for thread in threads:
         thread.join()
     assert failures == []
-
-
-@pytest.mark.parametrize("stride", [1, 2, 4, 32, 33, 0])
-def test_the_worst_access_has_its_addresses(stride):
-    options = tw.EmulatorOptions(keep_worst_access=True).without("races")
-    out = np.zeros(32 * 33, np.int32)
-    report = tw.Module(STRIDED, options=options).launch("strided", 1, 32, [out, stride])
-    shared, wide = (line.worst_access for line in report.lines if line.worst_access)
-    offsets = [4 * stride * lane for lane in range(32)]
-    assert [address - shared.addresses[0] for address in shared.addresses] == offsets
-    assert [address - wide.addresses[0] for address in wide.addresses] == offsets
-    # Independently: the most words in a bank, the sectors under the words.
-    words = {offset // 4 for offset in offsets}
-    assert shared.cost == max(sum(word % 32 == bank for word in words) for bank in range(32))
-    assert wide.cost == len({offset // 32 for offset in offsets})
-    assert (shared.space, shared.ideal, shared.nbytes) == ("shared", 1, 4)
-    assert (wide.space, wide.ideal, wide.warp) == ("global", min(4, wide.cost), 0)
-    plain = tw.Module(STRIDED, options=tw.EmulatorOptions().without("races"))
-    report = plain.launch("strided", 1, 32, [out, stride])
-    assert all(line.worst_access is None for line in report.lines)
 
 
 needs_nvrtc = pytest.mark.skipif(load_library("nvrtc") is None, reason="there is no NVRTC")
