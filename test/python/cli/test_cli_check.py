@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tilewright.cuda_toolkit import find_tool, load_library
+from tilewright.spec import read_spec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "launch"))
-from launch_ptx import ADD, EARLY, SPIN
+from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN
 
 needs_nvrtc = pytest.mark.skipif(load_library("nvrtc") is None, reason="there is no NVRTC")
 
@@ -197,6 +198,28 @@ def test_json(tw, folder, documented_keys):
     report = tw("check", "add.ptx", "--launch", "add.toml", "--json").json
     (mismatch,) = report["mismatches"]
     assert (mismatch["buffer"], mismatch["count"], mismatch["run"]) == ("c", 100, 0)
+
+
+def test_a_template_is_a_spec_to_start_from(tw, folder):
+    result = tw("check", "add.ptx", "--template")
+    assert (result.status, result.err) == (0, "")
+    assert 'args = ["a", "b", "c", {i32 = 1024}]' in result.out
+    Path("new.toml").write_text(result.out)
+    # One block of 128 of 1024 threads: nothing to complain about.
+    assert tw("check", "add.ptx", "--launch", "new.toml").status == 0
+    Path("many.ptx").write_text(MANGLED + ECHO.split(HEAD)[1])
+    result = tw("check", "many.ptx", "--template")
+    Path("many.toml").write_text(result.out)
+    assert "# scale(float*)\n" in result.out
+    steps = read_spec("many.toml").steps
+    assert [step.kernel for step in steps][-1] == "echo"
+    assert [a.kind for a in steps[-1].args] == [
+        "buffer", "bytes", "bytes", "scalar", "scalar", "scalar",
+    ]  # fmt: skip
+    assert tw("check", "many.ptx", "--launch", "many.toml").status == 0
+    result = tw("check", "add.ptx")
+    assert (result.status, result.out) == (2, "")
+    assert "'tw check add.ptx --template' prints one" in result.err
 
 
 def test_what_the_kernel_prints_is_shown(tw, folder):

@@ -15,6 +15,7 @@ from ..kernel_files import Kernels, read_kernels
 from ..module import Module
 from ..reports import Finding, Report
 from ..spec import LaunchSpec, Outcome, read_spec, run_spec
+from ..spec.template import make_template
 from ..suggest import nearest
 from .diagnostics import Painter, Printer, Sources, demangle, text_diagnostic
 from .failures import FAILED, OK, BadInput
@@ -36,7 +37,12 @@ def add_parser(commands: Any) -> None:
         epilog="Exit status: 0 clean; 1 findings, or a buffer that does not hold what the spec "
         "expects; 2 bad input.",
     )
-    add_launch_options(parser)
+    add_launch_options(parser, needs_file=True)
+    parser.add_argument(
+        "--template",
+        action="store_true",
+        help="print a launch spec to start from, made from the kernels' parameters, and stop",
+    )
     parser.add_argument(
         "--off",
         metavar="NAMES",
@@ -55,18 +61,17 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(function=check)
 
 
-def add_launch_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_launch_options(parser: argparse.ArgumentParser, *, needs_file: bool) -> None:
     """What to run: also for `tw profile`."""
     parser.add_argument(
         "file",
         metavar="FILE",
-        nargs=None if required else "?",
+        nargs=None if needs_file else "?",
         help="kernels: FILE.ptx or FILE.cu",
     )
     parser.add_argument(
         "--launch",
         metavar="SPEC",
-        required=required,
         help="how to launch them: a .toml or .json file (docs/cli.md)",
     )
     parser.add_argument(
@@ -121,7 +126,8 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
         BadInput: what is wrong with them, for PTX with the line and a caret.
     """
     try:
-        spec = read_spec(arguments.launch)
+        # For a template there is none yet.
+        spec = read_spec(arguments.launch or {"launch": {}})
     except ArgumentError as error:
         raise BadInput(str(error), _HINT) from None
     if arguments.seed is not None:
@@ -207,6 +213,15 @@ class Sighting:
 
 def check(arguments: argparse.Namespace) -> int:
     """Runs the command."""
+    if arguments.template:
+        prepared = prepare(arguments)
+        print(make_template(prepared.kernels.load(EmulatorOptions()), arguments.file), end="")
+        return OK
+    if not arguments.launch:
+        raise BadInput(
+            "expects --launch SPEC, which says how to launch the kernels",
+            f"'tw check {arguments.file} --template' prints one to start from",
+        )
     prepared = prepare(arguments)
     options = prepared.spec.options.without(*arguments.off)
     outcomes: list[Outcome] = []

@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
         "of a PTX or CUDA C++ FILE with a launch spec, or a problem given by options (--op).",
         epilog="Exit status: 0 it worked; 1 a checker found a defect; 2 bad input.",
     )
-    add_launch_options(parser, required=False)
+    add_launch_options(parser, needs_file=False)
     parser.add_argument(
         "--html", metavar="OUT", help="write a page with source, PTX and pictures of accesses"
     )
