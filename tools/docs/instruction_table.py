@@ -163,12 +163,12 @@ BANNER = "<!-- Written by tools/docs/generate.py from tools/docs/instructions; e
 INTRODUCTION = """
 # Instructions of the emulated device
 
-Each line is a pattern of PTX statements: `(a|b)` is one of the two, `(.sat)?` may be left out; `P` is
-a predicate, `H`, `R`, `D`, `Q` are registers of 16, 32, 64 and 128 bits, `R4` is a vector of four.
-ptxas takes all of them for the target in the second column. "Supported" is what the decoder answers;
-"tested by" names the files under `test/unit/runtime/Emulator` whose tests execute the forms, as found
-by running them. {supported} of {forms} forms are supported and {executed} of these are executed;
-forms that differ in nothing but their operands are one form here.
+Each line is a pattern of PTX statements: `(a|b)` is one of the two, `(.sat)?` may be left out;
+`P` is a predicate, `H`, `R`, `D`, `Q` are registers of 16, 32, 64 and 128 bits, `R4` is a vector of
+four. ptxas takes all of them for the target in the second column. "Supported" is what the decoder
+answers; "tested by" names the files under `test/unit/runtime/Emulator` whose tests execute the
+forms, as found by running them. {supported} of {forms} forms are supported and {executed} of these
+are executed; forms that differ in nothing but their operands are one form here.
 """
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import assembler
 import pytest
 import tilewright
-
 from assembler.locate import get_tool, get_version
 
 ROOT = Path(__file__).resolve().parents[3]
