@@ -64,7 +64,7 @@ def measure(benchmark: pathlib.Path) -> dict[str, dict[str, float]]:
             "unchecked": round(off / int(issued), 1),
             "ratio": round(on / off, 2),
         }
-        for (name, _, issued), on, off in zip(cases, checked, unchecked)
+        for (name, _, issued), on, off in zip(cases, checked, unchecked, strict=True)
     }
 
 
@@ -84,6 +84,7 @@ def to_markdown(counts: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> int:
+    """Counts, and stores or compares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--check", action="store_true")

@@ -45,16 +45,19 @@ void handleLoadMatrix(Warp &w, const Inst &i, uint32_t) {
     return;
   for (unsigned j = 0; j < info.vectorWidth; ++j) {
     uint32_t *d = w.at<uint32_t>(slots[j]);
+    uint8_t *const *rows = access.host + 8 * j;
+    if (!(i.flags & kTransposes)) {
+      // The pairs of a row go to four lanes that follow each other.
+      for (unsigned g = 0; g < 8; ++g)
+        std::memcpy(&d[4 * g], rows[g], 16);
+      continue;
+    }
+    uint16_t elements[8][8];
+    for (unsigned row = 0; row < 8; ++row)
+      std::memcpy(elements[row], rows[row], 16);
     for (unsigned lane = 0; lane < kLanes; ++lane) {
       unsigned g = lane / 4, t = lane % 4;
-      if (!(i.flags & kTransposes)) {
-        std::memcpy(&d[lane], access.host[8 * j + g] + 4 * t, 4);
-        continue;
-      }
-      uint16_t low, high;
-      std::memcpy(&low, access.host[8 * j + 2 * t] + 2 * g, 2);
-      std::memcpy(&high, access.host[8 * j + 2 * t + 1] + 2 * g, 2);
-      d[lane] = low | uint32_t(high) << 16;
+      d[lane] = elements[2 * t][g] | uint32_t(elements[2 * t + 1][g]) << 16;
     }
   }
 }
