@@ -133,7 +133,7 @@ def read_executed(build: Path) -> dict[str, set[str]]:
 
 def form_key(text: str) -> str:
     """Opcode and modifiers, whatever their order and operands."""
-    text = re.sub(r"^.*?: \.call\w+ .*?; |^[@{] ?!?%?p?\d* ?", "", text)
+    text = re.sub(r"^\{ \w+: \.\w+ .*?; |^@!?%p\d+ ", "", text)
     opcode, *modifiers = re.split(r"[ ;]", text)[0].split(".")
     return ".".join([opcode, *sorted(modifiers)])
 

@@ -352,4 +352,66 @@ TEST_F(MemoryForms, Atomics) {
   EXPECT_GE(count, 250u);
 }
 
+TEST_F(MemoryForms, AtomicsOf128Bits) {
+  unsigned count = 0;
+  for (const Statement &statement : readForms("memory", "Atomics")) {
+    Access access;
+    if (!statement.has("b128") || !access.take(statement))
+      continue;
+    bool isCas = statement.has("cas");
+    for (bool isRight : {false, true}) {
+      auto place = randomBytes(kPlace), expected = place;
+      std::vector<std::string> registers;
+      std::vector<std::vector<uint8_t>> values;
+      for (const auto &group : access.groups) {
+        registers.push_back(group[0]);
+        values.push_back(randomBytes(16));
+      }
+      if (isCas && isRight) // d, guess, new value
+        std::copy_n(place.begin(), 16, values[1].begin());
+      if (!isCas || isRight)
+        std::copy_n(values[isCas ? 2 : 1].begin(), 16, expected.begin());
+      Outcome outcome = run(access, place, registers, values);
+      ASSERT_EQ(outcome.place, expected) << statement.text;
+      ASSERT_EQ(outcome.registers[0], std::vector<uint8_t>(place.begin(), place.begin() + 16))
+          << statement.text;
+    }
+    ++count;
+  }
+  EXPECT_EQ(count, 12u);
+}
+
+/// Prefetches, priorities, policies, fences and waits of one thread.
+TEST(Hints, ChangeNothing) {
+  const std::pair<const char *, const char *> sections[] = {
+      {"memory", "Loads and stores"}, {"barrier", "Barriers and fences"}, {"barrier", "Control"}};
+  const char *opcodes[] = {"prefetch",  "prefetchu", "applypriority", "discard",
+                           "fence",     "membar",    "createpolicy",  "brkpt",
+                           "nanosleep", "pmevent",   "griddepcontrol"};
+  Snippet snippet;
+  snippet.isRecorded = false;
+  unsigned count = 0;
+  for (auto [file, section] : sections)
+    for (const Statement &statement : readForms(file, section)) {
+      bool isElsewhere = statement.has("shared::cluster") || statement.has("tensormap::generic");
+      if (!llvm::is_contained(opcodes, statement.opcode) || isElsewhere)
+        continue;
+      SCOPED_TRACE(statement.text);
+      std::string place = statement.has("local") ? "spot" : "%in";
+      auto out =
+          snippet.run(".reg .b64 %d<9>; .local .align 128 .b8 spot[128];\n"
+                      "mov.b64 %d1, " +
+                          place + "; mov.b64 %d2, " + place +
+                          "; mov.u32 %r1, 1; mov.u32 %r2, 1; mov.u32 %r3, 1;\n" + statement.text +
+                          "\nld.global.b64 %rd1, [%in]; add.u64 %rd1, %rd1, 1;"
+                          "st.global.b64 [%out], %rd1;",
+                      {41}, 1);
+      ASSERT_EQ(snippet.error, "");
+      ASSERT_EQ(out[0], 42u);
+      Executed::add(llvm::StringRef(statement.text).split(' ').first.rtrim(';'));
+      ++count;
+    }
+  EXPECT_GE(count, 50u);
+}
+
 } // namespace

@@ -33,6 +33,20 @@ TEST(Move, ThreadIndexAsVector) {
   EXPECT_EQ(out[40], 10000000u + 64000 + 40);
 }
 
+TEST(Move, SmallPartsAndSpaces) {
+  auto out =
+      run("mov.u32 %r1, 0x12345678; mov.b32 {%h1, %h2}, %r1; .reg .b8 %b<5>;\n"
+          "mov.b16 {%b1, %b2}, %h1; mov.b16 %h3, {%b2, %b1}; mov.u16 %h4, %h3;\n"
+          "mov.s16 %h4, %h4; mov.b16 %h4, %h4; mov.b32 %r2, {%h4, %h2};\n"
+          "mov.v2.b32 {%r3, %r4}, {%r2, %r1}; mov.v2.u32 {%r3, %r4}, {%r4, %r3};\n"
+          ".shared .b32 x; .reg .f32 %g<4>; mov.v2.f32 {%g1, %g2}, {0f3F800000, 0f40000000};\n"
+          "mov.u64 %rd1, x; cvta.shared.u64 %rd1, %rd1; isspacep.shared::cluster %p1, %rd1;\n"
+          "isspacep.shared::cluster %p2, %in; selp.u32 %r5, 1, 0, %p1;\n"
+          "selp.u32 %r6, 2, 0, %p2; add.u32 %r3, %r3, %r5; add.u32 %r3, %r3, %r6;\n"
+          "mov.b64 %rd2, {%r3, %r4}; st.global.u64 [%out], %rd2;");
+  EXPECT_EQ(out[0], 0x12345678u + 1 + (uint64_t(0x12347856) << 32));
+}
+
 TEST(Move, AddressesWithOffsets) {
   auto out = run(R"(
     .shared .align 16 .b8 fixed[64]; .local .align 8 .b64 mine[4];

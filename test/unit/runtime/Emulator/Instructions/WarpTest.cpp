@@ -50,6 +50,52 @@ TEST(Warp, VotesMatchesAndReductions) {
   }
 }
 
+TEST(Warp, MatchesOf64BitsAndLogicalReductions) {
+  Snippet snippet;
+  auto out = snippet.run(R"(
+    and.b32 %r1, %t, 1; mov.b64 %rd1, {%r1, %t}; and.b64 %rd1, %rd1, 0x300000001;
+    match.any.sync.b64 %r2, %rd1, -1; mov.u64 %rd2, 77; match.all.sync.b64 %r3|%p1, %rd2, -1;
+    match.all.sync.b64 %r4|%p2, %rd1, -1; shl.b32 %r5, 1, %t;
+    redux.sync.or.b32 %r6, %r5, 0xffffffff; redux.sync.and.b32 %r7, %r3, -1;
+    redux.sync.xor.b32 %r8, %t, -1;
+    selp.u32 %r9, 1, 0, %p1; selp.u32 %r10, 2, 0, %p2; add.u32 %r9, %r9, %r10;
+    xor.b32 %r6, %r6, %r7; add.u32 %r6, %r6, %r8; add.u32 %r6, %r6, %r9; add.u32 %r6, %r6, %r4;
+    mov.b64 %rd3, {%r2, %r6}; st.global.u64 [%out], %rd3;)");
+  EXPECT_EQ(snippet.error, "");
+  for (unsigned t = 0; t < 32; ++t)
+    EXPECT_EQ(out[t], uint64_t(0x11111111u << t % 4) | uint64_t(1) << 32);
+}
+
+TEST(Warp, MatricesAreStoredByRows) {
+  for (unsigned count : {1, 2, 4})
+    for (bool transposes : {false, true})
+      for (const char *space : {"", ".shared", ".shared::cta"}) {
+        Snippet snippet;
+        std::string registers = "{%r1";
+        for (unsigned k = 2; k <= count; ++k)
+          registers += ", %r" + std::to_string(k);
+        registers += "}";
+        // Register k of lane t holds the elements 100k + 2t and 100k + 2t + 1.
+        auto out = snippet.run(
+            ".shared .align 16 .b8 rows[512]; mov.u64 %rd2, rows; shl.b32 %r9, %t, 4;\n"
+            "cvt.u64.u32 %rd3, %r9; add.u64 %rd2, %rd2, %rd3; mul.lo.u32 %r1, %t, 0x20002;\n"
+            "add.u32 %r1, %r1, 0x10000; add.u32 %r2, %r1, 0x640064;\n"
+            "add.u32 %r3, %r2, 0x640064; add.u32 %r4, %r3, 0x640064; mov.u64 %rd5, %rd2;\n" +
+            std::string(*space ? "" : "cvta.shared.u64 %rd5, %rd2;\n") +
+            "stmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (transposes ? ".trans" : "") +
+            space + ".b16 [%rd5], " + registers + ";\nbar.sync 0; setp.lt.u32 %p1, %t, " +
+            std::to_string(8 * count) +
+            ";\nmov.u64 %rd1, 0; @%p1 ld.shared.u64 %rd1, [%rd2+8]; st.global.u64 [%out], %rd1;");
+        ASSERT_EQ(snippet.error, "");
+        for (unsigned t = 0; t < 8 * count; ++t)
+          for (unsigned e = 4; e < 8; ++e) { // the upper half of each row
+            unsigned row = transposes ? e : t % 8, column = transposes ? t % 8 : e;
+            EXPECT_EQ(out[t] >> (16 * (e - 4)) & 0xffff, 100 * (t / 8) + 8 * row + column)
+                << "x" << count << space << " row " << t;
+          }
+      }
+}
+
 TEST(Warp, SynchronisingLanesMayArriveApart) {
   Snippet snippet;
   auto out = snippet.run(R"(
