@@ -57,15 +57,14 @@ bool isStatic(const parser::Variable &variable) {
 llvm::Error LoadedModule::place(const parser::Variable &variable) {
   if (!isStatic(variable) || variable.isExtern)
     return llvm::Error::success();
-  auto allocation = memory.allocate(variable.bytes, variable.name);
+  // Variables without a value are zero (PTX ISA, "Initializers").
+  auto allocation = memory.allocateZeroed(variable.bytes, variable.name);
   if (!allocation)
     return allocation.takeError();
   if (!symbols.try_emplace(variable.name, (*allocation)->base).second) {
     llvm::consumeError(memory.release((*allocation)->base));
     return parser::makeError(variable.location, "'" + variable.name + "' is defined twice");
   }
-  // Variables without a value are zero (PTX ISA, "Initializers").
-  std::memset((*allocation)->storage.get(), 0, variable.bytes);
   if (!variable.initial.empty())
     std::memcpy((*allocation)->storage.get(), variable.initial.data(), variable.initial.size());
   (*allocation)->isReadOnly = variable.space == Space::Const;
@@ -101,16 +100,17 @@ llvm::Error LoadedModule::link() {
   if (llvm::Error error =
           forVariables([&](const parser::Variable &variable) { return place(variable); }))
     return error;
-  for (auto [index, function] : llvm::enumerate(source.functions))
-    if (function.hasBody)
-      symbols[function.name] = getFunctionAddress(index);
+  for (auto [number, function] : llvm::enumerate(source.functions))
+    if (function.hasBody && !symbols.try_emplace(function.name, getFunctionAddress(number)).second)
+      return parser::makeError(function.location, "'" + function.name + "' is defined twice");
   if (llvm::Error error =
           forVariables([&](const parser::Variable &variable) { return relocate(variable); }))
     return error;
+  ModuleIndex index(source);
   for (const parser::Function &function : source.functions) {
     if (!function.isEntry || !function.hasBody)
       continue;
-    auto program = decode(source, function, symbols);
+    auto program = decode(index, function, symbols);
     if (!program)
       return program.takeError();
     kernels.push_back(std::make_unique<LoadedKernel>(std::move(*program)));
@@ -131,9 +131,14 @@ llvm::Expected<device::Kernel *> LoadedModule::getKernel(llvm::StringRef name) {
 
 llvm::Expected<device::Symbol> LoadedModule::getSymbol(llvm::StringRef name) {
   auto it = symbols.find(name);
+  // Functions have addresses too, but no memory.
   if (it != symbols.end())
-    return device::Symbol{it->second, memory.find(it->second, 0)->bytes};
-  std::vector<llvm::StringRef> known(symbols.keys().begin(), symbols.keys().end());
+    if (const Allocation *allocation = memory.find(it->second, 0))
+      return device::Symbol{it->second, allocation->bytes};
+  std::vector<llvm::StringRef> known;
+  for (const auto &symbol : symbols)
+    if (memory.find(symbol.second, 0))
+      known.push_back(symbol.first());
   llvm::sort(known);
   return llvm::createStringError("no variable '" + name + "' in the module; it has " +
                                  (known.empty() ? "none" : llvm::join(known, ", ")));
@@ -244,6 +249,15 @@ llvm::Error EmulatedDevice::checkLaunch(const Program &program, const device::La
   if (threads > target.maxThreadsPerBlock)
     return fail(llvm::Twine(threads) + " threads a block, above the limit of " +
                 llvm::Twine(target.maxThreadsPerBlock));
+  // PTX ISA, "%nctaid"; CUDA C++ programming guide, "Technical Specifications".
+  const std::tuple<const char *, uint32_t, uint32_t> dimensions[] = {
+      {"the grid's x", config.grid.x, 0x7fffffff}, {"the grid's y", config.grid.y, 65535},
+      {"the grid's z", config.grid.z, 65535},      {"the block's x", config.block.x, 1024},
+      {"the block's y", config.block.y, 1024},     {"the block's z", config.block.z, 64}};
+  for (const auto &[what, value, limit] : dimensions)
+    if (value > limit)
+      return fail(what + llvm::Twine(" is ") + llvm::Twine(value) + ", above the limit of " +
+                  llvm::Twine(limit));
   if (config.cluster.count() != 1)
     return fail("clusters are not emulated yet");
   const std::array<uint32_t, 3> block = {config.block.x, config.block.y, config.block.z};

@@ -21,6 +21,8 @@ using namespace tilewright::emulator;
 namespace {
 
 constexpr size_t kMaxString = 1 << 16;
+/// Of a field's width and precision.
+constexpr unsigned kMaxWidth = 4096;
 
 /// One lane's view of generic memory. What the library reads is not the
 /// program's traffic, so counters are put back.
@@ -64,14 +66,28 @@ uint64_t argument(Warp &warp, const CallSite &site, const Frame &frame, unsigned
   return value;
 }
 
-/// Formats one conversion such as "%-8.3lld"; `cursor` walks the arguments.
+/// What stands between '%' and the conversion: flags, width, precision. The
+/// host's printf must see nothing else: "%n" would write to the host's memory.
+bool isPlainSpec(llvm::StringRef spec) {
+  spec = spec.ltrim("-+ #0");
+  auto [width, precision] = spec.split('.');
+  auto isNumber = [](llvm::StringRef digits) {
+    unsigned value = 0;
+    return digits.empty() || (!digits.getAsInteger(10, value) && value <= kMaxWidth);
+  };
+  return isNumber(width) && isNumber(precision);
+}
+
+/// Formats a text with conversions such as "%-8.3lld"; `cursor` walks the
+/// arguments. Stops after `limit` bytes.
 class Formatter {
 public:
-  Formatter(LaneReader &reader, uint64_t buffer) : reader(reader), cursor(buffer) {}
+  Formatter(LaneReader &reader, uint64_t buffer, size_t limit)
+      : reader(reader), cursor(buffer), limit(limit) {}
 
   std::string format(llvm::StringRef text) {
     std::string result;
-    while (!text.empty()) {
+    while (!text.empty() && result.size() < limit) {
       size_t percent = text.find('%');
       result += text.take_front(percent);
       if (percent == llvm::StringRef::npos)
@@ -97,8 +113,16 @@ private:
     return value;
   }
 
-  // The host's printf formats one checked conversion at a time; widths are
-  // limited so that no text can ask for gigabytes.
+  // A negative precision counts as none, a negative width as the flag '-'.
+  void takeWidth(std::string &flags) {
+    int32_t value = static_cast<int32_t>(take(4));
+    if (value < 0 && llvm::StringRef(flags).ends_with("."))
+      flags.pop_back();
+    else
+      flags += std::to_string(value);
+  }
+
+  // The host's printf formats one checked conversion at a time.
   std::string convert(llvm::StringRef spec) {
     char kind = spec.back();
     if (kind == '%')
@@ -109,17 +133,13 @@ private:
       if (c == 'l' || c == 'j' || c == 'z' || c == 't')
         longs += c == 'l' ? 1 : 2;
       else if (c == '*')
-        flags += std::to_string(static_cast<int32_t>(take(4)));
+        takeWidth(flags);
       else if (c != 'h')
         flags += c;
     }
-    for (llvm::StringRef number : llvm::split(flags, '.')) {
-      unsigned width = 0;
-      if (!number.ltrim("-+ #0").empty() &&
-          (number.ltrim("-+ #0").getAsInteger(10, width) || width > 4096))
-        return spec.str();
-    }
-    char buffer[8192];
+    if (!isPlainSpec(flags))
+      return spec.str();
+    char buffer[kMaxWidth + 512]; // the longest double has 309 digits before its point
     auto print = [&](const std::string &host, auto value) {
       int length = std::snprintf(buffer, sizeof buffer, host.c_str(), value);
       return std::string(buffer, std::clamp<int>(length, 0, sizeof buffer - 1));
@@ -154,8 +174,20 @@ private:
 
   LaneReader &reader;
   uint64_t cursor;
+  const size_t limit;
   unsigned count = 0;
 };
+
+/// Appends to the launch's output, up to the limit, and says so when it is reached.
+void print(Launch &launch, llvm::StringRef text) {
+  size_t room = launch.options.outputBytes - launch.output.size();
+  launch.output += text.take_front(room);
+  if (text.size() < room)
+    return;
+  launch.outputIsFull = true;
+  launch.output += "\n[further output is dropped: more than " +
+                   std::to_string(launch.options.outputBytes) + " bytes]\n";
+}
 
 } // namespace
 
@@ -174,8 +206,11 @@ void tilewright::emulator::callBuiltin(Warp &warp, const CallSite &site, const F
                          "assertion '" + message + "' failed in " + function + " at " + file + ":" +
                              llvm::Twine(line));
     }
-    Formatter formatter(reader, argument(warp, site, frame, 1, lane));
-    warp.launch.output += formatter.format(reader.readString(argument(warp, site, frame, 0, lane)));
+    Launch &launch = warp.launch;
+    size_t room = launch.outputIsFull ? 0 : launch.options.outputBytes - launch.output.size();
+    Formatter formatter(reader, argument(warp, site, frame, 1, lane), room);
+    if (!launch.outputIsFull)
+      print(launch, formatter.format(reader.readString(argument(warp, site, frame, 0, lane))));
     if (site.results.empty())
       return;
     uint32_t count = formatter.getCount();

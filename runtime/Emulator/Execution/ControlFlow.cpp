@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Execution/ControlFlow.h"
+#include "runtime/Emulator/Machine/Limits.h"
 #include <algorithm>
 
 using namespace tilewright::emulator;
@@ -23,6 +24,9 @@ public:
     while (!tasks.empty()) {
       Task task = std::move(tasks.back());
       tasks.pop_back();
+      depth = task.depth;
+      if (depth > kMaxLoopDepth)
+        return {};
       if (task.isPlaced)
         result.insert(result.end(), task.nodes.begin(), task.nodes.end());
       else
@@ -36,6 +40,7 @@ private:
   struct Task {
     std::vector<uint32_t> nodes;
     bool isPlaced;
+    size_t depth = 0; ///< of the loop it is in
   };
 
   std::vector<uint32_t> findReachable() {
@@ -115,9 +120,9 @@ private:
     if (component.size() > 1) {
       component.pop_back();
       std::sort(component.begin(), component.end());
-      tasks.push_back({std::move(component), false});
+      tasks.push_back({std::move(component), false, depth + 1});
     }
-    tasks.push_back({{root}, true});
+    tasks.push_back({{root}, true, depth});
   }
 
   const Successors &successors;
@@ -125,6 +130,7 @@ private:
   std::vector<bool> onStack;
   std::vector<Task> tasks;
   uint32_t currentRegion = 0, counter = 0;
+  size_t depth = 0;
 };
 
 } // namespace

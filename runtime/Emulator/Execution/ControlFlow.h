@@ -25,7 +25,8 @@ namespace tilewright::emulator {
 
 using Successors = std::vector<llvm::SmallVector<uint32_t, 2>>;
 
-/// The nodes that node 0 reaches, in a weak topological order.
+/// The nodes that node 0 reaches, in a weak topological order; none if loops nest
+/// deeper than kMaxLoopDepth.
 std::vector<uint32_t> orderBlocks(const Successors &successors);
 
 } // namespace tilewright::emulator

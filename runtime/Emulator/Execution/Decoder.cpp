@@ -8,6 +8,7 @@
 #include "runtime/Emulator/Execution/Decoder.h"
 #include "runtime/Emulator/Execution/ControlFlow.h"
 #include "runtime/Emulator/Instructions/Builder.h"
+#include "runtime/Emulator/Machine/Limits.h"
 #include "runtime/Emulator/Parser/Parser.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -20,8 +21,9 @@ namespace {
 
 class Decoder {
 public:
-  Decoder(const parser::Module &module, const llvm::StringMap<uint64_t> &symbols)
-      : module(module), program(std::make_unique<Program>()), builder(module, symbols, *program) {}
+  Decoder(ModuleIndex &index, const llvm::StringMap<uint64_t> &symbols)
+      : index(index), module(index.module), program(std::make_unique<Program>()),
+        builder(module, symbols, *program) {}
 
   llvm::Expected<std::unique_ptr<Program>> run(const parser::Function &entry);
 
@@ -34,22 +36,21 @@ private:
   llvm::Error decodeCall(FunctionBuilder &function, const parser::Instruction &source, Inst &inst);
   llvm::Expected<std::vector<Passed>> decodePassed(FunctionBuilder &function, const Operand &list,
                                                    bool isResult);
-  void layOut(std::vector<Inst> insts, FunctionCode &code);
+  llvm::Error layOut(std::vector<Inst> insts, const parser::Function &source, FunctionCode &code);
   llvm::Error decodeIndirectCall(FunctionBuilder &function, InstructionDecoder &decoder,
                                  unsigned callee, unsigned next, CallSite site);
   static llvm::Error connect(CallSite &site, const parser::Function &callee,
                              llvm::ArrayRef<uint32_t> formals, parser::Location location);
   llvm::Error finishCalls();
   uint32_t indexOf(const parser::Function &function);
-  void findAddressed();
 
+  ModuleIndex &index;
   const parser::Module &module;
   std::unique_ptr<Program> program;
   ProgramBuilder builder;
   std::vector<const parser::Function *> functions;
+  llvm::DenseMap<const parser::Function *, uint32_t> functionIndices;
   std::vector<parser::Location> callLocations; ///< by call site
-  /// Functions whose address the module takes: what a register may hold.
-  std::vector<const parser::Function *> addressed;
   /// An indirect call: its lists, and the functions it may reach.
   struct Indirect {
     CallSite site;
@@ -59,7 +60,9 @@ private:
   std::vector<Indirect> indirect; ///< as Program::indirectCalls
 };
 
-void Decoder::findAddressed() {
+} // namespace
+
+ModuleIndex::ModuleIndex(const parser::Module &module) : module(module) {
   llvm::StringMap<bool> names;
   auto addVariables = [&](const std::vector<parser::Variable> &variables) {
     for (const parser::Variable &variable : variables)
@@ -81,23 +84,25 @@ void Decoder::findAddressed() {
   for (const parser::Function &function : module.functions)
     if (function.hasBody && !function.isEntry && names.contains(function.name))
       addressed.push_back(&function);
+  for (const parser::Function &function : module.functions)
+    if (const parser::Function *&known = functions[function.name]; !known || function.hasBody)
+      known = &function;
 }
 
+namespace {
+
 uint32_t Decoder::indexOf(const parser::Function &function) {
-  auto it = llvm::find(functions, &function);
-  if (it == functions.end()) {
+  auto [it, isNew] = functionIndices.try_emplace(&function, functions.size());
+  if (isNew)
     functions.push_back(&function);
-    return functions.size() - 1;
-  }
-  return it - functions.begin();
+  return it->second;
 }
 
 llvm::Expected<std::unique_ptr<Program>> Decoder::run(const parser::Function &entry) {
   program->kernelName = entry.name;
   program->files = module.files;
   program->directives = entry.directives;
-  functions.push_back(&entry);
-  findAddressed();
+  indexOf(entry);
   std::vector<FunctionCode> codes;
   for (size_t i = 0; i < functions.size(); ++i) {
     FunctionCode code;
@@ -118,6 +123,12 @@ llvm::Error Decoder::decodeFunction(const parser::Function &source, FunctionCode
       if (auto &known = program->callers[place]; !llvm::is_contained(known, caller))
         known.push_back(caller);
   FunctionBuilder function(builder, source, code);
+  if (llvm::Error error = function.checkSizes())
+    return error;
+  index.numInstructions += source.body.size() + 1;
+  if (index.numInstructions > kMaxDecodedInstructions)
+    return makeError(source.location, "the module's kernels and what they call have more than " +
+                                          llvm::Twine(kMaxDecodedInstructions) + " instructions");
   std::vector<Inst> insts;
   insts.reserve(source.body.size() + 1);
   for (const parser::Instruction &instruction : source.body) {
@@ -142,8 +153,9 @@ llvm::Error Decoder::decodeFunction(const parser::Function &source, FunctionCode
   end.origin = program->origins.size();
   program->origins.push_back({source.location, {}, "ret"});
   insts.push_back(end);
-  layOut(std::move(insts), code);
-  return llvm::Error::success();
+  if (llvm::Error error = function.checkSizes())
+    return error;
+  return layOut(std::move(insts), source, code);
 }
 
 //===----------------------------------------------------------------------===//
@@ -193,6 +205,10 @@ llvm::Error Decoder::decodeBranch(FunctionBuilder &function, const parser::Instr
     inst.a = decoder.read(0, ScalarType::U32);
     const Operand &targets = decoder.operand(1);
     if (targets.kind == Operand::Kind::Targets) {
+      index.numBranchTargets += body.branchTargets[targets.index].size();
+      if (index.numBranchTargets > kMaxBranchTargets)
+        return makeError(targets.location, "the module's brx instructions have more than " +
+                                               llvm::Twine(kMaxBranchTargets) + " targets");
       llvm::SmallVector<Slot, 8> places;
       for (uint32_t label : body.branchTargets[targets.index])
         places.push_back(body.labels[label].instruction);
@@ -265,7 +281,7 @@ llvm::Error Decoder::decodeCall(FunctionBuilder &function, const parser::Instruc
                          callee.name + "'");
   if (next < decoder.numOperands())
     decoder.fail(decoder.operand(next).location, "unexpected operand of 'call'");
-  const parser::Function *target = module.findFunction(callee.name);
+  const parser::Function *target = index.functions.lookup(callee.name);
   if (callee.name == "vprintf" || callee.name == "__assertfail") {
     site.builtin = callee.name == "vprintf" ? Builtin::Printf : Builtin::AssertFail;
     unsigned arguments = site.builtin == Builtin::Printf ? 2 : 5;
@@ -304,11 +320,18 @@ llvm::Error Decoder::decodeIndirectCall(FunctionBuilder &function, InstructionDe
     if (llvm::Error error = connect(call.site, described, {}, call.location))
       return error;
   }
-  for (const parser::Function *candidate : addressed)
-    if (!prototype.isList || llvm::is_contained(prototype.targets, candidate->name)) {
+  index.numCallTargets += prototype.isList ? prototype.targets.size() : index.addressed.size();
+  if (index.numCallTargets > kMaxCallTargets)
+    return makeError(form.location, "the module's indirect calls have more than " +
+                                        llvm::Twine(kMaxCallTargets) + " targets");
+  if (!prototype.isList)
+    call.candidates = index.addressed;
+  for (const std::string &name : prototype.targets)
+    if (const parser::Function *candidate = index.functions.lookup(name);
+        candidate && candidate->hasBody && !candidate->isEntry)
       call.candidates.push_back(candidate);
-      indexOf(*candidate);
-    }
+  for (const parser::Function *candidate : call.candidates)
+    indexOf(*candidate);
   indirect.push_back(std::move(call));
   return decoder.finish();
 }
@@ -377,7 +400,8 @@ bool endsBlock(const Inst &inst) {
          inst.flow == Flow::Return || inst.flow == Flow::Exit;
 }
 
-void Decoder::layOut(std::vector<Inst> insts, FunctionCode &code) {
+llvm::Error Decoder::layOut(std::vector<Inst> insts, const parser::Function &source,
+                            FunctionCode &code) {
   uint32_t count = insts.size();
   auto targetsOf = [&](const Inst &inst) -> llvm::ArrayRef<uint32_t> {
     if (inst.flow == Flow::Branch)
@@ -411,6 +435,9 @@ void Decoder::layOut(std::vector<Inst> insts, FunctionCode &code) {
       successors[block].push_back(block + 1);
   }
   std::vector<uint32_t> order = orderBlocks(successors), place(first.size(), 0);
+  if (order.empty())
+    return makeError(source.location, "loops of '" + source.name + "' nest deeper than " +
+                                          llvm::Twine(kMaxLoopDepth));
   code.firstPc = program->code.size();
   for (auto [position, block] : llvm::enumerate(order)) {
     place[block] = program->code.size();
@@ -438,12 +465,13 @@ void Decoder::layOut(std::vector<Inst> insts, FunctionCode &code) {
       for (uint32_t k = 0; k < inst.aux; ++k)
         program->slots[inst.extra + k] = place[blockOf[program->slots[inst.extra + k]]];
   }
+  return llvm::Error::success();
 }
 
 } // namespace
 
 llvm::Expected<std::unique_ptr<Program>>
-tilewright::emulator::decode(const parser::Module &module, const parser::Function &entry,
+tilewright::emulator::decode(ModuleIndex &index, const parser::Function &entry,
                              const llvm::StringMap<uint64_t> &symbols) {
-  return Decoder(module, symbols).run(entry);
+  return Decoder(index, symbols).run(entry);
 }

@@ -9,7 +9,9 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Execution/Interpreter.h"
 #include "runtime/Emulator/Machine/Lanes.h"
+#include "runtime/Emulator/Machine/Limits.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <cstring>
 #include <tuple>
@@ -125,7 +127,8 @@ bool TurnRunner::releaseWarpBarrier() {
 }
 
 uint32_t TurnRunner::findStop(const Group &group) const {
-  uint32_t stop = UINT32_MAX;
+  // Long code without loops is looked at now and then too.
+  uint32_t stop = group.pc + static_cast<uint32_t>(kAlarmSteps);
   for (const Group &other : warp.groups)
     if (&other != &group && other.frame == group.frame && other.state != GroupState::AtBarrier &&
         other.pc > group.pc)
@@ -135,7 +138,7 @@ uint32_t TurnRunner::findStop(const Group &group) const {
 
 Turn TurnRunner::run() {
   for (;;) {
-    if (launch.isStopped)
+    if (launch.isStopped || isOverBudget(warp))
       return Turn::Stopped;
     merge();
     if (warp.groups.empty())
@@ -152,12 +155,8 @@ Turn TurnRunner::run() {
 }
 
 bool TurnRunner::spendBackEdge(Group &group) {
-  if (launch.steps > launch.options.instructionBudget) {
-    warp.report(FindingKind::InstructionBudget, -1,
-                "the launch has used its budget of " +
-                    llvm::Twine(launch.options.instructionBudget) + " warp instructions");
+  if (isOverBudget(warp))
     return true;
-  }
   if (--backEdges != 0)
     return false;
   outcome = Turn::Yielded;
@@ -478,6 +477,7 @@ void TurnRunner::runReturn(Group &group, uint32_t active) {
   if (frame->lanes == 0) {
     // `group`, now empty, is the last to name the frame.
     llvm::erase_if(warp.groups, [&](const Group &g) { return g.frame == frame; });
+    warp.discharge(frame->hostBytes);
     std::erase_if(warp.frames, [&](const auto &owned) { return owned.get() == frame; });
   }
 }
@@ -503,6 +503,30 @@ uint8_t *tilewright::emulator::locateValue(Warp &warp, const Frame &caller, cons
   if (value.caller & kConstantBank) // the same for all lanes
     return warp.banks[1] + (value.caller & ~kConstantBank);
   return caller.registers.get() + value.caller + lane * value.bytes;
+}
+
+bool tilewright::emulator::isOverBudget(Warp &warp) {
+  Launch &launch = warp.launch;
+  if (launch.steps < launch.alarm)
+    return false;
+  const Options &options = launch.options;
+  bool isOver = launch.steps > options.instructionBudget;
+  launch.alarm = launch.steps +
+                 (isOver ? 0 : std::min(kAlarmSteps, options.instructionBudget - launch.steps + 1));
+  std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - launch.start;
+  if (launch.races && launch.races->isFull()) {
+    launch.notes.push_back(launch.races->describeFull());
+    launch.races.reset();
+  }
+  if (isOver)
+    warp.report(FindingKind::InstructionBudget, -1,
+                "the launch has used its budget of " + llvm::Twine(options.instructionBudget) +
+                    " warp instructions");
+  else if (elapsed.count() > options.timeBudgetSeconds)
+    warp.report(FindingKind::TimeBudget, -1,
+                "the launch has used its budget of " +
+                    llvm::formatv("{0}", options.timeBudgetSeconds).str() + " seconds");
+  return launch.isStopped;
 }
 
 Turn tilewright::emulator::runTurn(Warp &warp) { return TurnRunner(warp).run(); }

@@ -19,6 +19,10 @@ enum class Turn : uint8_t {
   Stopped, ///< the launch is to end
 };
 
+/// Stops the launch with a finding once it has used up its instructions or time.
+/// Cheap to call often: looks at the clock every kAlarmSteps steps only.
+bool isOverBudget(Warp &warp);
+
 /// Gives one warp its turn.
 Turn runTurn(Warp &warp);
 

@@ -69,16 +69,20 @@ static void addPart(Launch &launch, Launch &part) {
 bool tilewright::emulator::runInParallel(Launch &launch, unsigned threads) {
   UndoLog undo;
   const uint64_t blocks = launch.grid.count(), count = std::min(blocks, threads * kPartsPerThread);
+  // Without a product: there may be 2^63 blocks.
+  auto first = [&](uint64_t part) {
+    return blocks / count * part + std::min(part, blocks % count);
+  };
   std::vector<std::unique_ptr<Launch>> parts(count);
   std::atomic<uint64_t> next{0};
   std::atomic<bool> isAbandoned{false};
   auto work = [&] {
     for (uint64_t i; !isAbandoned && (i = next++) < count;) {
       auto part = launch.makePart(undo, isAbandoned);
-      runBlocks(*part, blocks * i / count, blocks * (i + 1) / count);
+      runBlocks(*part, first(i), first(i + 1));
       if (part->races)
         part->races->finish();
-      if (part->isStopped || !part->findings.empty())
+      if (part->isStopped || !part->findings.empty() || !part->notes.empty())
         isAbandoned = true;
       part->races.reset();
       parts[i] = std::move(part);

@@ -13,6 +13,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include <algorithm>
 #include <map>
+#include <string>
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -34,18 +35,16 @@ enum class Round : uint8_t { Done, Progress, Waiting, Spinning, Deadlock };
 class Scheduler {
 public:
   explicit Scheduler(Launch &launch) : launch(launch) {}
-  void run(uint64_t next, uint64_t end);
+  void run(uint64_t begin, uint64_t end);
 
 private:
   Round runRound(Block &block);
-  bool isOverTime();
-  /// Ends the launch if its budgets are used up; called after each round.
-  void checkBudgets(Block &block);
+  void addBlock();
   uint64_t residentLimit() const;
   void reportDeadlock(Block &block, llvm::StringRef reason);
 
   Launch &launch;
-  uint64_t rounds = 0;
+  uint64_t next = 0; ///< block that is to become resident
   std::vector<std::unique_ptr<Block>> resident;
 };
 
@@ -60,25 +59,10 @@ uint64_t Scheduler::residentLimit() const {
   return std::max<uint64_t>(perSM, 1) * launch.model.smCount;
 }
 
-bool Scheduler::isOverTime() {
-  std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - launch.start;
-  return elapsed.count() > launch.options.timeBudgetSeconds;
-}
-
-// Loops are checked at their back edges; this is for blocks and barriers without end.
-void Scheduler::checkBudgets(Block &block) {
-  constexpr uint64_t roundsAClock = 64; // so that small blocks do not pay for clocks
-  if (launch.isStopped)
-    return;
-  Warp &warp = *block.warps.front();
-  if (launch.steps > launch.options.instructionBudget)
-    warp.report(FindingKind::InstructionBudget, -1,
-                "the launch has used its budget of " +
-                    llvm::Twine(launch.options.instructionBudget) + " warp instructions");
-  else if (++rounds % roundsAClock == 0 && isOverTime())
-    warp.report(FindingKind::TimeBudget, -1,
-                "the launch has used its budget of " +
-                    llvm::Twine(unsigned(launch.options.timeBudgetSeconds)) + " seconds");
+void Scheduler::addBlock() {
+  resident.push_back(std::make_unique<Block>(launch, next++));
+  // Making blocks takes time too, and may be most of it.
+  launch.alarm = 0;
 }
 
 Round Scheduler::runRound(Block &block) {
@@ -99,12 +83,6 @@ Round Scheduler::runRound(Block &block) {
       return Round::Done;
     anyYield |= turn == Turn::Yielded;
     anyWait |= turn == Turn::Waited;
-    if (turn == Turn::Yielded && isOverTime()) {
-      warp.report(FindingKind::TimeBudget, -1,
-                  "the launch has used its budget of " +
-                      llvm::Twine(unsigned(launch.options.timeBudgetSeconds)) + " seconds");
-      return Round::Done;
-    }
   }
   if (block.isDone())
     return Round::Done;
@@ -153,19 +131,19 @@ void Scheduler::reportDeadlock(Block &block, llvm::StringRef reason) {
     first->report(FindingKind::Deadlock, -1, text);
 }
 
-void Scheduler::run(uint64_t next, uint64_t end) {
+void Scheduler::run(uint64_t begin, uint64_t end) {
   const uint64_t limit = residentLimit();
+  next = begin;
   unsigned hopeless = 0;
   while (!launch.isStopped && (next < end || !resident.empty())) {
     const uint64_t wanted = launch.options.preemptionSeed ? std::min(limit, kInterleavedBlocks) : 1;
-    while (next < end && resident.size() < wanted)
-      resident.push_back(std::make_unique<Block>(launch, next++));
+    while (next < end && resident.size() < wanted && !launch.isStopped)
+      addBlock();
     bool anyProgress = false, anySpin = false;
     for (size_t i = 0; i < resident.size() && !launch.isStopped;) {
       Round round;
       do {
         round = runRound(*resident[i]);
-        checkBudgets(*resident[i]);
       } while (round == Round::Progress && resident.size() == 1 && !launch.isStopped);
       if (round == Round::Deadlock)
         return reportDeadlock(*resident[i], "");
@@ -187,17 +165,12 @@ void Scheduler::run(uint64_t next, uint64_t end) {
       continue;
     }
     if (next < end && resident.size() < limit) {
-      resident.push_back(std::make_unique<Block>(launch, next++));
+      addBlock();
       continue;
     }
     hopeless = anySpin ? 0 : hopeless + 1;
     if (hopeless == kHopelessRounds)
       return reportDeadlock(*resident.front(), ", and no block will end their waits");
-    if (isOverTime()) {
-      resident.front()->warps.front()->report(FindingKind::TimeBudget, -1,
-                                              "the launch has used its budget of time");
-      return;
-    }
   }
 }
 
@@ -223,6 +196,7 @@ Report tilewright::emulator::makeReport(Launch &launch) {
   report.warps = report.blocks * ((launch.blockSize.count() + kLanes - 1) / kLanes);
   report.findings = std::move(launch.findings);
   report.output = std::move(launch.output);
+  report.notes = std::move(launch.notes);
   std::map<std::pair<uint32_t, uint32_t>, CounterLine> lines, sourceLines;
   for (uint32_t pc = 0; pc < program.code.size(); ++pc) {
     const Inst &inst = program.code[pc];

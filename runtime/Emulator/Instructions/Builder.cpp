@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Builder.h"
+#include "runtime/Emulator/Machine/Limits.h"
+#include "runtime/Emulator/Parser/Parser.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
 
@@ -17,6 +19,8 @@ static void fill(Program &program, Slot slot, unsigned bytes, uint64_t value) {
 }
 
 Slot ProgramBuilder::addConstant(unsigned bytes, uint64_t value) {
+  if (program.constants.size() > kMaxConstantBytes)
+    return kConstantBank; // refused by checkSizes()
   Slot slot = static_cast<Slot>(llvm::alignTo(program.constants.size(), 64)) | kConstantBank;
   program.constants.resize((slot & ~kConstantBank) + bytes * kLanes);
   fill(program, slot, bytes, value);
@@ -41,7 +45,7 @@ Slot ProgramBuilder::dynamicShared(unsigned bytes, uint64_t offset) {
 
 void ProgramBuilder::finishShared() {
   uint32_t end = static_cast<uint32_t>(llvm::alignTo(sharedEnd, program.dynamicSharedAlignment));
-  program.staticSharedEnd = dynamics.empty() ? sharedEnd : end;
+  program.staticSharedEnd = dynamics.empty() ? static_cast<uint32_t>(sharedEnd) : end;
   for (const auto &[key, slot] : dynamics)
     fill(program, slot, key.first, end + key.second);
 }
@@ -57,8 +61,11 @@ uint32_t ProgramBuilder::placeShared(const parser::Variable &variable) {
   }
   auto [it, isNew] = sharedAddresses.try_emplace(&variable, 0);
   if (isNew) {
-    it->second = static_cast<uint32_t>(llvm::alignTo(sharedEnd, variable.alignment));
-    sharedEnd = it->second + static_cast<uint32_t>(variable.bytes);
+    uint64_t place = llvm::alignTo(sharedEnd, variable.alignment);
+    sharedEnd = place + variable.bytes;
+    if (sharedEnd > kMaxStaticSharedBytes)
+      return 0; // refused by checkSizes()
+    it->second = static_cast<uint32_t>(place);
     program.sharedSymbols.push_back(
         {variable.name, it->second, static_cast<uint32_t>(variable.bytes)});
   }
@@ -78,7 +85,6 @@ uint32_t ProgramBuilder::placeReservedShared() {
 FunctionBuilder::FunctionBuilder(ProgramBuilder &owner, const parser::Function &source,
                                  FunctionCode &code)
     : owner(owner), source(source), code(code), registers(source.registers.size(), kNoSlot) {
-  uint64_t offset = 0, parameterOffset = 0;
   auto place = [](uint64_t &end, const parser::Variable &variable) {
     end = llvm::alignTo(end, variable.alignment);
     uint64_t at = end;
@@ -89,23 +95,43 @@ FunctionBuilder::FunctionBuilder(ProgramBuilder &owner, const parser::Function &
     for (const parser::Variable &formal : *list)
       formalOffsets.push_back(formal.space == Space::Register
                                   ? registerSlot(formal.registerIndex)
-                                  : place(source.isEntry ? parameterOffset : offset, formal));
+                                  : place(source.isEntry ? parameterBytes : localBytes, formal));
   for (const parser::Variable &variable : source.variables)
     localOffsets.push_back(variable.space == Space::Local || variable.space == Space::Param
-                               ? place(offset, variable)
+                               ? place(localBytes, variable)
                                : 0);
   code.name = source.name;
-  code.localBytes = static_cast<uint32_t>(llvm::alignTo(offset, 16));
+  localBytes = llvm::alignTo(localBytes, 16);
+  code.localBytes = static_cast<uint32_t>(localBytes);
   code.formals = formalOffsets;
   if (source.isEntry)
-    owner.program.parameterBytes = static_cast<uint32_t>(parameterOffset);
+    owner.program.parameterBytes = static_cast<uint32_t>(parameterBytes);
+}
+
+llvm::Error FunctionBuilder::checkSizes() const {
+  const std::tuple<uint64_t, uint64_t, const char *> sizes[] = {
+      {registerBytes, kMaxRegisterBytes, "bytes of registers a warp"},
+      {localBytes, kMaxLocalBytes, "bytes of local variables a thread"},
+      {parameterBytes, kMaxParameterBytes, "bytes of parameters"},
+      {owner.sharedEnd, kMaxStaticSharedBytes, "bytes of shared variables"},
+      {owner.program.constants.size(), kMaxConstantBytes, "bytes of immediate operands"},
+  };
+  for (const auto &[bytes, limit, what] : sizes)
+    if (bytes > limit)
+      return parser::makeError(source.location, "'" + source.name + "' needs " +
+                                                    llvm::Twine(bytes) + " " + what +
+                                                    ", above the limit of " + llvm::Twine(limit));
+  return llvm::Error::success();
 }
 
 Slot FunctionBuilder::allocate(unsigned bytes) {
   // Predicates are single words; everything else is an array a cache line holds.
-  uint32_t offset = llvm::alignTo(code.registerBytes, bytes == 4 ? 4 : 64);
-  code.registerBytes = offset + bytes;
-  return offset;
+  uint64_t offset = llvm::alignTo(registerBytes, bytes == 4 ? 4 : 64);
+  registerBytes = offset + bytes;
+  if (registerBytes > kMaxRegisterBytes)
+    return 0; // refused by checkSizes()
+  code.registerBytes = static_cast<uint32_t>(registerBytes);
+  return static_cast<Slot>(offset);
 }
 
 Slot FunctionBuilder::registerSlot(uint32_t index) {

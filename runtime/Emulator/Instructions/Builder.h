@@ -44,7 +44,7 @@ public:
   const llvm::StringMap<uint64_t>
       &symbols; ///< addresses of .global and .const variables, and of functions
   Program &program;
-  uint32_t sharedEnd = kSharedBase;
+  uint64_t sharedEnd = kSharedBase;
 
 private:
   Slot addConstant(unsigned bytes, uint64_t value);
@@ -64,6 +64,9 @@ public:
   Slot sinkSlot();
   /// The condition code of add.cc and kin, a predicate.
   Slot carrySlot();
+  /// Fails where the frame, the parameters, the constants or shared memory have
+  /// outgrown a limit. Places given out after that all coincide.
+  llvm::Error checkSizes() const;
   /// Offset of a .local or .param variable, or of a formal, in the frame.
   uint32_t localOffset(uint32_t variable) const { return localOffsets[variable]; }
   uint32_t formalOffset(uint32_t parameter) const { return formalOffsets[parameter]; }
@@ -75,6 +78,7 @@ public:
 private:
   std::vector<Slot> registers;
   std::vector<uint32_t> localOffsets, formalOffsets;
+  uint64_t registerBytes = 0, localBytes = 0, parameterBytes = 0;
   llvm::DenseMap<unsigned, Slot> specials;
   Slot sink = kNoSlot, carry = kNoSlot;
 };

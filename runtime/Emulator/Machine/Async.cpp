@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Machine/Async.h"
+#include "runtime/Emulator/Machine/Limits.h"
 #include "runtime/Emulator/Machine/Machine.h"
 #include "runtime/Emulator/Machine/Mbarrier.h"
 #include <algorithm>
@@ -43,6 +44,9 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
   }
   copy.number = issued++;
   copies.push_back(copy);
+  // Landing early is legal; a program that never waits must not fill the host.
+  if (copies.size() > kMaxCopiesInFlight)
+    land(warp, copies.front(), kFullMask);
   if (launch.options.landing == LandingPolicy::Eager)
     land(warp, copies.back(), kFullMask);
   else if (launch.options.landing == LandingPolicy::Random)

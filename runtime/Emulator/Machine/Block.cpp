@@ -24,13 +24,21 @@ Block::Block(Launch &launch, uint64_t linearIndex) : launch(launch), linearIndex
     std::fill_n(at(reserved), kReservedSharedBytes, 0);
   pending.resize(bytes);
   uint64_t threads = launch.blockSize.count();
-  for (uint64_t first = 0; first < threads; first += kLanes) {
+  for (uint64_t first = 0; first < threads && !launch.isStopped; first += kLanes) {
     uint64_t count = std::min<uint64_t>(threads - first, kLanes);
     uint32_t mask = count == kLanes ? kFullMask : (1u << count) - 1;
     warps.push_back(std::make_unique<Warp>(launch, *this, first / kLanes, mask));
   }
+  if (!launch.isStopped)
+    warps.front()->charge(bytes + bytes / 8);
   order.resize(warps.size());
   std::iota(order.begin(), order.end(), 0u);
+}
+
+Block::~Block() {
+  launch.hostBytes -= hostBytes;
+  if (launch.races)
+    launch.races->forget(*this);
 }
 
 bool Block::isDone() const {

@@ -11,7 +11,8 @@ using namespace tilewright::emulator;
 
 static constexpr uint64_t kAlignment = 512;
 
-llvm::Expected<Allocation *> GlobalMemory::allocate(uint64_t bytes, llvm::StringRef name) {
+llvm::Expected<Allocation *> GlobalMemory::allocate(uint64_t bytes, llvm::StringRef name,
+                                                    uint8_t fill) {
   if (bytes > limit - used)
     return llvm::createStringError("cannot allocate %llu bytes: %llu of %llu bytes are free",
                                    (unsigned long long)bytes, (unsigned long long)(limit - used),
@@ -21,12 +22,13 @@ llvm::Expected<Allocation *> GlobalMemory::allocate(uint64_t bytes, llvm::String
   allocation.bytes = bytes;
   allocation.name = name.empty() ? "allocation " + std::to_string(count) : name.str();
   uint64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  allocation.storage.reset(
-      static_cast<uint8_t *>(std::aligned_alloc(kAlignment, rounded ? rounded : kAlignment)));
+  // The host's alignment of 16 is that of the widest access.
+  allocation.storage.reset(static_cast<uint8_t *>(std::calloc(rounded ? rounded : kAlignment, 1)));
   if (!allocation.storage)
     return llvm::createStringError("the host has no %llu bytes for device memory",
                                    (unsigned long long)bytes);
-  std::memset(allocation.storage.get(), 0xff, bytes);
+  if (fill)
+    std::memset(allocation.storage.get(), fill, bytes);
   next += rounded + kAlignment;
   used += bytes;
   ++count;

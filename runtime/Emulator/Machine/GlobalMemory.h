@@ -39,7 +39,13 @@ public:
 
   /// 512-byte aligned, filled with 0xff (NaN in every float format) so that
   /// use of fresh memory shows. Zero bytes give an address of their own.
-  llvm::Expected<Allocation *> allocate(uint64_t bytes, llvm::StringRef name = {});
+  llvm::Expected<Allocation *> allocate(uint64_t bytes, llvm::StringRef name = {}) {
+    return allocate(bytes, name, 0xff);
+  }
+  /// Filled with zeros; pages that nobody touches take no memory of the host.
+  llvm::Expected<Allocation *> allocateZeroed(uint64_t bytes, llvm::StringRef name) {
+    return allocate(bytes, name, 0);
+  }
   llvm::Error release(uint64_t address);
 
   /// The live allocation that holds all of [address, address + bytes), else null.
@@ -48,6 +54,7 @@ public:
   std::string describe(uint64_t address) const;
 
 private:
+  llvm::Expected<Allocation *> allocate(uint64_t bytes, llvm::StringRef name, uint8_t fill);
   const Allocation *findBelow(uint64_t address) const;
 
   std::map<uint64_t, Allocation> allocations; ///< by base; freed ones stay, without storage

@@ -51,12 +51,17 @@ std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *call
   }
   frame->localTop.fill(frame->localBase + function.localBytes);
   if (!growLocal(frame->localBase + function.localBytes))
-    report(FindingKind::CallDepth, -1,
-           "the stack needs " + llvm::Twine(frame->localBase + function.localBytes) +
-               " bytes of local memory a thread, above the limit of " +
-               llvm::Twine(launch.options.localBytesPerThread));
+    return frame;
   size_t bytes = (function.registerBytes + 63) / 64 * 64 + 64;
+  if (!charge(bytes))
+    return frame;
+  frame->hostBytes = bytes;
   frame->registers.reset(static_cast<uint8_t *>(std::aligned_alloc(64, bytes)));
+  if (!frame->registers) {
+    report(FindingKind::MemoryBudget, -1,
+           "the host has no " + llvm::Twine(bytes) + " bytes for the registers of a warp");
+    return frame;
+  }
   // Undefined registers hold what no program expects.
   std::memset(frame->registers.get(), 0xcb, bytes);
   for (const SpecialSlot &special : function.specials)
@@ -64,12 +69,37 @@ std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *call
   return frame;
 }
 
+bool Warp::charge(uint64_t bytes) {
+  launch.hostBytes += bytes;
+  block.hostBytes += bytes;
+  if (launch.hostBytes <= launch.options.launchMemoryLimit)
+    return true;
+  report(FindingKind::MemoryBudget, -1,
+         "registers, local and shared memory of the resident blocks need " +
+             llvm::Twine(launch.hostBytes) + " bytes of the host, above the limit of " +
+             llvm::Twine(launch.options.launchMemoryLimit));
+  return false;
+}
+
+void Warp::discharge(uint64_t bytes) {
+  launch.hostBytes -= bytes;
+  block.hostBytes -= bytes;
+}
+
 bool Warp::growLocal(uint32_t bytes) {
   if (bytes <= localStride)
     return true;
-  if (bytes > launch.options.localBytesPerThread)
+  // Far enough from 2^32 that adding a frame does not overflow.
+  uint32_t limit = std::min(launch.options.localBytesPerThread, 1u << 30);
+  if (bytes > limit) {
+    report(FindingKind::CallDepth, -1,
+           "the stack needs " + llvm::Twine(bytes) +
+               " bytes of local memory a thread, above the limit of " + llvm::Twine(limit));
     return false;
+  }
   uint32_t stride = (std::max(bytes, localStride * 2) + 15) / 16 * 16;
+  if (!charge(uint64_t(stride - localStride) * kLanes))
+    return false;
   std::vector<uint8_t> grown(size_t(stride) * kLanes, 0xcb);
   for (unsigned lane = 0; lane < kLanes && localStride; ++lane)
     std::memcpy(&grown[size_t(lane) * stride], localAt(lane, 0), localStride);

@@ -74,10 +74,14 @@ struct Launch {
   std::vector<std::unique_ptr<WorstAccess>> worst; ///< by pc; empty: not kept
   std::vector<Finding> findings;
   std::string output;
-  bool isStopped = false; ///< by a finding; every loop looks at it
+  std::vector<std::string> notes;
+  bool outputIsFull = false; ///< has reached Options::outputBytes
+  bool isStopped = false;    ///< by a finding; every loop looks at it
 
-  uint64_t steps = 0;    ///< warp instructions so far; the clock
-  uint64_t progress = 0; ///< changes others could wait for
+  uint64_t steps = 0;     ///< warp instructions so far; the clock
+  uint64_t alarm = 0;     ///< step at which the budgets are looked at
+  uint64_t hostBytes = 0; ///< of the resident blocks
+  uint64_t progress = 0;  ///< changes others could wait for
   /// Seeded from the options.
   std::mt19937_64 landing, order, preemption;
   const Allocation *recent = nullptr; ///< last allocation found: most accesses hit it again
@@ -111,6 +115,7 @@ struct Frame {
   Frame *caller = nullptr;
   const CallSite *site = nullptr;
   uint32_t lanes = 0; ///< that have not returned or exited
+  uint64_t hostBytes = 0;
 };
 
 enum class GroupState : uint8_t {
@@ -155,8 +160,12 @@ public:
   void record(Finding finding, bool stops) { launch.record(std::move(finding), stops); }
   Counters &counters() { return launch.counters[pc]; }
 
-  /// Makes a frame's registers ready; depth 0 is the kernel.
+  /// Makes a frame's registers ready; depth 0 is the kernel. Stops the launch if
+  /// it does not fit; the frame has no registers then.
   std::unique_ptr<Frame> makeFrame(const FunctionCode &function, Frame *caller);
+  /// Counts memory of the host. Stops the launch at the limit: false.
+  bool charge(uint64_t bytes);
+  void discharge(uint64_t bytes);
   void enter(Frame &frame) {
     banks[0] = frame.registers.get();
     localBase = frame.localBase;
@@ -207,6 +216,7 @@ struct NamedBarrier {
 class Block {
 public:
   Block(Launch &launch, uint64_t linearIndex);
+  ~Block();
 
   /// Bytes [address, address + bytes) lie in the block's shared memory.
   bool contains(uint64_t address, uint64_t bytes) const {
@@ -233,6 +243,7 @@ public:
   std::vector<races::Page> pages; ///< of shared memory
   std::vector<std::unique_ptr<Warp>> warps;
   std::vector<unsigned> order; ///< in which warps take turns
+  uint64_t hostBytes = 0;      ///< of its warps, as charged
 };
 
 } // namespace tilewright::emulator

@@ -30,13 +30,17 @@ struct Options {
   /// many as the device model holds.
   uint32_t maxResidentBlocks = 0;
   uint64_t memoryLimit = uint64_t(16) << 30; ///< at most the model's memory
+  /// Of the host, for registers, local and shared memory of the blocks that are
+  /// resident at a time.
+  uint64_t launchMemoryLimit = uint64_t(4) << 30;
   uint32_t localBytesPerThread = 512 * 1024;
   uint32_t callDepth = 256;
   /// Host threads that blocks may be spread over; 0: all cores. Kernels whose
   /// blocks meet in global memory run on one; what a launch leaves behind does
   /// not depend on it.
   uint32_t threads = 0;
-  uint32_t maxFindings = 16; ///< further ones are dropped; the launch goes on
+  uint32_t outputBytes = 1 << 20; ///< of printf that are kept
+  uint32_t maxFindings = 16;      ///< further ones are dropped; the launch goes on
 
   /// Not 0: a warp gives up its turn at memory accesses picked by this seed, so
   /// that warps interleave in ways that turns alone do not show.
@@ -46,6 +50,8 @@ struct Options {
   bool checkAlignment = true;
   bool checkAsync = true; ///< destinations and sources of copies in flight
   bool checkRaces = true; ///< in shared and global memory
+  /// Accesses that the race checker remembers at a time; it gives up beyond.
+  uint64_t raceRecordLimit = uint64_t(1) << 24;
   /// A thread that reads a flag by an atomic must fence before it reads what the
   /// flag guards. Otherwise a barrier after the atomic will do, as in the usual
   /// reduction by the last block.

@@ -6,6 +6,7 @@
 #include "runtime/Emulator/Machine/RaceChecker.h"
 #include "runtime/Emulator/Machine/Access.h"
 #include "runtime/Emulator/Machine/Lanes.h"
+#include "runtime/Emulator/Machine/Limits.h"
 #include <cstring>
 
 using namespace tilewright::emulator;
@@ -26,6 +27,28 @@ Page *RaceChecker::getPage(Block &block, Space space, uint64_t page) {
   if (page >= block.pages.size())
     block.pages.resize((kSharedBase + block.shared.size()) / kPageBytes + 1);
   return &block.pages[page];
+}
+
+bool RaceChecker::isFull() const {
+  return numRecords + global.size() > launch.options.raceRecordLimit ||
+         order.numLocations() > kMaxSyncLocations || guesses.size() > kMaxGuesses;
+}
+
+std::string RaceChecker::describeFull() const {
+  auto more = [](uint64_t limit, const char *what) {
+    return "more than " + std::to_string(limit) + what;
+  };
+  return "races are checked up to step " + std::to_string(launch.steps) + " only: " +
+         (order.numLocations() > kMaxSyncLocations
+              ? more(kMaxSyncLocations, " locations order threads")
+          : guesses.size() > kMaxGuesses
+              ? more(kMaxGuesses, " reads wait for what is done with them")
+              : more(launch.options.raceRecordLimit, " accesses are to be remembered"));
+}
+
+void RaceChecker::forget(const Block &block) {
+  for (const Page &page : block.pages)
+    numRecords -= page.size();
 }
 
 static const uint8_t *hostOf(const Access &access, unsigned lane) {
@@ -162,6 +185,7 @@ void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
   // First, since lanes of one instruction may have guessed alike.
   if (access.isSwap)
     forEachLane(record.run.mask, [&](unsigned lane) { check.markGuess(record.run, lane); });
+  numRecords -= logs->size();
   for (const Conflict &conflict : check.find(record))
     handleConflict(warp, access, page, record, conflict);
   if (record.flags == races::kWrite && std::abs(record.run.stride) < record.run.bytes &&
@@ -170,6 +194,7 @@ void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
   // A copy in flight writes when it lands.
   if (access.kind != AccessKind::AsyncWrite)
     check.remember(record);
+  numRecords += logs->size();
 }
 
 //===----------------------------------------------------------------------===//
@@ -386,8 +411,10 @@ void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoc
   record.flags = races::kWrite | races::kAsync;
   forRuns(access, [&](uint64_t page, const Run &run) {
     record.run = run;
-    PageCheck(*getPage(warp.block, Space::Shared, page), warp.clocks, warp.block.clocks.common)
-        .remember(record);
+    Page &logs = *getPage(warp.block, Space::Shared, page);
+    numRecords -= logs.size();
+    PageCheck(logs, warp.clocks, warp.block.clocks.common).remember(record);
+    numRecords += logs.size();
   });
 }
 

@@ -58,6 +58,13 @@ public:
   /// At the end of the launch: reports what was held back.
   void finish();
 
+  /// What it remembers has outgrown its limit: it is to be dropped, which is
+  /// sound, while forgetting who is ordered would make false findings.
+  bool isFull() const;
+  std::string describeFull() const;
+  /// A block is done: its shared memory is gone.
+  void forget(const Block &block);
+
   races::Order order;
 
 private:
@@ -81,6 +88,7 @@ private:
   races::GlobalShadow global;
   llvm::DenseSet<uint32_t> reported; ///< by pc
   std::vector<Guess> guesses;
+  size_t numRecords = 0;
 };
 
 /// Once a store has been executed: reports those unsettled that changed what

@@ -38,6 +38,7 @@ llvm::StringRef tilewright::emulator::getName(FindingKind kind) {
                                            "call-depth",
                                            "instruction-budget",
                                            "time-budget",
+                                           "memory-budget",
                                            "invalid-operand"};
   static_assert(std::size(names) == static_cast<unsigned>(FindingKind::InvalidOperand) + 1);
   return names[static_cast<unsigned>(kind)];
@@ -247,6 +248,9 @@ Object Report::toJSON() const {
   llvm::json::Array found;
   for (const Finding &finding : findings)
     found.push_back(finding.toJSON());
+  llvm::json::Array noted;
+  for (const std::string &note : notes)
+    noted.push_back(note);
   return Object{{"kernel", kernel},
                 {"blocks", blocks},
                 {"warps", warps},
@@ -255,5 +259,6 @@ Object Report::toJSON() const {
                 {"lines", ::toJSON(lines)},
                 {"sourceLines", ::toJSON(sourceLines)},
                 {"findings", std::move(found)},
+                {"notes", std::move(noted)},
                 {"output", output}};
 }

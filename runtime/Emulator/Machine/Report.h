@@ -74,6 +74,7 @@ enum class FindingKind : uint8_t {
   CallDepth,
   InstructionBudget,
   TimeBudget,
+  MemoryBudget,
   InvalidOperand,
 };
 llvm::StringRef getName(FindingKind kind);
@@ -140,7 +141,8 @@ struct Report {
   std::vector<CounterLine> lines;       ///< one an instruction that was executed, in text order
   std::vector<CounterLine> sourceLines; ///< summed over .loc lines
   std::vector<Finding> findings;
-  std::string output; ///< of printf
+  std::string output;             ///< of printf
+  std::vector<std::string> notes; ///< what was not checked to the end, and why
   uint64_t blocks = 0, warps = 0;
 
   llvm::json::Object toJSON() const;

@@ -73,6 +73,7 @@ bool ParserState::parseVariable(const VariableHead &head, Space space, Variable 
   variable.alignment = head.alignment ? head.alignment : element;
   variable.bytes = element;
   llvm::SmallVector<uint64_t, 4> dimensions;
+  uint64_t extent = element;
   while (accept('[')) {
     uint64_t count = 0;
     if (token.is(']')) {
@@ -85,10 +86,12 @@ bool ParserState::parseVariable(const VariableHead &head, Space space, Variable 
     if (dimensions.size() == 8)
       return fail(variable.location, "an array of more than 8 dimensions");
     dimensions.push_back(count);
-    if (count && variable.bytes > kMaxVariableBytes / count)
+    // As if no dimension were zero: strides must not overflow either.
+    if (count && extent > kMaxVariableBytes / count)
       return fail(variable.location, "'" + variable.name + "' is larger than " +
                                          llvm::Twine(kMaxVariableBytes) + " bytes");
     variable.bytes *= count;
+    extent *= std::max<uint64_t>(count, 1);
   }
   if (!accept('='))
     return false;
@@ -152,7 +155,7 @@ bool ParserState::parseInitialValue(Variable &variable, uint64_t offset, unsigne
       advance();
       if (parseConstant(constant) || constant.kind != Operand::Kind::Integer)
         return fail(location, "expects an integer offset from a symbol");
-      relocation.addend = negate ? -int64_t(constant.value) : int64_t(constant.value);
+      relocation.addend = static_cast<int64_t>(negate ? -constant.value : constant.value);
     }
     if (bytes != 8)
       return fail(location, "the address of a symbol needs 8 bytes, but the element has " +
@@ -190,6 +193,9 @@ bool ParserState::parseVariables(Space space, bool isExtern, std::vector<Variabl
     if (parseVariable(head, space, variable))
       return true;
     variable.isExtern = isExtern;
+    bool hasValue = !variable.initial.empty() || !variable.relocations.empty();
+    if (hasValue && (isExtern || (space != Space::Global && space != Space::Const)))
+      return fail(variable.location, "'" + variable.name + "' cannot have a value here");
     if (variable.isUnsized && space != Space::Shared && !isExtern)
       return fail(variable.location, "'" + variable.name + "' needs a size");
     parsed.push_back(std::move(variable));

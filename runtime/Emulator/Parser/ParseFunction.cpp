@@ -11,7 +11,8 @@
 using namespace tilewright::parser;
 
 static constexpr uint32_t kNoPlace = UINT32_MAX;
-static constexpr size_t kMaxScopes = 256;
+/// Digits of the largest number of a register family.
+static constexpr size_t kMaxFamilyDigits = 8;
 
 //===----------------------------------------------------------------------===//
 // Scopes and names
@@ -32,7 +33,8 @@ bool ParserState::declare(llvm::StringRef name, Location location, Operand opera
 bool ParserState::findRegister(Scope &scope, llvm::StringRef name, Operand &operand) {
   llvm::StringRef stem = name.rtrim("0123456789");
   // "%r<10>" declares %r0 ... %r9; a stem may itself end in digits ("%r1<4>").
-  for (size_t length = stem.size(); length < name.size(); ++length) {
+  size_t shortest = name.size() - std::min(name.size(), kMaxFamilyDigits);
+  for (size_t length = std::max(stem.size(), shortest); length < name.size(); ++length) {
     auto family = scope.families.find(name.take_front(length));
     if (family == scope.families.end())
       continue;
@@ -352,16 +354,22 @@ bool ParserState::parseInstruction() {
   if (parseName(instruction.opcode, "an instruction"))
     return true;
   while (token.kind == TokenKind::Directive) {
+    if (instruction.modifiers.size() == kMaxModifiers)
+      return failHere("at most " + llvm::Twine(kMaxModifiers) + " modifiers");
     instruction.modifiers.push_back({token.text.str(), token.location});
     advance();
   }
   while (!token.is(';')) {
     if (!instruction.operands.empty() && expect(','))
       return true;
-    if (parseOperand(instruction.operands.emplace_back()))
+    Operand &operand = instruction.operands.emplace_back();
+    if (parseOperand(operand) || countOperands(1 + operand.parts.size(), operand.location))
       return true;
   }
   advance();
+  if (++numInstructions > kMaxInstructions)
+    return fail(instruction.location,
+                "more than " + llvm::Twine(kMaxInstructions) + " instructions in the module");
   function->body.push_back(std::move(instruction));
   return false;
 }
@@ -447,6 +455,8 @@ bool ParserState::parseGroup(Operand &operand, char close) {
   while (!accept(close)) {
     if (!operand.parts.empty() && expect(','))
       return true;
+    if (operand.parts.size() == kMaxElements)
+      return failHere("at most " + llvm::Twine(kMaxElements) + " elements");
     Operand part;
     part.location = token.location;
     bool isName = token.kind == TokenKind::Identifier || token.is('!');
@@ -478,6 +488,8 @@ bool ParserState::parseAddress(Operand &operand) {
   }
   operand.parts.push_back(std::move(base));
   while (accept(',')) {
+    if (operand.parts.size() == kMaxElements)
+      return failHere("at most " + llvm::Twine(kMaxElements) + " elements");
     Operand extra;
     extra.location = token.location;
     if (accept('{')) {

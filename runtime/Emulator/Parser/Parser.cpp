@@ -16,6 +16,9 @@ llvm::Error tilewright::parser::makeError(Location location, const llvm::Twine &
 }
 
 llvm::Expected<Module> tilewright::parser::parse(llvm::StringRef text) {
+  if (text.size() > kMaxTextBytes)
+    return llvm::createStringError("the PTX text has " + llvm::Twine(text.size()) +
+                                   " bytes, above the limit of " + llvm::Twine(kMaxTextBytes));
   return ParserState(text).run();
 }
 
@@ -54,6 +57,13 @@ bool ParserState::accept(char c) {
 
 bool ParserState::expect(char c) {
   return accept(c) ? false : failHere("'" + llvm::Twine(c) + "'");
+}
+
+bool ParserState::countOperands(size_t more, Location location) {
+  numOperands += more;
+  return numOperands <= kMaxOperands
+             ? false
+             : fail(location, "more than " + llvm::Twine(kMaxOperands) + " operands in the module");
 }
 
 bool ParserState::acceptDirective(llvm::StringRef name) {
@@ -248,6 +258,8 @@ bool ParserState::parseParameters(std::vector<Variable> &list) {
   while (!accept(')')) {
     if (!list.empty() && expect(','))
       return true;
+    if (list.size() == kMaxElements)
+      return failHere("at most " + llvm::Twine(kMaxElements) + " parameters");
     bool isRegister = token.isDirective("reg");
     if (!isRegister && !token.isDirective("param"))
       return failHere("'.param'");
@@ -324,14 +336,14 @@ bool ParserState::parseFunction(bool isEntry) {
   if (parseName(parsed.name, "a function name") || parseParameters(parsed.parameters) ||
       parseDirectives(parsed))
     return true;
-  functionNames[parsed.name] = true;
+  bool &isDefined = functionNames[parsed.name];
   if (accept(';')) {
     module.functions.push_back(std::move(parsed));
     return false;
   }
-  const Function *earlier = module.findFunction(parsed.name);
-  if (earlier && earlier->hasBody)
+  if (isDefined)
     return fail(parsed.location, "'" + parsed.name + "' is already defined");
+  isDefined = true;
   parsed.hasBody = true;
   function = &parsed;
   if (parseBody())

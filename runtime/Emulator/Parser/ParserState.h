@@ -14,6 +14,14 @@
 
 namespace tilewright::parser {
 
+/// What no text may exceed, so that reading it takes bounded memory and time.
+constexpr size_t kMaxTextBytes = size_t(1) << 25;
+constexpr size_t kMaxScopes = 64;
+constexpr size_t kMaxModifiers = 64;  ///< of one instruction
+constexpr size_t kMaxElements = 1024; ///< of one vector or list
+constexpr size_t kMaxInstructions = size_t(1) << 22;
+constexpr size_t kMaxOperands = size_t(1) << 23; ///< elements of vectors and lists included
+
 /// `.reg .b32 %r<100>`: registers made when first named.
 struct RegisterFamily {
   RegisterFamily(ScalarType type, uint64_t count) : type(type), count(count) {}
@@ -40,6 +48,8 @@ private:
   bool fail(Location location, const llvm::Twine &message);
   bool failHere(const llvm::Twine &expected);
   bool expect(char c);
+  /// Counts operands of the module.
+  bool countOperands(size_t more, Location location);
   bool accept(char c);
   bool acceptDirective(llvm::StringRef name);
   bool parseName(std::string &name, const llvm::Twine &what);
@@ -107,8 +117,9 @@ private:
   SourceLine source;
   std::vector<uint32_t> labelAliases;
   std::vector<Location> labelLocations;
-  llvm::StringMap<uint32_t> globals; ///< name to index in module.variables
-  llvm::StringMap<bool> functionNames;
+  llvm::StringMap<uint32_t> globals;   ///< name to index in module.variables
+  llvm::StringMap<bool> functionNames; ///< true: has a body
+  size_t numOperands = 0, numInstructions = 0;
 };
 
 } // namespace tilewright::parser

@@ -99,6 +99,8 @@ public:
 
   Epoch now() const { return epoch; }
   void tick() { ++epoch; }
+  /// Locations of global memory that hold a clock.
+  size_t numLocations() const { return global.size(); }
   WarpOrder makeWarp(uint32_t block, uint32_t warp, uint32_t lanes) const;
 
   /// bar.warp.sync among `mask`.

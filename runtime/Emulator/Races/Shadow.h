@@ -80,6 +80,7 @@ struct Page {
   Epoch latest = 0;          ///< of any access
   /// Some strong access has .cta scope: strong ones may race with each other.
   bool hasBlockScope = false;
+  size_t size() const { return reads.size() + writes.size() + strong.size(); }
 };
 
 /// Two accesses without an order.
@@ -93,6 +94,7 @@ struct Conflict {
 class GlobalShadow {
 public:
   Page *get(uint64_t page);
+  size_t size() const { return storage.size(); }
 
 private:
   static constexpr size_t kCached = 256;

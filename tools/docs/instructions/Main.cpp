@@ -28,9 +28,10 @@ static std::string refusal(llvm::StringRef text) {
     symbols[variable.name] = 0x10000;
   for (const parser::Function &function : module->functions)
     symbols[function.name] = 0x20000;
+  emulator::ModuleIndex index(*module);
   for (const parser::Function &function : module->functions)
     if (function.isEntry)
-      if (auto program = emulator::decode(*module, function, symbols); !program)
+      if (auto program = emulator::decode(index, function, symbols); !program)
         return strip(program.takeError());
   return {};
 }
