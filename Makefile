@@ -7,6 +7,8 @@
 #   make install  installs only (RETRY=1 tries optional packages again, TRITON=1 adds Triton)
 #   make clean    removes what was built, keeps .venv
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
+#   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan
+#   make fuzz     fuzzes the emulated device, FUZZ_SECONDS=60 for each of three targets
 #
 # JOBS=n sets the number of parallel jobs, CMAKE_FLAGS=... adds to the
 # configuration (it is remembered in build/ until make clean), TESTS=path runs a
@@ -17,11 +19,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-ptxas-full lint build install clean help
+.PHONY: demo test test-ptxas-full test-sanitize fuzz lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,9p' Makefile | cut -c3-
+	@sed -n '3,11p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -47,9 +49,26 @@ test-ptxas-full: build
 	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \
 	  test/python/facts
 
+# Sanitizers and libFuzzer come with clang's runtime libraries.
+install-sanitizers:
+	@SANITIZERS=1 tools/setup/install.sh
+
+# An executable may take 15 minutes: the exhaustive tests are several times slower here.
+test-sanitize: install-sanitizers
+	@cmake --preset sanitize > /dev/null
+	@cmake --build build-sanitize -j $(JOBS)
+	@cd build-sanitize && UBSAN_OPTIONS=print_stacktrace=1 \
+	  ctest --output-on-failure -j $(JOBS) --timeout 900
+
+FUZZ_SECONDS ?= 60
+fuzz: install-sanitizers
+	@cmake --preset fuzz > /dev/null
+	@cmake --build build-fuzz -j $(JOBS) --target FuzzParse FuzzLoad FuzzRun
+	@$(PYTHON_BIN) tools/fuzz.py --build build-fuzz --seconds $(FUZZ_SECONDS)
+
 lint: install
 	@$(PYTHON_BIN) tools/lint.py
 	@$(PYTHON_BIN) tools/docs/generate.py --check
 
 clean:
-	rm -rf build out
+	rm -rf build build-sanitize build-fuzz out

@@ -39,6 +39,15 @@ endif()
 if(TILEWRIGHT_SANITIZE)
   add_compile_options(-fsanitize=${TILEWRIGHT_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${TILEWRIGHT_SANITIZE})
+  # An undefined operation ends the run, as an address error does.
+  add_compile_options(-fno-sanitize-recover=all)
+endif()
+if(TILEWRIGHT_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "TILEWRIGHT_FUZZ needs clang, but the compiler is ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  # Coverage for libFuzzer in every file; the targets of test/fuzz link its main().
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 find_program(TILEWRIGHT_LLVM_CONFIG NAMES llvm-config-${TILEWRIGHT_LLVM_MAJOR} llvm-config)

@@ -7,7 +7,8 @@
 # instance: that is said once and remembered; RETRY=1 tries again.
 #
 # Environment: PYTHON (interpreter for .venv, default python3), RETRY, TRITON
-# (not empty: also the Triton compiler, 290 MB, for its tests).
+# (not empty: also the Triton compiler, 290 MB, for its tests), SANITIZERS (not
+# empty: also clang's runtime libraries, for make test-sanitize and make fuzz).
 set -euo pipefail
 
 setup=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,7 +37,9 @@ missing_packages() {
 
 install_debian_packages() {
   local missing run=()
-  missing=$(entries "$setup/packages.txt" | missing_packages | tr '\n' ' ')
+  local lists=("$setup/packages.txt")
+  [[ -z ${SANITIZERS:-} ]] || lists+=("$setup/packages-sanitizers.txt")
+  missing=$(cat "${lists[@]}" | entries - | missing_packages | tr '\n' ' ')
   [[ -n ${missing// /} ]] || return 0
   if [[ $(id -u) -ne 0 ]]; then
     command -v sudo >/dev/null ||
