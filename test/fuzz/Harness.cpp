@@ -51,6 +51,7 @@ Options drawOptions(Draws &draws) {
   options.maxResidentBlocks = draws.oneOf<uint32_t>({0, 1, 2});
   options.memoryLimit = uint64_t(8) << 20;
   options.localBytesPerThread = draws.oneOf<uint32_t>({256, 16384});
+  options.threads = draws.oneIn(8) ? 2 : 1;
   options.callDepth = draws.oneOf<uint32_t>({2, 16});
   options.maxFindings = draws.oneOf<uint32_t>({1, 16});
   options.checkAlignment = !draws.oneIn(4);
