@@ -92,14 +92,13 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
       object.completeIfDone(w, address);
       break;
     case Action::Arrive:
-      if (i.flags & kExpectsFirst) {
+    case Action::ArriveDrop:
+      if (i.flags & kExpectsFirst) { // the count is of bytes, and one arrival follows
         object.transactions += static_cast<int32_t>(count);
         count = 1;
       }
-      object.arrive(w, lane, address, count);
-      break;
-    case Action::ArriveDrop:
-      object.expected -= std::min(count, object.expected);
+      if (action == Action::ArriveDrop)
+        object.expected -= std::min(count, object.expected);
       object.arrive(w, lane, address, count);
       break;
     case Action::CopyArrive:
