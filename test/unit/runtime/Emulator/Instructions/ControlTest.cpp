@@ -1,5 +1,5 @@
 //===- ControlTest.cpp - Divergence, barriers, calls, budgets ------------------===//
-#include "Snippet.h"
+#include "Forms.h"
 
 using namespace tilewright::emulator;
 
@@ -192,6 +192,50 @@ TEST(Control, FindsWhatCannotEnd) {
   EXPECT_NE(snippet.error.find("deadlock"), std::string::npos) << snippet.error;
   snippet.run("trap;");
   EXPECT_NE(snippet.error.find("trap"), std::string::npos) << snippet.error;
+}
+
+/// What a form of bar or barrier needs in its registers: the barrier's number 1,
+/// the count 64, and the predicate t < 40.
+std::string fillBarrierOperands(const Statement &statement) {
+  bool isReduce = statement.has("red");
+  std::string body = "setp.lt.u32 %p9, %t, 40; setp.lt.u32 %p8, %t, 32;\n";
+  for (size_t k = isReduce; k < statement.operands.size(); ++k) {
+    llvm::StringRef operand = llvm::StringRef(statement.operands[k]).ltrim('!');
+    if (operand.starts_with("%r"))
+      body += "mov.u32 " + operand.str() + (k == isReduce ? ", 1;\n" : ", 64;\n");
+    if (operand.starts_with("%p"))
+      body += "mov.pred " + operand.str() + ", %p9;\n";
+  }
+  return body;
+}
+
+TEST(Control, TwoWarpsMeetAtEveryFormOfBarrier) {
+  Snippet snippet;
+  snippet.isRecorded = false;
+  unsigned count = 0;
+  for (const Statement &statement : readForms("barrier", "Barriers and fences")) {
+    bool isReduce = statement.has("red"), isCount = statement.has("popc");
+    bool isBarrier = statement.opcode == "bar" || statement.opcode == "barrier";
+    if (!isBarrier || statement.has("cluster") || statement.has("warp"))
+      continue;
+    std::string body = fillBarrierOperands(statement) + "mov.u32 %r50, 7;\n";
+    const std::string &number = statement.operands[isReduce], &result = statement.operands[0];
+    if (statement.has("arrive")) // warp 1 does, warp 0 waits for it
+      body += "@%p8 barrier.sync " + (number[0] == '%' ? "1" : number) + ", 64;\n@!%p8 ";
+    body += statement.text + "\n";
+    if (isReduce)
+      body +=
+          isCount ? "mov.u32 %r50, " + result + ";\n" : "selp.u32 %r50, 1, 0, " + result + ";\n";
+    auto out = snippet.run(body + "cvt.u64.u32 %rd1, %r50; st.global.u64 [%out], %rd1;", {}, 64);
+    ASSERT_EQ(snippet.error, "") << body;
+    unsigned trueThreads = statement.operands.back()[0] == '!' ? 24 : 40;
+    unsigned expected = !isReduce ? 7 : isCount ? trueThreads : statement.has("or");
+    EXPECT_EQ(out[0], expected) << statement.text;
+    EXPECT_EQ(out[63], expected) << statement.text;
+    Executed::add(llvm::StringRef(statement.text).split(' ').first);
+    ++count;
+  }
+  EXPECT_GE(count, 40u);
 }
 
 TEST(Control, BarrierMisuse) {

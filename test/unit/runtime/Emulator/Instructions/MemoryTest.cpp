@@ -309,6 +309,25 @@ TEST(Counters, CountBankConflictsAndSectors) {
   EXPECT_TRUE(snippet.device->getLastReport().toJSON().getObject("total"));
 }
 
+TEST(Memory, CopiesWithACachePolicy) {
+  Snippet snippet;
+  auto out = snippet.run(R"(
+    .shared .align 16 .b8 buffer[64]; mov.u64 %rd1, buffer; mov.u32 %r1, 8;
+    createpolicy.fractional.L2::evict_first.b64 %rd2;
+    cp.async.cg.shared.global.L2::cache_hint [%rd1], [%in], 16, %rd2;
+    cp.async.cg.shared.global.L2::cache_hint [%rd1+16], [%in], 16, %r1, %rd2;
+    cp.async.cg.shared.global.L2::cache_hint.L2::128B [%rd1+32], [%in], 16, %r1, %rd2;
+    cp.async.wait_all;
+    ld.shared.v2.u64 {%rd3, %rd4}, [%rd1]; ld.shared.v2.u64 {%rd5, %rd6}, [%rd1+16];
+    ld.shared.v2.u64 {%rd7, %rd8}, [%rd1+32];
+    mad.lo.u64 %rd3, %rd4, 100, %rd3; mad.lo.u64 %rd3, %rd5, 10000, %rd3;
+    mad.lo.u64 %rd3, %rd7, 1000000, %rd3; add.u64 %rd6, %rd6, %rd8;
+    mad.lo.u64 %rd3, %rd6, 100000000, %rd3; st.global.u64 [%out], %rd3;)",
+                         {11, 22}, 1);
+  EXPECT_EQ(snippet.error, "");
+  EXPECT_EQ(out[0], 11112211u); // the rest of a short source is zero
+}
+
 TEST(Memory, AtomicsOf128Bits) {
   Snippet snippet;
   // Lanes count in both words, one after another; the last exchange is lane 31's.

@@ -135,6 +135,12 @@ TEST(Move, CooperativeGroupsHaveTheirOwnMemory) {
   }
 }
 
+TEST(Move, ParametersOfTheEntry) {
+  auto out = run("ld.param::entry.u32 %r1, [in]; ld.param.u64 %rd1, [in]; cvt.u32.u64 %r2, %rd1;\n"
+                 "xor.b32 %r1, %r1, %r2; cvt.u64.u32 %rd2, %r1; st.global.u64 [%out], %rd2;");
+  EXPECT_EQ(out[0], 0u);
+}
+
 TEST(Move, UnknownNamesAreRefused) {
   Snippet snippet;
   for (const char *name : {"%envreg32", "%pm8", "%tid.w", "%nothing", "%tid"}) {
