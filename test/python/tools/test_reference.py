@@ -27,7 +27,9 @@ def test_pages_are_current():
         pytest.skip(f"tw-tables is not built in {BUILD}")
     result = generate("--check", "--build", BUILD)
     assert result.returncode == 0, result.stdout
-    assert "0 of 7 pages differ" in result.stdout
+    # Six, where the emulator's test programs are not built.
+    pages = 6 if "instructions.md left alone" in result.stdout else 7
+    assert f"0 of {pages} pages differ" in result.stdout
 
 
 def test_a_changed_description_is_noticed(tmp_path):
