@@ -163,6 +163,18 @@ static bool checkAlignment(Warp &warp, const Access &access) {
   return true;
 }
 
+// The copy in flight to some bytes of shared memory, as the other party of a finding.
+static std::optional<Party> findCopy(const Block &block, uint64_t address, uint32_t bytes) {
+  for (const auto &owner : block.warps)
+    if (auto writer = owner->copies.findWriter(address, bytes)) {
+      Finding at =
+          owner->makeFinding(FindingKind::AsyncDestinationRead, writer->second, writer->first);
+      return Party{"being written by", at.instruction, at.location, at.source, at.sourceFile,
+                   at.inlinedAt,       at.block,       at.warp,     at.lane};
+    }
+  return std::nullopt;
+}
+
 // Copies in flight own their destination (PTX ISA, cp.async: "there is no
 // ordering guarantee ... unless the completion is waited for").
 static void checkPending(Warp &warp, const Access &access) {
@@ -176,11 +188,16 @@ static void checkPending(Warp &warp, const Access &access) {
     if (!isPending)
       continue;
     bool isWrite = writes(access.kind);
-    warp.reportAt(isWrite ? FindingKind::AsyncDestinationWrite : FindingKind::AsyncDestinationRead,
-                  lane,
-                  llvm::Twine(verb(access.kind)) +
-                      " the destination of an asynchronous copy that has not been waited for",
-                  Space::Shared, access.address[lane], /*stops=*/false);
+    FindingKind kind =
+        isWrite ? FindingKind::AsyncDestinationWrite : FindingKind::AsyncDestinationRead;
+    Finding finding = warp.makeFindingAt(kind, lane, Space::Shared, access.address[lane]);
+    finding.message = std::string(verb(access.kind)) +
+                      " the destination of an asynchronous copy that has not been waited for";
+    finding.other = findCopy(warp.block, access.address[lane], access.bytes);
+    finding.remedy = "wait for the copy first (cp.async.wait_all, or cp.async.wait_group that lets "
+                     "no group of it be in flight), and where another thread issued it, then "
+                     "for that thread by a barrier";
+    warp.record(std::move(finding), /*stops=*/false);
     return;
   }
 }

@@ -56,6 +56,18 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
   finish(warp);
 }
 
+std::optional<std::pair<uint32_t, unsigned>> CopyQueue::findWriter(uint64_t address,
+                                                                   uint32_t bytes) const {
+  for (const Copy &copy : copies)
+    for (uint32_t rest = copy.mask; rest; rest &= rest - 1) {
+      unsigned lane = std::countr_zero(rest);
+      uint64_t begin = copy.destination[lane];
+      if (begin < address + bytes && address < begin + copy.bytes)
+        return std::pair(copy.pc, lane);
+    }
+  return std::nullopt;
+}
+
 void CopyQueue::commit(Warp &warp, uint32_t mask) {
   for (size_t i = 0; i < copies.size(); ++i) {
     if (copies[i].isCommitted || !(copies[i].mask & mask))

@@ -13,6 +13,7 @@
 #include "runtime/Emulator/Races/Order.h"
 #include <array>
 #include <bit>
+#include <optional>
 #include <vector>
 
 namespace tilewright::emulator {
@@ -97,6 +98,8 @@ public:
   void landAtExit(Warp &warp, uint32_t mask);
   uint64_t bytesInFlight() const;
   bool isEmpty() const { return copies.empty(); }
+  /// The pc of the copy, and the lane, that is to write some of these bytes of shared memory.
+  std::optional<std::pair<uint32_t, unsigned>> findWriter(uint64_t address, uint32_t bytes) const;
 
 private:
   /// `epoch`: when the bytes count as written, for the race checker; 0: now.

@@ -90,6 +90,12 @@ def test_a_finding_is_a_diagnostic(tw, folder):
     assert shown[1] == f"{line:>6} | {statement}"
     assert shown[2] == "       |   ^~~~~~~~~~~~~"
     assert shown[3].startswith("  note: at shared address 0x400 (tile + 0), by block (0,0,0)")
+    copy = line_of(EARLY, "  cp.async.ca.shared.global [%r0], [%d0], 16;")
+    assert shown[4].startswith(
+        f"early.ptx:{copy}:3: note: being written by cp.async.ca.shared.global"
+    )
+    assert shown[4].endswith(", block (0,0,0), warp 0, lane 0")
+    assert shown[7].startswith("  note: wait for the copy first (cp.async.wait_all, ")
     assert shown[-1].startswith("early.ptx: 1 finding: 'early' on emulated:a100")
 
 
