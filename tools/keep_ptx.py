@@ -52,12 +52,16 @@ def main() -> int:
         if path not in {kept_path(*file) for file in files}:
             path.unlink()
             print(f"removed {path.name}")
-    # sm_80 before sm_90, which is kept only where it says something else.
-    for program, target, macro in sorted(files, key=lambda file: (file[0], file[1], file[2] or "")):
+
+    def is_stale(file: tuple[str, str, str | None]) -> bool:
+        kept = read_kept(*file)
+        return kept is None or kept[1:] != (fingerprint(file[0]), nvcc[1]) or arguments.all
+
+    # All are judged before any is written: sm_90 may be kept in the file of sm_80, which
+    # comes first.
+    stale = [file for file in files if is_stale(file)]
+    for program, target, macro in sorted(stale, key=lambda file: (file[0], file[1], file[2] or "")):
         if arguments.programs and program not in arguments.programs:
-            continue
-        kept = read_kept(program, target, macro)
-        if kept and kept[1:] == (fingerprint(program), nvcc[1]) and not arguments.all:
             continue
         text = compile_program(program, target, macro)
         kernels = files[program, target, macro]

@@ -43,11 +43,17 @@ class TritonCase:
     stages: int = 3
 
     def problem(self, ptx: str) -> Problem:
-        """The problem, with block and shared memory as the compiler chose them."""
+        """The problem, with block and shared memory as the compiler chose them.
+
+        The compiler adds parameters for scratch memory, of which these kernels use none.
+        """
         problem = self.build(np.random.default_rng(len(self.name)))
         shared = int(re.search(r"shared (\d+)", ptx.split("\n", 1)[0])[1])
-        block = 32 * self.warps
-        launches = [replace(launch, block=block, shared=shared) for launch in problem.launches]
+        parameters = ptx.split(".entry", 1)[1].split("{", 1)[0].count(".param")
+        launches = []
+        for launch in problem.launches:
+            args = [*launch.args, *[None] * (parameters - len(launch.args))]
+            launches.append(replace(launch, block=32 * self.warps, args=args, shared=shared))
         return replace(problem, launches=launches)
 
     def fingerprint(self) -> str:

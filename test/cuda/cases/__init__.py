@@ -24,5 +24,6 @@ for _module in (
     "atomics",
     "groups",
     "cub",
+    "hardware",
 ):
     importlib.import_module(f".{_module}", __name__)

@@ -95,9 +95,11 @@ def keep_entries(text: str, kernels: set[str]) -> str:
 
 
 def comparable(text: str) -> str:
-    """The text without what nvcc derives from the folder that the program lies in."""
+    """The text without what nvcc derives from the program's folder and its own process."""
     text = re.sub(r"\.section\s+\.debug_str\s*{.*?}", "", text, flags=re.DOTALL)
-    return re.sub(r"_INTERNAL_[0-9a-f]{8}_", "_INTERNAL_", text)
+    # _ZN43_INTERNAL_<hash>_12_cub_block_cu_..., _ZN50_INTERNAL_13_cub_device_cu_<hash>_<process>...
+    place = r"(?:[0-9a-f]{8}_)?\d+_(\w+?)_cu_(?:[0-9a-f]{8}[_0-9]*)?"
+    return re.sub(r"\d+(_INTERNAL_|_GLOBAL__N__)" + place, r"\1\2_", text)
 
 
 def drop_unused_names(text: str) -> str:

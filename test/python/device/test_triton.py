@@ -30,11 +30,5 @@ def test_compiled_here(name):
 
 
 def check(case, ptx: str, options: tw.EmulatorOptions) -> None:
-    module = tw.Module(ptx, "emulated:a100", options)
-    problem = case.problem(ptx)
-    for launch in problem.launches:
-        # Triton adds parameters of its own: scratch memory, of which these use none.
-        parameters = module.kernel(launch.kernel).parameters
-        launch.args.extend([None] * (len(parameters) - len(launch.args)))
-    outcome = run(problem, module)
+    outcome = run(case.problem(ptx), tw.Module(ptx, "emulated:a100", options))
     assert not outcome.problems(), f"{options}\n{outcome.problems()}"
