@@ -19,6 +19,10 @@
 
 namespace tilewright::emulator {
 
+/// Host threads that run parts of a grid share it (Execution/Parallel.cpp), and
+/// only `storage` is put back when a launch must run again in order. Whatever
+/// else a launch may change here needs both too, or mayBeIndependent() must
+/// refuse such launches.
 struct Allocation {
   uint64_t base = 0, bytes = 0;
   std::unique_ptr<uint8_t, decltype(&std::free)> storage{nullptr, &std::free};
