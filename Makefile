@@ -6,6 +6,7 @@
 #   make build    installs and builds only
 #   make install  installs only (RETRY=1 tries optional packages again, TRITON=1 adds Triton)
 #   make clean    removes what was built, keeps .venv
+#   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
 #   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan
 #   make fuzz     fuzzes the emulated device, FUZZ_SECONDS=60 for each of three targets
@@ -19,11 +20,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-ptxas-full test-sanitize fuzz lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-ptxas-full test-sanitize fuzz lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,11p' Makefile | cut -c3-
+	@sed -n '3,12p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -44,6 +45,10 @@ demo: build
 
 test: build
 	@$(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) $(TESTS)
+
+test-device-full: build
+	@TILEWRIGHT_CUDA_FULL=1 TILEWRIGHT_ORDERS=16 $(PYTHON_BIN) tools/run_tests.py --build build \
+	  test/python/device
 
 test-ptxas-full: build
 	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \

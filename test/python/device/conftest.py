@@ -3,6 +3,8 @@
 The cases lie in test/cuda (CUDA C++, compiled by nvcc) and test/triton (Triton).
 """
 
+import os
+
 import pytest
 from tilewright import EmulatorOptions
 
@@ -16,6 +18,14 @@ ORDERS = {
         landing="random", landing_seed=6, warp_order_seed=13, preemption_seed=14
     ),
 }
+# TILEWRIGHT_ORDERS=16 adds as many more.
+for seed in range(101, 101 + int(os.environ.get("TILEWRIGHT_ORDERS", "0"))):
+    ORDERS[f"seed{seed}"] = EmulatorOptions(
+        landing=("late", "eager", "random")[seed % 3],
+        landing_seed=seed,
+        warp_order_seed=seed,
+        preemption_seed=seed,
+    )
 
 
 @pytest.fixture(params=ORDERS)
