@@ -1,0 +1,100 @@
+"""python -m tools.mutation: see the package's description."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import json
+import random
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+for place in (ROOT / "build/python", ROOT / "test/cuda"):
+    sys.path.insert(0, str(place))
+
+from cases import CASES  # noqa: E402
+from cases.compile import load  # noqa: E402
+from cases.run import DEVICES, run  # noqa: E402
+
+from .judge import Subject, Verdict, read_reasons  # noqa: E402
+
+
+def subjects(only: list[str], targets: list[str]):
+    """Each case on each of its targets that is asked for."""
+    for case in CASES.values():
+        if only and not any(case.name.startswith(name) for name in only):
+            continue
+        for target in case.targets:
+            if target in targets:
+                yield case, target
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """Counts by kind of instruction and change."""
+    columns = ("caught", "redundant", "unexplained", "missed")
+    counts: dict[tuple[str, str], collections.Counter] = collections.defaultdict(
+        collections.Counter
+    )
+    for verdict in verdicts:
+        counts[verdict.kind, verdict.change][verdict.outcome] += 1
+    rows = [f"{'instruction':14}{'change':9}" + "".join(f"{c:>13}" for c in columns)]
+    for (kind, change), found in sorted(counts.items()):
+        rows.append(f"{kind:14}{change:9}" + "".join(f"{found[c]:13}" for c in columns))
+    total = collections.Counter(verdict.outcome for verdict in verdicts)
+    rows.append(f"{'total':23}" + "".join(f"{total[c]:13}" for c in columns))
+    good = sum(verdict.is_good for verdict in verdicts)
+    if verdicts:
+        rows.append(f"caught or redundant: {good} of {len(verdicts)}, {good / len(verdicts):.1%}")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], help="cases that start so")
+    parser.add_argument("--target", action="append", default=[], help="default: sm_80")
+    parser.add_argument("--sample", type=int, help="this many mutants only")
+    parser.add_argument("--seed", type=int, help="of the sample")
+    parser.add_argument("--part", default="1/1", help="i/n: every n-th mutant, for n processes")
+    parser.add_argument("--list", action="store_true", help="name the mutants, run none")
+    parser.add_argument("--json", type=Path, help="write the verdicts here")
+    parser.add_argument("--least", type=float, default=0.95, help="share that must be good")
+    options = parser.parse_args()
+    part, parts = map(int, options.part.split("/"))
+    reasons, chosen = read_reasons(), []
+    for case, target in subjects(options.only, options.target or ["sm_80"]):
+        try:
+            subject = Subject(case, target, load(case.program, target), DEVICES[target], run)
+        except ValueError as error:
+            print(f"left out: {error}", flush=True)
+            continue
+        chosen += [(subject, mutant) for mutant in subject.mutants()]
+    if options.sample is not None:
+        seed = options.seed if options.seed is not None else random.randrange(2**32)
+        print(f"mutation: seed {seed}", flush=True)
+        chosen = random.Random(seed).sample(chosen, min(options.sample, len(chosen)))
+    verdicts = []
+    for subject, mutant in chosen[part - 1 :: parts]:
+        if options.list:
+            print(f"{subject.case.name} {subject.target}: {mutant}")
+            continue
+        verdict = subject.judge(mutant, reasons)
+        verdicts.append(verdict)
+        if not verdict.is_good:
+            print(
+                f"{verdict.outcome}: {verdict.case} {verdict.target} {verdict.source}: {mutant} "
+                f"({verdict.detail})",
+                flush=True,
+            )
+    if options.list:
+        return 0
+    print(table(verdicts))
+    if options.json:
+        options.json.write_text(json.dumps([dataclasses.asdict(v) for v in verdicts], indent=1))
+    good = sum(verdict.is_good for verdict in verdicts)
+    return 0 if good >= options.least * len(verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
