@@ -11,24 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for place in (ROOT / "build/python", ROOT / "test/cuda"):
-    sys.path.insert(0, str(place))
+sys.path.insert(0, str(ROOT / "build/python"))
 
-from cases import CASES  # noqa: E402
-from cases.compile import load  # noqa: E402
-from cases.run import DEVICES, run  # noqa: E402
-
-from .judge import Subject, Verdict, read_reasons  # noqa: E402
-
-
-def subjects(only: list[str], targets: list[str]):
-    """Each case on each of its targets that is asked for."""
-    for case in CASES.values():
-        if only and not any(case.name.startswith(name) for name in only):
-            continue
-        for target in case.targets:
-            if target in targets:
-                yield case, target
+from .judge import Verdict, read_reasons  # noqa: E402
+from .subjects import subjects  # noqa: E402
 
 
 def table(verdicts: list[Verdict]) -> str:
@@ -63,12 +49,7 @@ def main() -> int:
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
     reasons, chosen = read_reasons(), []
-    for case, target in subjects(options.only, options.target or ["sm_80"]):
-        try:
-            subject = Subject(case, target, load(case.program, target), DEVICES[target], run)
-        except ValueError as error:
-            print(f"left out: {error}", flush=True)
-            continue
+    for subject in subjects(options.only, options.target or ["sm_80"]):
         chosen += [(subject, mutant) for mutant in subject.mutants()]
     if options.sample is not None:
         seed = options.seed if options.seed is not None else random.randrange(2**32)
@@ -77,7 +58,7 @@ def main() -> int:
     verdicts = []
     for subject, mutant in chosen[part - 1 :: parts]:
         if options.list:
-            print(f"{subject.case.name} {subject.target}: {mutant}")
+            print(f"{subject.name} {subject.target}: {mutant}")
             continue
         verdict = subject.judge(mutant, reasons)
         verdicts.append(verdict)

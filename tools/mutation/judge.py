@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import tilewright as tw
 
-from .sites import Mutant, find
+from .sites import Mutant, find, places
 
 REASONS = Path(__file__).with_name("redundant.toml")
 #: A mutant that is silent must be so under this many orders.
@@ -48,62 +47,78 @@ def orders() -> Iterator[tw.EmulatorOptions]:
         )
 
 
-class Subject:
-    """A case on a target: its text, problem and a device to run on."""
+@dataclasses.dataclass
+class Run:
+    """What one run left behind."""
 
-    def __init__(self, case: Any, target: str, text: str, device: str, run: Any) -> None:
-        self.case, self.target, self.text, self.device = case, target, text, device
-        self.problem, self._run = case.problem(), run
-        outcome = run(self.problem, tw.Module(text, device, tw.EmulatorOptions()))
-        if outcome.problems():
-            raise ValueError(f"{case.name} on {target} is not correct:\n{outcome.problems()}")
-        steps = sum(report.counters.get("issues", 0) for report in outcome.reports)
+    findings: list[tw.Finding]
+    wrong: list[str]  # results that are not as they should be
+    reports: list[tw.Report]
+
+
+class Subject:
+    """A correct kernel, and how to run a text in its place.
+
+    Args:
+        name: "reduce.tree"; what stands before the point is the program.
+        execute: runs a text with options.
+
+    Raises:
+        ValueError: the kernel as it is gives findings or wrong results.
+    """
+
+    def __init__(
+        self, name: str, target: str, text: str, execute: Callable[[str, tw.EmulatorOptions], Run]
+    ) -> None:
+        self.name, self.target, self.text, self.execute = name, target, text, execute
+        run = execute(text, tw.EmulatorOptions())
+        if run.findings or run.wrong:
+            problems = "\n".join([*map(str, run.findings), *run.wrong])
+            raise ValueError(f"{name} on {target} is not correct:\n{problems}")
         # What hangs is to be found soon.
-        self.budget = 200_000 + 20 * steps
-        self.sources: dict[int, str] = {}
-        for report in outcome.reports:
-            for line in report.lines:
-                self.sources[line.ptx_line] = source_of(line)
+        self.budget = 200_000 + 20 * sum(r.counters.get("issues", 0) for r in run.reports)
+        lines = {line.ptx_line for report in run.reports for line in report.lines}
+        where = places(text)
+        self.sources = {line: where[line - 1] for line in lines}
 
     def mutants(self) -> Iterator[Mutant]:
         return find(self.text, set(self.sources))
 
     def judge(self, mutant: Mutant, reasons: dict[tuple, str]) -> Verdict:
-        def verdict(outcome: str, detail: str) -> Verdict:
-            return Verdict(
-                self.case.name,
-                self.target,
-                mutant.kind,
-                mutant.change,
-                mutant.line,
-                self.sources[mutant.line],
-                mutant.instruction,
-                outcome,
-                detail,
-            )
+        outcome, detail = self._try(mutant)
+        if outcome == "unexplained":
+            guard_and_opcode = mutant.instruction.split()[:2]
+            opcode = guard_and_opcode[mutant.instruction.startswith("@")].rstrip(";")
+            place = self.sources[mutant.line]
+            for change in (mutant.change, "any"):
+                reason = reasons.get((self.name.split(".")[0], place, opcode, change))
+                if reason:
+                    outcome, detail = "redundant", reason
+                    break
+        return Verdict(
+            self.name,
+            self.target,
+            mutant.kind,
+            mutant.change,
+            mutant.line,
+            self.sources[mutant.line],
+            mutant.instruction,
+            outcome,
+            detail,
+        )
 
+    def _try(self, mutant: Mutant) -> tuple[str, str]:
         wrong = ""
         for order in orders():
             options = dataclasses.replace(order, instruction_budget=self.budget, max_findings=1)
             try:
-                outcome = self._run(self.problem, tw.Module(mutant.text, self.device, options))
+                run = self.execute(mutant.text, options)
             except tw.Error as error:
-                return verdict("missed", f"the mutant does not load: {error}")
-            if outcome.findings:
-                return verdict("caught", outcome.findings[0].kind)
-            wrong = wrong or "; ".join(outcome.wrong)
-        if wrong:
-            return verdict("missed", wrong.split("\n")[0])
-        opcode = mutant.instruction.rstrip(";").split()[0 if mutant.instruction[0] != "@" else 1]
-        reason = reasons.get((self.case.program, self.sources[mutant.line], opcode, mutant.change))
-        return verdict("redundant", reason) if reason else verdict("unexplained", opcode)
-
-
-def source_of(line: Any) -> str:
-    """ "reduce.cu:12" of a counted line."""
-    if not line.source_line:
-        return ""
-    return f"{Path(line.source_file or '').name}:{line.source_line}"
+                return "missed", f"the mutant does not load: {error}"
+            if run.findings:
+                return "caught", run.findings[0].kind
+            wrong = wrong or "; ".join(run.wrong)
+        return ("missed", wrong.split("\n")[0]) if wrong else ("unexplained", "")
 
 
 def read_reasons(path: Path = REASONS) -> dict[tuple, str]:

@@ -50,6 +50,28 @@ class Mutant:
         return f"{self.change} line {self.line}: {self.instruction}"
 
 
+LOC = re.compile(r"\s*\.loc\s+(\d+)\s+(\d+)\s+(\d+)(?:.*inlined_at\s+(\d+)\s+(\d+)\s+(\d+))?")
+FILE = re.compile(r'^\s*\.file\s+(\d+)\s+"([^"]*)"', re.MULTILINE)
+
+
+def places(text: str) -> list[str]:
+    """ "reduce.cu:12" for each line: where the outermost of inlined calls stands."""
+    names = {number: name.rsplit("/", 1)[-1] for number, name in FILE.findall(text)}
+    outer: dict[tuple, tuple | None] = {}
+    found, current = [], ""
+    for line in text.split("\n"):
+        if match := LOC.match(line):
+            place = match.group(1, 2, 3)
+            outer[place] = match.group(4, 5, 6) if match[4] else None
+            for _ in range(32):
+                if not outer.get(place):
+                    break
+                place = outer[place]
+            current = f"{names.get(place[0], '')}:{place[1]}"
+        found.append(current)
+    return found
+
+
 def split(line: str) -> tuple[str, str, str] | None:
     """Guard, opcode and operands of a line that is one instruction."""
     found = INSTRUCTION.match(line)
