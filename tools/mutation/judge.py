@@ -71,7 +71,12 @@ class Subject:
         self, name: str, target: str, text: str, execute: Callable[[str, tw.EmulatorOptions], Run]
     ) -> None:
         self.name, self.target, self.text, self.execute = name, target, text, execute
-        run = execute(text, tw.EmulatorOptions())
+        # A kernel that needs no leniency gets none.
+        self.strict = True
+        run = execute(text, tw.EmulatorOptions(strict_acquire=True))
+        if run.findings:
+            self.strict = False
+            run = execute(text, tw.EmulatorOptions())
         if run.findings or run.wrong:
             problems = "\n".join([*map(str, run.findings), *run.wrong])
             raise ValueError(f"{name} on {target} is not correct:\n{problems}")
@@ -110,7 +115,13 @@ class Subject:
     def _try(self, mutant: Mutant) -> tuple[str, str]:
         wrong = ""
         for order in orders():
-            options = dataclasses.replace(order, instruction_budget=self.budget, max_findings=1)
+            options = dataclasses.replace(
+                order,
+                strict_acquire=self.strict,
+                instruction_budget=self.budget,
+                max_findings=1,
+                threads=1,
+            )
             try:
                 run = self.execute(mutant.text, options)
             except tw.Error as error:

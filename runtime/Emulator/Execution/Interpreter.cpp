@@ -234,6 +234,8 @@ bool TurnRunner::runGroup(Group &group) {
         if (parkAtWarpSync(group, inst, active))
           return launch.isStopped;
         inst.handler(warp, inst, active);
+        if (launch.races && inst.opClass == OpClass::Shuffle)
+          launch.races->order.converge(warp.clocks, active);
         if (launch.isStopped)
           return true;
       }

@@ -54,7 +54,7 @@ struct Options {
   uint64_t raceRecordLimit = uint64_t(1) << 24;
   /// A thread that reads a flag by an atomic must fence before it reads what the
   /// flag guards. Otherwise a barrier after the atomic will do, as in the usual
-  /// reduction by the last block.
+  /// reduction by the last block, and a shuffle tells a warp what one lane acquired.
   bool strictAcquire = false;
   bool checkInitialisation = true; ///< use of bytes that nobody has written
   bool countAccesses = true;       ///< wavefronts and sectors

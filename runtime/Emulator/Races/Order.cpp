@@ -108,6 +108,18 @@ void Order::syncWarp(WarpOrder &warp, uint32_t mask) {
   tick();
 }
 
+void Order::shareAcquired(WarpOrder &warp, uint32_t mask) {
+  Clock joined;
+  forStates(warp, mask, [&](LaneState &state) { joined.join(state.clock); });
+  if (joined.own) {
+    auto own = copy(joined.own);
+    llvm::erase_if(own->entries,
+                   [&](const BlockClock::Entry &entry) { return entry.warp == warp.warp; });
+    joined.own = std::move(own);
+  }
+  forStates(warp, mask, [&](LaneState &state) { state.clock.join(joined); });
+}
+
 void Order::fence(WarpOrder &warp, uint32_t mask, bool acquires, bool releases, bool isGrid) {
   forStates(warp, mask, [&](LaneState &state) {
     if (acquires) {

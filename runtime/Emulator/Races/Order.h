@@ -93,8 +93,8 @@ struct StrongAccess {
 
 class Order {
 public:
-  /// `strictAcquire`: a block barrier does not stand in for the fence that a
-  /// thread owes after it has read a flag by an atomic.
+  /// `strictAcquire`: neither a block barrier nor a shuffle stands in for the
+  /// fence that a thread owes after it, or a lane it talks to, has read a flag.
   explicit Order(bool strictAcquire) : strictAcquire(strictAcquire) {}
 
   Epoch now() const { return epoch; }
@@ -105,6 +105,13 @@ public:
 
   /// bar.warp.sync among `mask`.
   void syncWarp(WarpOrder &warp, uint32_t mask);
+  /// A shuffle or vote among `mask`: the lanes get what any of them has acquired
+  /// from other warps, but nothing of each other's own accesses. More than the PTX
+  /// ISA grants, and what libraries rely on.
+  void converge(WarpOrder &warp, uint32_t mask) {
+    if (!strictAcquire && warp.states.size() > 1)
+      shareAcquired(warp, mask);
+  }
   void fence(WarpOrder &warp, uint32_t mask, bool acquires, bool releases, bool isGrid);
 
   void arrive(WarpOrder &warp, uint32_t mask, BarrierOrder &barrier);
@@ -137,6 +144,7 @@ public:
                      uint32_t otherWarp, unsigned otherLane);
 
 private:
+  void shareAcquired(WarpOrder &warp, uint32_t mask);
   using Locations = llvm::DenseMap<uint64_t, Location>;
   void synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
                    Locations &locations);

@@ -280,6 +280,31 @@ TEST(Race, TheLastBlockMayReadAfterABarrier) {
   });
 }
 
+// As in the reductions of cooperative groups over tiles of several warps.
+TEST(Race, ShufflesShareWhatALaneHasAcquired) {
+  const char *body =
+      ".shared .b32 word; @%p1 st.shared.u32 [word], 0; bar.sync 0; st.shared.u32 [%r1], %t; "
+      "and.b32 %r4, %t, 31; setp.eq.u32 %p3, %r4, 0; bar.warp.sync -1; "
+      "@%p3 atom.shared.add.acq_rel.cta.u32 %r5, [word], 1; {0} "
+      "shfl.sync.idx.b32 %r5, %r5, 0, 31, -1; setp.eq.u32 %p4, %r5, 1; "
+      "@%p4 ld.shared.u32 %r9, [%r3]; {1}";
+  auto with = [&](const char *before, const char *after) {
+    static std::deque<std::string> kept;
+    std::string text = body;
+    text.replace(text.find("{0}"), 3, before);
+    text.replace(text.find("{1}"), 3, after);
+    return kept.emplace_back(text).c_str();
+  };
+  Options strict;
+  strict.strictAcquire = true;
+  expect({
+      {"what another warp released", with("", "")},
+      {"not the lanes' own stores",
+       with("st.shared.u32 [%r1 + 512], %t;", "ld.shared.u32 %r9, [%r2 + 512];"), "race"},
+      {"to the letter, nothing", with("", ""), "race", 64, 1, strict},
+  });
+}
+
 TEST(Race, MbarriersOrderArrivalsBeforeWaits) {
   const char *body =
       ".shared .align 8 .b64 bar; @%p1 mbarrier.init.shared.b64 [bar], 32; {0} "
