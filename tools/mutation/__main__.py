@@ -31,6 +31,9 @@ def table(verdicts: list[Verdict]) -> str:
     total = collections.Counter(verdict.outcome for verdict in verdicts)
     rows.append(f"{'total':23}" + "".join(f"{total[c]:13}" for c in columns))
     good = sum(verdict.is_good for verdict in verdicts)
+    known = sum(verdict.is_known for verdict in verdicts)
+    if known:
+        rows.append(f"of those missed, {known} have a written reason")
     if verdicts:
         rows.append(f"caught or redundant: {good} of {len(verdicts)}, {good / len(verdicts):.1%}")
     return "\n".join(rows)
@@ -62,7 +65,7 @@ def main() -> int:
             continue
         verdict = subject.judge(mutant, reasons)
         verdicts.append(verdict)
-        if not verdict.is_good:
+        if not verdict.is_good and not verdict.is_known:
             print(
                 f"{verdict.outcome}: {verdict.case} {verdict.target} {verdict.source}: {mutant} "
                 f"({verdict.detail})",

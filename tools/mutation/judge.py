@@ -29,6 +29,7 @@ class Verdict:
     instruction: str
     outcome: str  # "caught", "redundant", "unexplained", "missed"
     detail: str  # the finding's kind, the reason, or what differed
+    is_known: bool = False  # missed, and `redundant.toml` says why
 
     @property
     def is_good(self) -> bool:
@@ -91,15 +92,17 @@ class Subject:
 
     def judge(self, mutant: Mutant, reasons: dict[tuple, str]) -> Verdict:
         outcome, detail = self._try(mutant)
-        if outcome == "unexplained":
+        is_known = False
+        if outcome in ("unexplained", "missed"):
             guard_and_opcode = mutant.instruction.split()[:2]
             opcode = guard_and_opcode[mutant.instruction.startswith("@")].rstrip(";")
             place = self.sources[mutant.line]
             for change in (mutant.change, "any"):
-                reason = reasons.get((self.name.split(".")[0], place, opcode, change))
-                if reason:
-                    outcome, detail = "redundant", reason
-                    break
+                key = (self.name.split(".")[0], place, opcode, change)
+                if outcome == "unexplained" and ("redundant", *key) in reasons:
+                    outcome, detail = "redundant", reasons["redundant", *key]
+                elif ("missed", *key) in reasons:
+                    outcome, detail, is_known = "missed", reasons["missed", *key], True
         return Verdict(
             self.name,
             self.target,
@@ -110,6 +113,7 @@ class Subject:
             mutant.instruction,
             outcome,
             detail,
+            is_known,
         )
 
     def _try(self, mutant: Mutant) -> tuple[str, str]:
@@ -133,12 +137,12 @@ class Subject:
 
 
 def read_reasons(path: Path = REASONS) -> dict[tuple, str]:
-    """Why mutants change nothing, by program, place, opcode and change."""
-    if not path.exists():
-        return {}
-    entries = tomllib.loads(path.read_text()).get("redundant", [])
+    """Why mutants change nothing, or why they are missed: by which of the two, program,
+    place, opcode and change.
+    """
     return {
-        (entry["program"], place, entry["opcode"], change): entry["reason"]
+        (outcome, entry["program"], place, entry["opcode"], change): entry["reason"]
+        for outcome, entries in tomllib.loads(path.read_text()).items()
         for entry in entries
         for place in entry["at"]
         for change in entry["changes"]

@@ -113,17 +113,20 @@ def changes(
     if opcode.endswith("wait_group"):
         yield "weaken", replaced(f"{guard}{opcode} {int(operands) + 1};")
     if kind == "order":
-        yield "weaken", replaced(
-            lines[index].replace(opcode, re.sub(r"acquire|release|acq_rel", "relaxed", opcode), 1)
+        yield (
+            "weaken",
+            replaced(
+                lines[index].replace(
+                    opcode, re.sub(r"acquire|release|acq_rel", "relaxed", opcode), 1
+                )
+            ),
         )
     narrow = re.sub(r"\.(gpu|sys|gl)\b", ".cta", opcode)
     if kind in ("fence", "order") and narrow != opcode:
         yield "narrow", replaced(lines[index].replace(opcode, narrow, 1))
 
 
-def moves(
-    lines: list[str], index: int, ordered: re.Pattern
-) -> Iterator[tuple[str, list[str]]]:
+def moves(lines: list[str], index: int, ordered: re.Pattern) -> Iterator[tuple[str, list[str]]]:
     """The line before the nearest memory access above it, and after the one below."""
     for change, step in (("earlier", -1), ("later", 1)):
         target = neighbour(lines, index, step, ordered)
