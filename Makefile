@@ -9,6 +9,7 @@
 #   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
 #   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan
+#   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
 #   make fuzz     fuzzes the emulated device, FUZZ_SECONDS=60 for each of three targets
 #
 # JOBS=n sets the number of parallel jobs, CMAKE_FLAGS=... adds to the
@@ -20,11 +21,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-device-full test-ptxas-full test-sanitize fuzz lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-ptxas-full test-sanitize mutation fuzz lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,12p' Makefile | cut -c3-
+	@sed -n '3,13p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -70,6 +71,9 @@ fuzz: install-sanitizers
 	@cmake --preset fuzz > /dev/null
 	@cmake --build build-fuzz -j $(JOBS) --target FuzzParse FuzzLoad FuzzRun
 	@$(PYTHON_BIN) tools/fuzz.py --build build-fuzz --seconds $(FUZZ_SECONDS)
+
+mutation: build
+	@$(PYTHON_BIN) -m tools.mutation --jobs $(JOBS) --json build/mutation.json
 
 lint: install
 	@$(PYTHON_BIN) tools/lint.py

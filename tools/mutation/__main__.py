@@ -6,6 +6,7 @@ import argparse
 import collections
 import dataclasses
 import json
+import multiprocessing
 import random
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "build/python"))
 
-from .judge import Verdict, read_reasons  # noqa: E402
+from .judge import Subject, Verdict, read_reasons  # noqa: E402
+from .sites import Mutant  # noqa: E402
 from .subjects import subjects  # noqa: E402
 
 
@@ -39,42 +41,53 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(rows)
 
 
-def main() -> int:
+#: What the processes of a pool share: they are forks.
+chosen: list[tuple[Subject, Mutant]] = []
+reasons: dict[tuple, str] = {}
+
+
+def judge(index: int) -> Verdict:
+    """The verdict on one of `chosen`."""
+    subject, mutant = chosen[index]
+    return subject.judge(mutant, reasons)
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
-    parser.add_argument("--only", action="append", default=[], help="cases that start so")
+    parser.add_argument("--only", action="append", default=[], help="kernels that start so")
     parser.add_argument("--target", action="append", default=[], help="default: sm_80")
     parser.add_argument("--sample", type=int, help="this many mutants only")
     parser.add_argument("--seed", type=int, help="of the sample")
-    parser.add_argument("--part", default="1/1", help="i/n: every n-th mutant, for n processes")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--list", action="store_true", help="name the mutants, run none")
     parser.add_argument("--json", type=Path, help="write the verdicts here")
     parser.add_argument("--least", type=float, default=0.95, help="share that must be good")
-    options = parser.parse_args()
-    part, parts = map(int, options.part.split("/"))
-    reasons, chosen = read_reasons(), []
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    reasons.update(read_reasons())
     for subject in subjects(options.only, options.target or ["sm_80"]):
-        chosen += [(subject, mutant) for mutant in subject.mutants()]
+        chosen.extend((subject, mutant) for mutant in subject.mutants())
     if options.sample is not None:
         seed = options.seed if options.seed is not None else random.randrange(2**32)
         print(f"mutation: seed {seed}", flush=True)
-        chosen = random.Random(seed).sample(chosen, min(options.sample, len(chosen)))
-    verdicts = []
-    for subject, mutant in chosen[part - 1 :: parts]:
-        if options.list:
-            print(f"{subject.name} {subject.target}: {mutant}")
-            continue
-        verdict = subject.judge(mutant, reasons)
-        verdicts.append(verdict)
-        if not verdict.is_good and not verdict.is_known:
-            print(
-                f"{verdict.outcome}: {verdict.case} {verdict.target} {verdict.source}: {mutant} "
-                f"({verdict.detail})",
-                flush=True,
-            )
+        chosen[:] = random.Random(seed).sample(chosen, min(options.sample, len(chosen)))
     if options.list:
+        for subject, mutant in chosen:
+            print(f"{subject.name} {subject.target}: {mutant}")
         return 0
+    print(f"{len(chosen)} mutants", flush=True)
+    verdicts = []
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        for verdict in pool.imap_unordered(judge, range(len(chosen))):
+            verdicts.append(verdict)
+            if not verdict.is_good and not verdict.is_known:
+                print(f"[{len(verdicts)}] {verdict}", flush=True)
     print(table(verdicts))
     if options.json:
+        verdicts.sort(key=lambda v: (v.case, v.target, v.line, v.change))
         options.json.write_text(json.dumps([dataclasses.asdict(v) for v in verdicts], indent=1))
     good = sum(verdict.is_good for verdict in verdicts)
     return 0 if good >= options.least * len(verdicts) else 1

@@ -31,8 +31,16 @@ class Verdict:
     detail: str  # the finding's kind, the reason, or what differed
     is_known: bool = False  # missed, and `redundant.toml` says why
 
+    def __str__(self) -> str:
+        place = f"{self.source or 'line'} ({self.line})"
+        return (
+            f"{self.outcome}: {self.case} {self.target} {place}: {self.change} "
+            f"{self.instruction} {self.detail}"
+        )
+
     @property
     def is_good(self) -> bool:
+        """Whether the checkers have done what they should."""
         return self.outcome in ("caught", "redundant")
 
 
@@ -74,10 +82,10 @@ class Subject:
         self.name, self.target, self.text, self.execute = name, target, text, execute
         # A kernel that needs no leniency gets none.
         self.strict = True
-        run = execute(text, tw.EmulatorOptions(strict_acquire=True))
+        run = execute(text, tw.EmulatorOptions(strict_acquire=True, threads=1))
         if run.findings:
             self.strict = False
-            run = execute(text, tw.EmulatorOptions())
+            run = execute(text, tw.EmulatorOptions(threads=1))
         if run.findings or run.wrong:
             problems = "\n".join([*map(str, run.findings), *run.wrong])
             raise ValueError(f"{name} on {target} is not correct:\n{problems}")
@@ -88,9 +96,11 @@ class Subject:
         self.sources = {line: where[line - 1] for line in lines}
 
     def mutants(self) -> Iterator[Mutant]:
+        """Every mutant of what the kernel executes."""
         return find(self.text, set(self.sources))
 
     def judge(self, mutant: Mutant, reasons: dict[tuple, str]) -> Verdict:
+        """Runs a mutant under many orders until a checker reports it."""
         outcome, detail = self._try(mutant)
         is_known = False
         if outcome in ("unexplained", "missed"):

@@ -17,9 +17,9 @@ from .judge import Run, Subject
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test/cuda"))
 
-from cases import CASES  # noqa: E402
-from cases.compile import load  # noqa: E402
-from cases.run import DEVICES, run  # noqa: E402
+from cases import CASES
+from cases.compile import load
+from cases.run import DEVICES, run
 
 #: Our kernels: rows, K, N, format and schedule of a linear layer. Few rows and split K;
 #: several stages; several warps a block; plain loads.

@@ -3,6 +3,7 @@
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,31 +98,25 @@ def test_what_is_not_executed_is_left_alone():
     assert list(find(TEXT, {line_of("st.shared")})) == []
 
 
-class Report:
-    counters = {"issues": 10}
-
-    class Line:
-        ptx_line = line_of("bar.sync")
-
-    lines = [Line]
+LINE = SimpleNamespace(ptx_line=line_of("bar.sync"))
+REPORT = SimpleNamespace(counters={"issues": 10}, lines=[LINE])
 
 
 def subject_where(findings, wrong):
     """A subject whose mutants all end so."""
 
     def execute(text, options):
-        return Run([], [], [Report]) if text == TEXT else Run(findings, wrong, [])
+        return Run([], [], [REPORT]) if text == TEXT else Run(findings, wrong, [])
 
     return Subject("program.case", "sm_80", TEXT, execute)
 
 
-class Found:
-    kind = "race"
+FOUND = SimpleNamespace(kind="race")
 
 
 @pytest.mark.parametrize(
     "findings, wrong, outcome",
-    [([Found], [], "caught"), ([], ["1 differs"], "missed"), ([], [], "unexplained")],
+    [([FOUND], [], "caught"), ([], ["1 differs"], "missed"), ([], [], "unexplained")],
 )
 def test_verdicts(findings, wrong, outcome):
     subject = subject_where(findings, wrong)
@@ -136,7 +131,7 @@ def test_verdicts(findings, wrong, outcome):
 
 def test_what_is_wrong_from_the_start_is_refused():
     with pytest.raises(ValueError, match="is not correct"):
-        Subject("a.b", "sm_80", TEXT, lambda text, options: Run([], ["1 differs"], [Report]))
+        Subject("a.b", "sm_80", TEXT, lambda text, options: Run([], ["1 differs"], [REPORT]))
 
 
 def test_reasons_name_things_that_exist():
