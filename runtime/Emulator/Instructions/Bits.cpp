@@ -386,7 +386,8 @@ struct FindNthSet {
     int position = static_cast<int>(base & 31);
     if (n == 0)
       return T(mask >> position & 1 ? position : ~0u);
-    int step = n > 0 ? 1 : -1, left = n > 0 ? n : -n;
+    int step = n > 0 ? 1 : -1;
+    uint32_t left = n > 0 ? n : -static_cast<uint32_t>(n);
     for (; position >= 0 && position < 32; position += step)
       if (mask >> position & 1 && --left == 0)
         return T(position);
