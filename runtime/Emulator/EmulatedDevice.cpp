@@ -192,6 +192,7 @@ llvm::Error EmulatedDevice::copyToDevice(device::DevicePointer to, const void *f
     return noAllocation(*memory, "copy to the device", to, bytes);
   if (bytes)
     std::memcpy(allocation->at(to), from, bytes);
+  allocation->define(to, bytes);
   return llvm::Error::success();
 }
 
@@ -213,6 +214,7 @@ llvm::Error EmulatedDevice::fill(device::DevicePointer to, uint8_t value, uint64
   if (!allocation)
     return noAllocation(*memory, "fill", to, bytes);
   std::memset(allocation->at(to), value, bytes);
+  allocation->define(to, bytes);
   return llvm::Error::success();
 }
 
@@ -299,6 +301,9 @@ llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchC
       return error;
     launch.gridWorkspace = gridWorkspace;
   }
+  // What an unchecked launch writes is not known afterwards.
+  if (!options.checkInitialisation)
+    memory->defineAll();
   launch.counters.resize(program.code.size());
   if (options.keepWorstAccess && options.countAccesses)
     launch.worst.resize(program.code.size());

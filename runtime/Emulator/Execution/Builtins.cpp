@@ -41,6 +41,8 @@ public:
     if (!resolve(warp, access))
       return false;
     std::memcpy(to, access.host[lane], bytes);
+    if (warp.taint.hasLoaded)
+      reportPrinted(warp, lane);
     return true;
   }
   std::string readString(uint64_t address) {
@@ -217,5 +219,6 @@ void tilewright::emulator::callBuiltin(Warp &warp, const CallSite &site, const F
     const Passed &result = site.results[0];
     std::memcpy(locateValue(warp, frame, result, lane), &count,
                 std::min<uint32_t>(result.bytes, 4));
+    noteResult(warp, result, lane);
   });
 }

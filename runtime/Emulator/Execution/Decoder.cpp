@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Execution/Decoder.h"
+#include "runtime/Emulator/Checkers/Assignment.h"
 #include "runtime/Emulator/Execution/ControlFlow.h"
 #include "runtime/Emulator/Instructions/Builder.h"
 #include "runtime/Emulator/Machine/Limits.h"
@@ -114,6 +115,7 @@ llvm::Expected<std::unique_ptr<Program>> Decoder::run(const parser::Function &en
   if (llvm::Error error = finishCalls())
     return std::move(error);
   builder.finishShared();
+  program->zeros = builder.constant(16, 0);
   return std::move(program);
 }
 
@@ -144,6 +146,11 @@ llvm::Error Decoder::decodeFunction(const parser::Function &source, FunctionCode
     if (!isControl)
       if (llvm::Error error = decodeInstruction(function, instruction, inst))
         return error;
+    // What has no operands of its own: its guard decides where control goes.
+    if (program->taintFacts.size() < program->origins.size()) {
+      program->taintFacts.resize(program->origins.size());
+      program->taintFacts.back().hasEffect = isControl;
+    }
     insts.push_back(inst);
   }
   // Falling off the end returns.
@@ -152,10 +159,15 @@ llvm::Error Decoder::decodeFunction(const parser::Function &source, FunctionCode
   end.opClass = OpClass::Control;
   end.origin = program->origins.size();
   program->origins.push_back({source.location, {}, "ret"});
+  program->taintFacts.resize(program->origins.size());
   insts.push_back(end);
   if (llvm::Error error = function.checkSizes())
     return error;
-  return layOut(std::move(insts), source, code);
+  if (llvm::Error error = layOut(std::move(insts), source, code))
+    return error;
+  code.taintOffset = (code.registerBytes + 63) / 64 * 64 + 64;
+  findUnassigned(*program, code, function.namedRegisters());
+  return llvm::Error::success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -218,6 +230,7 @@ llvm::Error Decoder::decodeBranch(FunctionBuilder &function, const parser::Instr
       decoder.fail(targets.location, "expects a list of .branchtargets");
     }
   }
+  addTaintFacts(decoder);
   return decoder.finish();
 }
 
@@ -304,6 +317,7 @@ llvm::Error Decoder::decodeIndirectCall(FunctionBuilder &function, InstructionDe
   inst.flow = Flow::CallIndirect;
   inst.aux = indirect.size();
   inst.a = decoder.read(callee, ScalarType::U64);
+  addTaintFacts(decoder);
   Indirect call{std::move(site), {}, decoder.source.location};
   if (next >= decoder.numOperands() || decoder.operand(next).kind != Operand::Kind::Prototype) {
     decoder.fail("an indirect call needs a .callprototype or .calltargets");

@@ -40,7 +40,9 @@ private:
   bool releaseWarpBarrier();
   uint32_t findStop(const Group &group) const;
   /// Runs a group until it stops, splits, waits or ends; true ends the turn.
-  bool runGroup(Group &group);
+  /// `tracks`: some register of the warp has undefined bits.
+  template <bool tracks> bool runGroup(Group &group);
+  bool runHandler(const Inst &inst, uint32_t active);
 
   // Parts of runGroup. `group` is dead after any of them adds or removes groups.
   void split(Group &group, uint32_t taken, uint32_t target);
@@ -149,7 +151,7 @@ Turn TurnRunner::run() {
         continue;
       return Turn::Blocked;
     }
-    if (runGroup(*group))
+    if (warp.taint.isTracking() ? runGroup<true>(*group) : runGroup<false>(*group))
       return launch.isStopped ? Turn::Stopped : outcome;
   }
 }
@@ -179,7 +181,15 @@ bool TurnRunner::preempt(Group &group, uint32_t nextPc) {
 // The loop
 //===----------------------------------------------------------------------===//
 
-bool TurnRunner::runGroup(Group &group) {
+/// Runs a handler that may read memory or stop the launch, which it answers.
+inline bool TurnRunner::runHandler(const Inst &inst, uint32_t active) {
+  inst.handler(warp, inst, active);
+  if (warp.taint.hasLoaded) [[unlikely]]
+    noteLoaded(warp, inst, active);
+  return launch.isStopped;
+}
+
+template <bool tracks> bool TurnRunner::runGroup(Group &group) {
   warp.enter(*group.frame);
   const uint32_t stop = findStop(group), mask = group.mask;
   Counters *counters = launch.counters.data();
@@ -195,6 +205,11 @@ bool TurnRunner::runGroup(Group &group) {
     ++launch.steps;
     ++counters[pc].issues;
     counters[pc].activeLanes += std::popcount(active);
+    if constexpr (tracks) {
+      checkUses(warp, inst, mask, active);
+      if (inst.flow != Flow::WarpSync)
+        propagate(warp, inst, mask, active);
+    }
     switch (inst.flow) {
     case Flow::Next:
       if (active)
@@ -202,14 +217,13 @@ bool TurnRunner::runGroup(Group &group) {
       ++pc;
       continue;
     case Flow::Checked:
-      if (active) {
-        inst.handler(warp, inst, active);
-        if (launch.isStopped)
-          return true;
-        if (isPreempting && launch.preemption() % 4 == 0)
-          return preempt(group, pc + 1);
-      }
+      if (active && runHandler(inst, active))
+        return true;
+      if (active && isPreempting && launch.preemption() % 4 == 0)
+        return preempt(group, pc + 1);
       ++pc;
+      if (warp.taint.isTracking() != tracks)
+        break;
       continue;
     case Flow::Branch:
       if (!active) {
@@ -233,20 +247,23 @@ bool TurnRunner::runGroup(Group &group) {
         group.pc = pc;
         if (parkAtWarpSync(group, inst, active))
           return launch.isStopped;
-        inst.handler(warp, inst, active);
+        if constexpr (tracks)
+          propagate(warp, inst, mask, active);
+        const bool isOver = runHandler(inst, active);
         if (launch.races && inst.opClass == OpClass::Shuffle)
           launch.races->order.converge(warp.clocks, active);
-        if (launch.isStopped)
+        if (isOver)
           return true;
       }
       ++pc;
+      if (warp.taint.isTracking() != tracks)
+        break;
       continue;
     case Flow::Wait:
       group.pc = ++pc;
       if (!active)
         continue;
-      inst.handler(warp, inst, active);
-      if (launch.isStopped)
+      if (runHandler(inst, active))
         return true;
       if (warp.waitFailed) {
         warp.waitFailed = false;
@@ -282,6 +299,7 @@ bool TurnRunner::runGroup(Group &group) {
       runExit(group, active);
       return false;
     }
+    break; // the other loop goes on
   } while (pc < stop);
   group.pc = pc;
   return false;
@@ -420,6 +438,10 @@ void TurnRunner::runCall(Group &group, const CallSite &site, uint32_t active) {
   frame->returnPc = group.pc;
   frame->site = &site;
   frame->lanes = active;
+  if (launch.options.checkInitialisation) {
+    enterFrame(warp, *frame, active);
+    passTaint(warp, site.arguments, *group.frame, *frame, active, false);
+  }
   copyValues(site.arguments, *group.frame, *frame, active, false);
   Group inner = group;
   inner.frame = frame.get();
@@ -469,6 +491,8 @@ void TurnRunner::runReturn(Group &group, uint32_t active) {
   if (!active)
     return;
   copyValues(frame->site->results, *frame->caller, *frame, active, true);
+  if (launch.options.checkInitialisation)
+    passTaint(warp, frame->site->results, *frame->caller, *frame, active, true);
   Group outer = group;
   outer.frame = frame->caller;
   outer.pc = frame->returnPc;
@@ -480,6 +504,7 @@ void TurnRunner::runReturn(Group &group, uint32_t active) {
     // `group`, now empty, is the last to name the frame.
     llvm::erase_if(warp.groups, [&](const Group &g) { return g.frame == frame; });
     warp.discharge(frame->hostBytes);
+    leaveFrame(warp, *frame);
     std::erase_if(warp.frames, [&](const auto &owned) { return owned.get() == frame; });
   }
 }

@@ -29,6 +29,9 @@ static bool mayBeIndependent(const Launch &launch) {
   const Options &options = launch.options;
   if (options.warpOrderSeed || options.preemptionSeed || options.landing == LandingPolicy::Random)
     return false; // one sequence of random numbers over all blocks
+  // Blocks that write neighbouring bytes share the words that note it.
+  if (options.checkInitialisation && launch.global.hasUndefined())
+    return false;
   const Program &program = launch.program;
   if (program.usesGridWorkspace)
     return false; // a barrier of the grid

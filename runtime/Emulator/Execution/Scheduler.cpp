@@ -188,12 +188,33 @@ unsigned tilewright::emulator::runLaunch(Launch &launch) {
   return 1;
 }
 
+// A load in a race may come before the store it races with and read what nobody
+// has written yet: that the value is undefined follows from the race.
+static void dropConsequences(std::vector<Finding> &findings) {
+  auto isIn = [](const Finding &race, parser::Location load) {
+    auto same = [&](parser::Location l) { return l.line == load.line && l.column == load.column; };
+    return same(race.location) || (race.other && same(race.other->location));
+  };
+  auto follows = [&](const Finding &finding) {
+    return finding.kind == FindingKind::Uninitialised && finding.other &&
+           llvm::any_of(findings, [&](const Finding &race) {
+             return race.kind == FindingKind::Race && isIn(race, finding.other->location);
+           });
+  };
+  std::vector<Finding> kept;
+  for (const Finding &finding : findings)
+    if (!follows(finding))
+      kept.push_back(finding);
+  findings = std::move(kept);
+}
+
 Report tilewright::emulator::makeReport(Launch &launch) {
   const Program &program = launch.program;
   Report report;
   report.kernel = program.kernelName;
   report.blocks = launch.grid.count();
   report.warps = report.blocks * ((launch.blockSize.count() + kLanes - 1) / kLanes);
+  dropConsequences(launch.findings);
   report.findings = std::move(launch.findings);
   report.output = std::move(launch.output);
   report.notes = std::move(launch.notes);

@@ -80,6 +80,8 @@ void handleCopy(Warp &w, const Inst &i, uint32_t m) {
     });
   }
   w.counters().asyncBytes += uint64_t(std::popcount(m)) * copy.bytes;
+  if (w.taint.hasLoaded)
+    noteCopied(w, copy);
   w.copies.issue(w, copy);
 }
 

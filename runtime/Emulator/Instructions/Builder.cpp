@@ -6,6 +6,7 @@
 #include "runtime/Emulator/Instructions/Builder.h"
 #include "runtime/Emulator/Machine/Limits.h"
 #include "runtime/Emulator/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
 
@@ -141,6 +142,22 @@ Slot FunctionBuilder::registerSlot(uint32_t index) {
     slot = allocate(bits == 1 ? 4 : bits / 8 * kLanes);
   }
   return slot;
+}
+
+std::vector<UnassignedRegister> FunctionBuilder::namedRegisters() const {
+  std::vector<UnassignedRegister> named;
+  auto isParameter = [&](size_t index) {
+    return llvm::any_of(source.parameters, [&](const parser::Variable &formal) {
+      return formal.space == Space::Register && formal.registerIndex == index;
+    });
+  };
+  for (size_t i = 0; i < registers.size(); ++i)
+    if (registers[i] != kNoSlot && !isParameter(i)) {
+      const parser::Register &source = this->source.registers[i];
+      named.push_back(
+          {registers[i], static_cast<uint8_t>(parser::getBits(source.type) / 8), source.name});
+    }
+  return named;
 }
 
 Slot FunctionBuilder::specialSlot(SpecialRegister which, bool is64) {

@@ -70,6 +70,8 @@ public:
   /// Offset of a .local or .param variable, or of a formal, in the frame.
   uint32_t localOffset(uint32_t variable) const { return localOffsets[variable]; }
   uint32_t formalOffset(uint32_t parameter) const { return formalOffsets[parameter]; }
+  /// The registers that the code names, parameters aside.
+  std::vector<UnassignedRegister> namedRegisters() const;
 
   ProgramBuilder &owner;
   const parser::Function &source;
@@ -139,6 +141,8 @@ public:
   /// variable's space must agree with info.space, or sets it when generic.
   void address(const parser::Operand &operand, MemoryInfo &info);
   uint32_t addMemory(const MemoryInfo &info);
+  /// Notes an operand for the initialisation checker; read(), write() and kin do.
+  Slot note(Slot slot, unsigned bits, TaintOperand::Role role);
 
   void set(Handler handler, OpClass opClass) {
     inst.handler = handler;
@@ -150,8 +154,11 @@ public:
   Program &program;
   const parser::Instruction &source;
   Inst &inst;
+  llvm::SmallVector<TaintOperand, 8> noted;
 
 private:
+  void resolveAddress(const parser::Operand &operand, MemoryInfo &info);
+  Slot readOperand(const parser::Operand &operand, ScalarType type);
   Slot readRegister(const parser::Operand &operand, unsigned bits);
   uint64_t convertImmediate(const parser::Operand &operand, ScalarType type);
 
@@ -183,6 +190,10 @@ llvm::ArrayRef<InstructionEntry> getBarrierInstructions();
 llvm::ArrayRef<InstructionEntry> getShuffleInstructions();
 llvm::ArrayRef<InstructionEntry> getMatrixInstructions();
 llvm::ArrayRef<InstructionEntry> getVideoInstructions();
+
+/// What the initialisation checker is to know of a decoded instruction: how its
+/// results depend on its sources.
+void addTaintFacts(InstructionDecoder &decoder);
 
 /// Decodes any instruction but those of control flow.
 llvm::Error decodeInstruction(FunctionBuilder &function, const parser::Instruction &source,

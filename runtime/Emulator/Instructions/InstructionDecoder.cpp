@@ -182,7 +182,17 @@ static bool fitsConstant(Kind kind, ScalarType type) {
          bits == (kind == Kind::Float32 ? 32 : 64);
 }
 
+Slot InstructionDecoder::note(Slot slot, unsigned bits, TaintOperand::Role role) {
+  noted.push_back({slot, static_cast<uint8_t>(bits / 8), role});
+  return slot;
+}
+
 Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
+  Slot slot = readOperand(operand, type);
+  return note(slot, std::max(parser::getBits(type), 8u), TaintOperand::Role::Source);
+}
+
+Slot InstructionDecoder::readOperand(const Operand &operand, ScalarType type) {
   unsigned bits = parser::getBits(type), bytes = (bits + 7) / 8;
   switch (operand.kind) {
   case Kind::Register:
@@ -239,6 +249,7 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
     wrapped.location = operand.location;
     wrapped.parts.push_back(operand);
     address(wrapped, info);
+    noted.pop_back();
     Slot slot = inst.a;
     std::swap(scratch, inst);
     if (info.frameRelative)
@@ -257,34 +268,39 @@ Slot InstructionDecoder::read(const Operand &operand, ScalarType type) {
 }
 
 Slot InstructionDecoder::write(const Operand &operand, ScalarType type) {
-  if (operand.kind == Kind::Sink)
+  if (operand.kind == Kind::Sink) {
+    note(kNoSlot, parser::getBits(type), TaintOperand::Role::Destination);
     return function.sinkSlot();
+  }
   if (operand.kind != Kind::Register) {
     fail(operand.location, "expects a register as destination");
     return 0;
   }
-  return readRegister(operand, parser::getBits(type));
+  return note(readRegister(operand, parser::getBits(type)), parser::getBits(type),
+              TaintOperand::Role::Destination);
 }
 
 Slot InstructionDecoder::readPredicate(const Operand &operand, bool &isNegated) {
   isNegated = operand.isNegated;
   if (operand.kind == Kind::Integer)
-    return owner.constantPredicate(operand.value != 0);
+    return note(owner.constantPredicate(operand.value != 0), 0, TaintOperand::Role::Source);
   // Without clusters no launch is one of explicit clusters.
   if (operand.kind == Kind::Special && operand.name == "%is_explicit_cluster")
-    return owner.constantPredicate(false);
+    return note(owner.constantPredicate(false), 0, TaintOperand::Role::Source);
   if (registerBits(operand) != 1) {
     fail(operand.location, "expects a predicate, but got '" + operand.name + "'");
     return 0;
   }
-  return function.registerSlot(operand.index);
+  return note(function.registerSlot(operand.index), 0, TaintOperand::Role::Source);
 }
 
 Slot InstructionDecoder::writePredicate(const Operand &operand) {
   if (operand.kind == Kind::Sink)
-    return function.sinkSlot();
+    return note(kNoSlot, 0, TaintOperand::Role::Destination), function.sinkSlot();
   bool isNegated = false;
   Slot slot = readPredicate(operand, isNegated);
+  if (!noted.empty())
+    noted.back().role = TaintOperand::Role::Destination;
   if (isNegated || operand.kind != Kind::Register)
     fail(operand.location, "expects a predicate as destination");
   return slot;
@@ -293,7 +309,7 @@ Slot InstructionDecoder::writePredicate(const Operand &operand) {
 Slot InstructionDecoder::readAny(const Operand &operand, ScalarType type, unsigned &bits) {
   bits = registerBits(operand);
   if (bits > 1)
-    return readRegister(operand, bits);
+    return note(readRegister(operand, bits), bits, TaintOperand::Role::Source);
   bits = parser::getBits(type);
   return read(operand, type);
 }
@@ -302,13 +318,14 @@ Slot InstructionDecoder::writeAny(const Operand &operand, unsigned &bits) {
   bits = registerBits(operand);
   if (operand.kind == Kind::Sink) {
     bits = 64;
+    note(kNoSlot, bits, TaintOperand::Role::Destination);
     return function.sinkSlot();
   }
   if (bits <= 1) {
     fail(operand.location, "expects a register as destination");
     return 0;
   }
-  return readRegister(operand, bits);
+  return note(readRegister(operand, bits), bits, TaintOperand::Role::Destination);
 }
 
 llvm::ArrayRef<Operand> InstructionDecoder::requireVector(const Operand &operand) {
@@ -350,6 +367,11 @@ uint32_t InstructionDecoder::addMemory(const MemoryInfo &info) {
 //===----------------------------------------------------------------------===//
 
 void InstructionDecoder::address(const Operand &operand, MemoryInfo &info) {
+  resolveAddress(operand, info);
+  note(inst.a, info.addressIs32 ? 32 : 64, TaintOperand::Role::Address);
+}
+
+void InstructionDecoder::resolveAddress(const Operand &operand, MemoryInfo &info) {
   if (operand.kind != Kind::Address)
     return fail(operand.location, "expects an address in brackets");
   const Operand &base = operand.parts.front();
@@ -534,5 +556,7 @@ llvm::Error tilewright::emulator::decodeInstruction(FunctionBuilder &function,
   if (!decode)
     return parser::makeError(source.location, "unknown instruction '" + source.opcode + "'");
   decode(decoder);
+  if (!decoder.hasFailed())
+    addTaintFacts(decoder);
   return decoder.finish();
 }

@@ -275,6 +275,7 @@ void handleAlloca(Warp &w, const Inst &i, uint32_t m) {
                           llvm::Twine(limit) + " bytes of local memory a thread");
     top = static_cast<uint32_t>(llvm::alignTo(start + bytes, 16));
     w.growLocal(top);
+    noteAllocated(w, l, start, bytes);
     writeLane(w, i.d, i.aux, l, start);
   });
 }

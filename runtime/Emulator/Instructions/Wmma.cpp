@@ -166,18 +166,35 @@ template <bool isLoad> void handleMemory(Warp &w, const Inst &i, uint32_t) {
           isContiguous ? place.major * stride + place.minor : place.minor * stride + place.major;
       access.address[lane] = base.address[0] + element * f.bits() / 8;
     }
+    auto forParts = [&](auto visit) { // lane, place in the bank, offset in the piece
+      for (unsigned lane = 0; lane < kLanes; ++lane)
+        for (unsigned offset = 0; offset < access.bytes; offset += unit) {
+          unsigned element = first + offset * 8 / f.bits();
+          visit(lane,
+                slots[element / per] + lane * f.registerBytes() + element % per * f.bits() / 8,
+                offset);
+        }
+    };
+    if (!isLoad && w.running->taintedSlots) {
+      beginStoredPiece(w);
+      forParts([&](unsigned lane, Slot place, unsigned offset) {
+        noteStoredPiece(w, place, lane, offset, unit);
+      });
+    }
     if (!resolve(w, access))
       return;
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      uint8_t *host =
-          access.isContiguous ? access.host[0] + lane * access.bytes : access.host[lane];
-      for (unsigned offset = 0; offset < access.bytes; offset += unit) {
-        unsigned element = first + offset * 8 / f.bits();
-        uint8_t *at = w.at<uint8_t>(slots[element / per]) + lane * f.registerBytes() +
-                      element % per * f.bits() / 8;
-        std::memcpy(isLoad ? at : host + offset, isLoad ? host + offset : at, unit);
-      }
+    if (isLoad && w.taint.hasLoaded) {
+      forParts([&](unsigned lane, Slot place, unsigned offset) {
+        noteLoadedPiece(w, place, lane, offset, unit);
+      });
+      endLoadedPiece(w);
     }
+    forParts([&](unsigned lane, Slot place, unsigned offset) {
+      uint8_t *host =
+          (access.isContiguous ? access.host[0] + lane * access.bytes : access.host[lane]) + offset;
+      uint8_t *at = w.at<uint8_t>(place);
+      std::memcpy(isLoad ? at : host, isLoad ? host : at, unit);
+    });
   }
   for (unsigned r = f.distinct(); isLoad && r < f.registers(); ++r)
     std::memcpy(w.at<uint32_t>(slots[r]), w.at<uint32_t>(slots[r % f.distinct()]), 4 * kLanes);

@@ -76,6 +76,7 @@ static bool resolveGlobal(Warp &warp, Access &access, unsigned lane) {
     return false;
   }
   access.host[lane] = launch.recent->at(address);
+  access.mayBeUndefined |= launch.recent->defined != nullptr;
   return true;
 }
 
@@ -282,6 +283,7 @@ static bool resolveRow(Warp &warp, Access &access) {
   if (launch.recent->isReadOnly && writes(access.kind))
     return false;
   access.host[0] = launch.recent->at(address);
+  access.mayBeUndefined |= launch.recent->defined != nullptr;
   return true;
 }
 
@@ -350,6 +352,10 @@ bool tilewright::emulator::resolve(Warp &warp, Access &access) {
   }
   if (warp.launch.races)
     warp.launch.races->access(warp, access);
+  if (warp.launch.options.checkInitialisation &&
+      (access.mayBeUndefined || access.space == Space::Local || access.space == Space::Param ||
+       (access.space == Space::Shared && !warp.block.defined.isAll()) || warp.taint.hasStored))
+    noteAccess(warp, access);
   warp.launch.progress += writes(access.kind);
   count(warp, access);
   return true;

@@ -33,6 +33,7 @@ struct Access {
   /// All lanes are active and follow each other: host[0] spans them all, and
   /// the other entries are not set.
   bool isContiguous = false;
+  bool mayBeUndefined = false; ///< global memory not all of which has been written
 };
 
 /// Fills the addresses of a memory instruction: base a, offset imm.

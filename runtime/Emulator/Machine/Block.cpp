@@ -23,6 +23,10 @@ Block::Block(Launch &launch, uint64_t linearIndex) : launch(launch), linearIndex
   if (uint32_t reserved = launch.program.reservedShared)
     std::fill_n(at(reserved), kReservedSharedBytes, 0);
   pending.resize(bytes);
+  if (launch.options.checkInitialisation)
+    defined = DefinedBytes(bytes);
+  if (uint32_t reserved = launch.program.reservedShared)
+    defined.define(reserved - kSharedBase, kReservedSharedBytes);
   uint64_t threads = launch.blockSize.count();
   for (uint64_t first = 0; first < threads && !launch.isStopped; first += kLanes) {
     uint64_t count = std::min<uint64_t>(threads - first, kLanes);

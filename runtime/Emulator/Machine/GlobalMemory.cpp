@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Machine/GlobalMemory.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cstring>
 
@@ -29,6 +30,8 @@ llvm::Expected<Allocation *> GlobalMemory::allocate(uint64_t bytes, llvm::String
                                    (unsigned long long)bytes);
   if (fill)
     std::memset(allocation.storage.get(), fill, bytes);
+  if (bytes && fill)
+    allocation.defined = std::make_unique<DefinedBytes>(bytes);
   next += rounded + kAlignment;
   used += bytes;
   ++count;
@@ -43,8 +46,28 @@ llvm::Error GlobalMemory::release(uint64_t address) {
         (it == allocations.end() ? "no allocation starts there" : "it is already released"));
   it->second.isLive = false;
   it->second.storage.reset();
+  it->second.defined.reset();
   used -= it->second.bytes;
   return llvm::Error::success();
+}
+
+void Allocation::define(uint64_t address, uint64_t size) const {
+  if (!defined)
+    return;
+  if (size != bytes)
+    defined->define(address - base, size);
+  if (size == bytes || defined->isAll())
+    defined.reset();
+}
+
+void GlobalMemory::defineAll() {
+  for (auto &entry : allocations)
+    entry.second.defined.reset();
+}
+
+bool GlobalMemory::hasUndefined() const {
+  return llvm::any_of(allocations,
+                      [](const auto &entry) { return entry.second.defined != nullptr; });
 }
 
 const Allocation *GlobalMemory::findBelow(uint64_t address) const {

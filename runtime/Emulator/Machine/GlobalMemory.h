@@ -9,6 +9,7 @@
 #ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_GLOBALMEMORY_H
 #define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_GLOBALMEMORY_H
 
+#include "runtime/Emulator/Checkers/DefinedBytes.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
@@ -29,11 +30,15 @@ struct Allocation {
   bool isReadOnly = false; ///< .const
   bool isLive = true;
   std::string name; ///< of the variable, or "allocation 3"
+  /// Which bytes have been written; null once all have.
+  mutable std::unique_ptr<DefinedBytes> defined;
 
   bool contains(uint64_t address, uint64_t size) const {
     return address >= base && size <= bytes && address - base <= bytes - size;
   }
   uint8_t *at(uint64_t address) const { return storage.get() + (address - base); }
+  /// Notes a write from the host, which always defines.
+  void define(uint64_t address, uint64_t size) const;
 };
 
 class GlobalMemory {
@@ -54,6 +59,10 @@ public:
 
   /// The live allocation that holds all of [address, address + bytes), else null.
   const Allocation *find(uint64_t address, uint64_t bytes) const;
+  /// Every byte of every allocation counts as written.
+  void defineAll();
+  /// Some byte of some live allocation has not been written.
+  bool hasUndefined() const;
   /// Names the nearest allocation: "allocation 3 of 64 bytes + 68", "freed ...".
   std::string describe(uint64_t address) const;
 

@@ -53,10 +53,12 @@ std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *call
   if (!growLocal(frame->localBase + function.localBytes))
     return frame;
   size_t bytes = (function.registerBytes + 63) / 64 * 64 + 64;
-  if (!charge(bytes))
+  // Taint is cleared when the first register is tainted.
+  size_t taintBytes = launch.options.checkInitialisation ? function.taintOffset : 0;
+  if (!charge(bytes + taintBytes))
     return frame;
-  frame->hostBytes = bytes;
-  frame->registers.reset(static_cast<uint8_t *>(std::aligned_alloc(64, bytes)));
+  frame->hostBytes = bytes + taintBytes;
+  frame->registers.reset(static_cast<uint8_t *>(std::aligned_alloc(64, bytes + taintBytes)));
   if (!frame->registers) {
     report(FindingKind::MemoryBudget, -1,
            "the host has no " + llvm::Twine(bytes) + " bytes for the registers of a warp");
@@ -66,6 +68,8 @@ std::unique_ptr<Frame> Warp::makeFrame(const FunctionCode &function, Frame *call
   std::memset(frame->registers.get(), 0xcb, bytes);
   for (const SpecialSlot &special : function.specials)
     fillSpecial(*this, special, frame->registers.get());
+  if (launch.options.checkInitialisation && function.endUnassigned > function.firstUnassigned)
+    taintUnassigned(*this, *frame);
   return frame;
 }
 
@@ -104,6 +108,8 @@ bool Warp::growLocal(uint32_t bytes) {
   for (unsigned lane = 0; lane < kLanes && localStride; ++lane)
     std::memcpy(&grown[size_t(lane) * stride], localAt(lane, 0), localStride);
   local = std::move(grown);
+  if (launch.options.checkInitialisation)
+    growLocalTaint(*this, localStride, stride);
   localStride = stride;
   return true;
 }
@@ -136,6 +142,17 @@ void Launch::record(Finding finding, bool stops) {
     findings.push_back(std::move(finding));
 }
 
+std::string Warp::describe(Space space, uint64_t address) const {
+  if (space == Space::Global || space == Space::Const || space == Space::Generic)
+    return launch.global.describe(address);
+  std::string text;
+  if (space == Space::Shared)
+    for (const Program::SharedSymbol &symbol : launch.program.sharedSymbols)
+      if (address >= symbol.address && (address - symbol.address < symbol.bytes || text.empty()))
+        text = symbol.name + " + " + std::to_string(address - symbol.address);
+  return text;
+}
+
 void Warp::report(FindingKind kind, int lane, const llvm::Twine &message, bool stops) {
   Finding finding = makeFinding(kind, lane, pc);
   finding.message = message.str();
@@ -154,12 +171,6 @@ Finding Warp::makeFindingAt(FindingKind kind, int lane, Space space, uint64_t ad
   finding.hasAddress = true;
   finding.space = space;
   finding.address = address;
-  if (space == Space::Global || space == Space::Const || space == Space::Generic)
-    finding.symbol = launch.global.describe(address);
-  if (space == Space::Shared)
-    for (const Program::SharedSymbol &symbol : launch.program.sharedSymbols)
-      if (address >= symbol.address &&
-          (address - symbol.address < symbol.bytes || finding.symbol.empty()))
-        finding.symbol = symbol.name + " + " + std::to_string(address - symbol.address);
+  finding.symbol = describe(space, address);
   return finding;
 }

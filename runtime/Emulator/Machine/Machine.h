@@ -13,6 +13,7 @@
 
 #include "dialects/Support/Target/Target.h"
 #include "runtime/Device/Device.h"
+#include "runtime/Emulator/Checkers/Taint.h"
 #include "runtime/Emulator/Machine/Async.h"
 #include "runtime/Emulator/Machine/Footprint.h"
 #include "runtime/Emulator/Machine/GlobalMemory.h"
@@ -116,6 +117,10 @@ struct Frame {
   const CallSite *site = nullptr;
   uint32_t lanes = 0; ///< that have not returned or exited
   uint64_t hostBytes = 0;
+  /// By slot / 4: 0, or where a tainted register's undefined bits come from (a
+  /// pc + 1, or kUnassigned). Empty until a register is tainted.
+  std::vector<uint32_t> taintedBy;
+  uint32_t taintedSlots = 0;
 };
 
 enum class GroupState : uint8_t {
@@ -157,6 +162,8 @@ public:
   Finding makeFinding(FindingKind kind, int lane, uint32_t atPc) const;
   /// At the running instruction, about the bytes at an address.
   Finding makeFindingAt(FindingKind kind, int lane, Space space, uint64_t address) const;
+  /// The variable or allocation nearest to an address.
+  std::string describe(Space space, uint64_t address) const;
   void record(Finding finding, bool stops) { launch.record(std::move(finding), stops); }
   Counters &counters() { return launch.counters[pc]; }
 
@@ -167,9 +174,9 @@ public:
   bool charge(uint64_t bytes);
   void discharge(uint64_t bytes);
   void enter(Frame &frame) {
+    running = &frame;
     banks[0] = frame.registers.get();
     localBase = frame.localBase;
-    running = &frame;
   }
   /// Bytes of a lane's local memory; grows up to the device's limit.
   bool growLocal(uint32_t bytes);
@@ -183,9 +190,9 @@ public:
   const uint32_t initialLanes;
   uint32_t live; ///< lanes that have not exited
   uint8_t *banks[2];
+  Frame *running = nullptr;
   uint32_t pc = 0;        ///< of the running instruction
   uint32_t localBase = 0; ///< of the running frame
-  Frame *running = nullptr;
   uint32_t localStride = 0;
   std::vector<uint8_t> local;
 
@@ -194,6 +201,7 @@ public:
   CopyQueue copies;
   races::WarpOrder clocks;               ///< what its lanes know of others
   std::vector<UnsettledStore> unsettled; ///< of the running instruction
+  Taint taint;
 
   // Said by handlers to the interpreter.
   bool waitFailed = false; ///< a wait that may succeed later
@@ -238,6 +246,7 @@ public:
   device::Dim3 index; ///< %ctaid
   std::vector<uint8_t> shared;
   PendingBytes pending; ///< shared bytes that a copy in flight will write
+  DefinedBytes defined; ///< shared bytes that have been written
   std::vector<NamedBarrier> barriers{16};
   races::BlockOrder clocks;
   std::vector<races::Page> pages; ///< of shared memory

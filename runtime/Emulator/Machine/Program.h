@@ -15,6 +15,7 @@
 #ifndef TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_PROGRAM_H
 #define TILEWRIGHT_RUNTIME_EMULATOR_MACHINE_PROGRAM_H
 
+#include "runtime/Emulator/Checkers/TaintFacts.h"
 #include "runtime/Emulator/Parser/AST.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <cstdint>
@@ -170,9 +171,11 @@ struct FunctionCode {
   std::string name;
   uint32_t firstPc = 0, endPc = 0;
   uint32_t registerBytes = 0; ///< of a frame's bank
+  uint32_t taintOffset = 0;   ///< from a register to its taint, in the same bank
   uint32_t localBytes = 0;    ///< .local and .param variables of a frame, a lane
   std::vector<SpecialSlot> specials;
-  std::vector<uint32_t> formals; ///< local offset, or slot of a .reg formal
+  std::vector<uint32_t> formals;                   ///< local offset, or slot of a .reg formal
+  uint32_t firstUnassigned = 0, endUnassigned = 0; ///< in Program::unassigned
 };
 
 /// One value that a call carries over; each end is a register or bytes of
@@ -212,6 +215,10 @@ struct Program {
   std::vector<FunctionCode> functions; ///< the entry is the first
   std::vector<std::string> files;      ///< by .loc file number
   parser::SourceCallers callers;       ///< of all its functions
+  std::vector<TaintFacts> taintFacts;  ///< by Inst::origin
+  std::vector<TaintOperand> taintOperands;
+  std::vector<UnassignedRegister> unassigned; ///< by function
+  Slot zeros = kNoSlot;                       ///< 16 bytes a lane
   /// The name of a file; empty where the text names none.
   std::string getFile(uint32_t number) const {
     return number < files.size() ? files[number] : std::string();

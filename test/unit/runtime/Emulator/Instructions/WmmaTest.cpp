@@ -141,6 +141,11 @@ protected:
         text += guard + "ld.global.u64 %rd22, [%in+" + at + "];\n" + guard +
                 "st.shared.u64 [%rd21+" + at + "], %rd22;\n";
       }
+      // The columns between the rows of the result come back too.
+      for (unsigned word = 0; word < dWords; word += 32)
+        text += "setp.lt.u32 %p9, %t, " + std::to_string(dWords - word) +
+                ";\n@%p9 st.shared.u64 [%rd21+" + std::to_string(8 * (in.size() + word)) +
+                "], 0;\n";
       text += "bar.sync 0; mov.u64 %base, %rd20; add.s64 %to, %rd20, " +
               std::to_string(8 * in.size()) + ";\n";
     }
