@@ -3,7 +3,8 @@
 // For loops of sixteen equal instructions, prints warp instructions a second of
 // one core, checkers and counters on, beside what the design asks for.
 //
-//   TilewrightDeviceBenchmark [--unchecked] [--turns N] [--list] [part of a name]
+//   TilewrightDeviceBenchmark [--unchecked | --without-initialisation] [--turns N] [--list]
+//                             [part of a name]
 //
 // Each case is one call of measureCase, so that callgrind can tell them apart:
 // count.py runs it that way, because instructions do not depend on what else the
@@ -174,6 +175,8 @@ int main(int argc, char **argv) {
     if (argument == "--unchecked")
       options.checkAlignment = options.checkAsync = options.checkRaces =
           options.checkInitialisation = options.countAccesses = false;
+    else if (argument == "--without-initialisation")
+      options.checkInitialisation = false;
     else if (argument == "--list")
       isList = true;
     else if (argument == "--turns" && i + 1 < argc)

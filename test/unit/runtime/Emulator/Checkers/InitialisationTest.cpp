@@ -95,6 +95,8 @@ TEST(Initialisation, LogicKnowsWhatDecides) {
       {"lop3 (a & b) | c", "lop3.b32 %r10, %r0, %r5, %r3, 0xEA; st.global.u32 [%out], %r10;",
        kWrites},
       {"lop3 a ^ b ^ c, a = b", "lop3.b32 %r10, %r0, %r0, %r3, 0x96; st.global.u32 [%out], %r10;"},
+      {"lop3 a ^ b ^ c, a = c", "lop3.b32 %r10, %r0, %r3, %r0, 0x96; st.global.u32 [%out], %r10;"},
+      {"lop3 a ^ b ^ c, b = c", "lop3.b32 %r10, %r3, %r0, %r0, 0x96; st.global.u32 [%out], %r10;"},
       {"lop3 of nothing", "lop3.b32 %r10, %r0, %r1, %r0, 0xFF; st.global.u32 [%out], %r10;"},
       {"predicates: and false", "and.pred %p3, %p0, %p2; @%p3 bra L; L:"},
       {"predicates: and not true", "and.pred %p3, !%p1, %p0; @%p3 bra L; L:"},

@@ -98,6 +98,14 @@ TEST_F(GlobalTaint, HostWritesDefine) {
   EXPECT_NE(launch(kCopy, allocate(), out), "");
 }
 
+TEST_F(GlobalTaint, WhatIsReportedCountsAsDefined) {
+  uint64_t in = allocate(), out = allocate(512);
+  EXPECT_NE(launch(kCopy + std::string("\nld.global.u64 %rd2, [%out];\nst.global.u64 [%in], %rd2;"),
+                   in, out),
+            "");
+  EXPECT_EQ(device->getLastReport().findings.size(), 1u);
+}
+
 TEST_F(GlobalTaint, KernelsDefine) {
   uint64_t in = allocate(), out = allocate();
   EXPECT_EQ(launch("st.global.u64 [%out], %o;", in, out), "");
