@@ -29,6 +29,7 @@ template <typename F> static void forEachOption(emulator::Options &options, F f)
   f("count_accesses", options.countAccesses);
   f("keep_worst_access", options.keepWorstAccess);
   f("strict_acquire", options.strictAcquire);
+  f("strict_warps", options.strictWarps);
   f("alignment", options.checkAlignment);
   f("async", options.checkAsync);
   f("races", options.checkRaces);

@@ -58,6 +58,7 @@ Options drawOptions(Draws &draws) {
   options.checkAsync = !draws.oneIn(4);
   options.checkRaces = !draws.oneIn(4);
   options.strictAcquire = draws.oneIn(2);
+  options.strictWarps = draws.oneIn(2);
   options.checkInitialisation = !draws.oneIn(4);
   options.countAccesses = !draws.oneIn(4);
   return options;

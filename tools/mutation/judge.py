@@ -82,7 +82,7 @@ class Subject:
         self.name, self.target, self.text, self.execute = name, target, text, execute
         # A kernel that needs no leniency gets none.
         self.strict = True
-        run = execute(text, tw.EmulatorOptions(strict_acquire=True, threads=1))
+        run = execute(text, tw.EmulatorOptions(strict_acquire=True, strict_warps=True, threads=1))
         if run.findings:
             self.strict = False
             run = execute(text, tw.EmulatorOptions(threads=1))
@@ -132,6 +132,7 @@ class Subject:
             options = dataclasses.replace(
                 order,
                 strict_acquire=self.strict,
+                strict_warps=self.strict,
                 instruction_budget=self.budget,
                 max_findings=1,
                 threads=1,

@@ -40,6 +40,9 @@ class EmulatorOptions:
     #: Report as a race what follows an atomic that saw a flag, unless a fence is between them,
     #: also where a barrier follows the atomic.
     strict_acquire: bool = False
+    #: Report as a race what lanes that run in step exchange by volatile accesses to shared
+    #: memory without a warp barrier.
+    strict_warps: bool = False
     #: Whether wavefronts and sectors are counted.
     count_accesses: bool = True
     #: Whether reports have the addresses of each instruction's dearest access.
@@ -67,7 +70,7 @@ class EmulatorOptions:
             if name not in CHECKS:
                 raise ArgumentError(f"checks holds {name!r}; " + nearest(name, CHECKS))
         object.__setattr__(self, "checks", frozenset(self.checks))
-        for name in ("strict_acquire", "count_accesses", "keep_worst_access"):
+        for name in ("strict_acquire", "strict_warps", "count_accesses", "keep_worst_access"):
             if not isinstance(getattr(self, name), bool):
                 raise ArgumentError(f"{name} is {getattr(self, name)!r}; expects True or False")
         for name, (least, most) in _RANGES.items():

@@ -26,8 +26,8 @@ bool accessRows(Warp &w, const Inst &i, const MemoryInfo &info, AccessKind kind,
   access.bytes = access.alignment = 16;
   access.mask = matrices == 4 ? kFullMask : (1u << (8 * matrices)) - 1;
   access.info = &info;
-  // Every lane may get a part of every row.
-  access.collective = kind == AccessKind::Load ? kFullMask : 0;
+  // Every lane may have a part of every row.
+  access.collective = kFullMask;
   computeAddresses(w, i, info, access);
   if (!resolve(w, access))
     return false;

@@ -56,6 +56,9 @@ struct Options {
   /// flag guards. Otherwise a barrier after the atomic will do, as in the usual
   /// reduction by the last block, and a shuffle tells a warp what one lane acquired.
   bool strictAcquire = false;
+  /// Lanes of a warp that run in step and exchange words by volatile accesses need
+  /// bar.warp.sync between them, though the PTX ISA sees no race in that.
+  bool strictWarps = false;
   bool checkInitialisation = true; ///< use of bytes that nobody has written
   bool countAccesses = true;       ///< wavefronts and sectors
   bool keepWorstAccess = false;    ///< the addresses of each instruction's dearest one

@@ -152,7 +152,11 @@ void RaceChecker::access(Warp &warp, const Access &access) {
   record.flags = (isStore || isAtomic ? races::kWrite : 0) | (isStrong ? races::kStrong : 0) |
                  (isStrong && info && info->scope < Scope::Device ? races::kBlockScope : 0) |
                  (isStrong && !isStore && !access.isBlind ? races::kObserves : 0) |
-                 (access.collective ? races::kCollective : 0);
+                 (access.collective ? races::kCollective : 0) |
+                 (launch.options.strictWarps && access.space == Space::Shared && !isAtomic &&
+                          info && info->isVolatile
+                      ? races::kVolatile
+                      : 0);
   bool isRow = access.isContiguous && !access.collective;
   uint64_t first = access.address[0], last = first + kLanes * access.bytes - 1;
   if (isRow && first >> kPageBits == last >> kPageBits) {
@@ -217,6 +221,11 @@ void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page
     return;
   uint64_t address = (page << kPageBits) + conflict.begin;
   const Record &earlier = conflict.earlier;
+  // Lanes that part, and a word that all of them look at, are flags.
+  bool isExchange = access.mask >> conflict.earlierLane & 1 &&
+                    access.address[conflict.earlierLane] != access.address[conflict.lane];
+  if (earlier.flags & record.flags & races::kVolatile && !isExchange)
+    return;
   bool mayAgree = access.kind == AccessKind::Store && earlier.pc == record.pc &&
                   earlier.flags == races::kWrite && record.flags == races::kWrite;
   Finding finding = describe(warp, access, address, record, conflict);
@@ -301,6 +310,9 @@ static llvm::StringRef verbOf(uint8_t flags, bool isAtomic) {
 
 static std::string remedyFor(const Record &earlier, const Record &record,
                              const Conflict &conflict) {
+  if (earlier.flags & record.flags & races::kVolatile)
+    return "lanes need not run in step: bar.warp.sync (__syncwarp()) between the two would order "
+           "them, volatile does not";
   if (earlier.flags & record.flags & races::kStrong)
     return "both are strong, but .cta scope does not reach another block: use .gpu";
   if (earlier.step == record.step)

@@ -226,7 +226,9 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
     }
     bool isRelevant = isWrite || earlier.flags & kWrite;
     if (onlyBlockScope)
-      isRelevant &= earlier.block != access.block && ((earlier.flags | access.flags) & kBlockScope);
+      isRelevant &= earlier.block != access.block
+                        ? ((earlier.flags | access.flags) & kBlockScope) != 0
+                        : earlier.warp == access.warp && (earlier.flags & access.flags & kVolatile);
     isRelevant &= !(isAtomic && earlier.flags & kGuess);
     std::optional<Conflict> conflict;
     if (isRelevant && earlier.epoch > common && !isOwnRun(earlier, access) &&
@@ -261,7 +263,8 @@ llvm::SmallVector<Conflict, 1> PageCheck::find(const Record &access) {
   bool isWrite = access.flags & kWrite, isStrong = access.flags & kStrong;
   if (!page.writes.empty())
     search(page.writes, access, false, found);
-  if (!page.strong.empty() && (!isStrong || page.hasBlockScope || (access.flags & kBlockScope)))
+  if (!page.strong.empty() &&
+      (!isStrong || page.hasBlockScope || (access.flags & (kBlockScope | kVolatile))))
     search(page.strong, access, isStrong, found);
   if (isWrite && !page.reads.empty())
     search(page.reads, access, false, found);

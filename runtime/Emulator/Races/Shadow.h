@@ -31,6 +31,7 @@ enum AccessFlag : uint8_t {
   kAsync = 8,       ///< of a copy in flight
   kCollective = 16, ///< every lane of the mask touches all the bytes, as in ldmatrix
   kObserves = 32,   ///< a strong access that reads, be it as part of an atomic
+  kVolatile = 128,  ///< strong, but neither atomic nor ordering; lanes in step must not rely on it
   kGuess = 64,      ///< a weak read whose value its thread has checked by atom.cas
 };
 

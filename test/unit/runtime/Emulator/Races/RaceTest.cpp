@@ -281,6 +281,38 @@ TEST(Race, TheLastBlockMayReadAfterABarrier) {
   });
 }
 
+TEST(Race, LanesThatExchangeByVolatileNeedAWarpBarrier) {
+  const char *exchange = "st.volatile.shared.u32 [%r1], %t; {0} ld.volatile.shared.u32 %r9, [%r2];";
+  auto with = [&](const char *between) {
+    static std::deque<std::string> kept;
+    std::string text = exchange;
+    return kept.emplace_back(text.replace(text.find("{0}"), 3, between)).c_str();
+  };
+  Options strict;
+  strict.strictWarps = true;
+  expect({
+      {"no race to the letter", with(""), "", 32},
+      {"in step", with(""), "volatile does not", 32, 1, strict},
+      {"with a warp barrier", with("bar.warp.sync -1;"), "", 32, 1, strict},
+      {"other warps", "st.volatile.shared.u32 [%r1], %t; ld.volatile.shared.u32 %r9, [%r3];", "",
+       64, 1, strict},
+      {"a flag that all lanes look at",
+       "@%p1 st.volatile.shared.u32 [%r0], 1; W: ld.volatile.shared.u32 %r8, [%r0]; setp.eq.u32 "
+       "%p3, %r8, 0; @%p3 bra W;",
+       "", 32, 1, strict},
+  });
+}
+
+TEST(Race, RowsOfAMatrixAreWrittenByAllLanes) {
+  const char *rows = "shl.b32 %r4, %t, 4; and.b32 %r4, %r4, 112; add.u32 %r4, %r4, %r0; "
+                     "stmatrix.sync.aligned.m8n8.x1.shared.b16 [%r4], {%t}; ";
+  expect({
+      {"read one's own row", (std::string(rows) + "ld.shared.u32 %r9, [%r4];").c_str(), "race", 32},
+      {"read after a warp barrier",
+       (std::string(rows) + "bar.warp.sync -1; ld.shared.u32 %r9, [%r4];").c_str(), "", 32},
+  });
+}
+
 // As in the reductions of cooperative groups over tiles of several warps.
 TEST(Race, ShufflesShareWhatALaneHasAcquired) {
   const char *body =
