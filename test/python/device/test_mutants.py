@@ -8,9 +8,6 @@ from cases import CASES
 from cases.compile import load
 from cases.run import DEVICES, run
 
-#: Kinds whose checker is not there yet.
-TO_COME = {"uninitialised"}
-
 MUTANTS = {
     f"{case.name}-{mutant.macro}": (case, mutant)
     for case in CASES.values()
@@ -29,8 +26,6 @@ ORDERS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_is_found(name, order):
     case, mutant = MUTANTS[name]
-    if set(mutant.kinds) <= TO_COME:
-        pytest.skip(f"needs the checker of {', '.join(mutant.kinds)}")
     target = case.targets[0]
     # A bug may make a loop endless, so budgets are short.
     options = dataclasses.replace(order, instruction_budget=20_000_000, max_findings=64)
