@@ -116,9 +116,13 @@ bool TurnRunner::releaseWarpBarrier() {
   for (const Group &group : warp.groups)
     if (isWaiting(group))
       waiting |= group.mask;
-  uint32_t released = 0;
+  uint32_t released = 0, members = 0;
   for (Group &group : warp.groups)
     if (isWaiting(group) && !(group.waitsFor & warp.live & ~waiting)) {
+      // One barrier at a time: those of other lanes come at the next look.
+      if (released && group.waitsFor != members)
+        continue;
+      members = group.waitsFor;
       group.state = GroupState::Ready;
       ++group.pc;
       released |= group.mask;
@@ -543,6 +547,7 @@ bool tilewright::emulator::isOverBudget(Warp &warp) {
   std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - launch.start;
   if (launch.races && launch.races->isFull()) {
     launch.notes.push_back(launch.races->describeFull());
+    launch.races->finish();
     launch.races.reset();
   }
   if (isOver)

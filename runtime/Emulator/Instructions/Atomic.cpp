@@ -92,6 +92,7 @@ void updateWords(Warp &w, Operation operation, const Access &access, const Slot 
     std::memcpy(&old, host, sizeof(T));
     T value = computeInteger<T>(operation, old, b[l], c[l]);
     std::memcpy(host, &value, sizeof(T));
+    w.launch.progress += value != old;
     if (d)
       d[l] = old;
   });
@@ -128,6 +129,7 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
       std::memcpy(&old, host, bytes);
       uint64_t value = compute(operation, type, old, b, c);
       std::memcpy(host, &value, bytes);
+      w.launch.progress += value != old;
       if (slots[k] != kNoSlot)
         writeLane(w, slots[k], bytes, l, old);
     }
@@ -157,6 +159,7 @@ void handleWideAtomic(Warp &w, const Inst &i, uint32_t m) {
     uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
     Wide old, b = w.at<Wide>(slots[1])[l];
     std::memcpy(&old, host, sizeof old);
+    ++w.launch.progress;
     if (!isCas)
       std::memcpy(host, &b, sizeof b);
     else if (old.words[0] == b.words[0] && old.words[1] == b.words[1])

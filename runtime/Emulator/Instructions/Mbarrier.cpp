@@ -110,6 +110,9 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
     if (i.d != kNoSlot)
       w.at<uint64_t>(i.d)[lane] = before;
   });
+  // Each that initialises an object undoes what others have arrived at.
+  if (!w.unsettled.empty())
+    settleStores(w, m);
   if (action == Action::CopyArrive)
     forEachLane(m, [&](unsigned lane) { w.copies.arriveOnceLanded(w, lane, addresses[lane]); });
 }

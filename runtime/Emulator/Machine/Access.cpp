@@ -356,7 +356,8 @@ bool tilewright::emulator::resolve(Warp &warp, Access &access) {
       (access.mayBeUndefined || access.space == Space::Local || access.space == Space::Param ||
        (access.space == Space::Shared && !warp.block.defined.isAll()) || warp.taint.hasStored))
     noteAccess(warp, access);
-  warp.launch.progress += writes(access.kind);
+  // Polling by atomics that change nothing is none.
+  warp.launch.progress += writes(access.kind) && access.kind != AccessKind::Atomic;
   count(warp, access);
   return true;
 }

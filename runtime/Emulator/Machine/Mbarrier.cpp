@@ -25,6 +25,7 @@ void Mbarrier::arrive(Warp &warp, unsigned lane, uint64_t address, uint32_t arri
                        llvm::Twine(arrivals) + " arrivals at an mbarrier that waits for " +
                            llvm::Twine(pending));
   pending -= arrivals;
+  ++warp.launch.progress;
   completeIfDone(warp, address);
 }
 

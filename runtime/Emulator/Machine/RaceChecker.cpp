@@ -191,9 +191,11 @@ void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
     forEachLane(record.run.mask, [&](unsigned lane) { check.markGuess(record.run, lane); });
   numRecords -= logs->size();
   for (const Conflict &conflict : check.find(record))
-    handleConflict(warp, access, page, record, conflict);
-  if (record.flags == races::kWrite && std::abs(record.run.stride) < record.run.bytes &&
-      !std::has_single_bit(record.run.mask))
+    handleConflict(warp, access, page, record, conflict,
+                   conflict.earlier.step == record.step
+                       ? record.run.mask
+                       : check.lanesInConflict(conflict.earlier, record));
+  if (record.flags == races::kWrite && !record.run.units)
     checkSelf(warp, access, page, record);
   // A copy in flight writes when it lands.
   if (access.kind != AccessKind::AsyncWrite)
@@ -207,16 +209,21 @@ void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
 
 // Lanes of one store that meet: the highest wins, as long as they agree.
 void RaceChecker::checkSelf(Warp &warp, const Access &access, uint64_t page, const Record &record) {
+  uint32_t mask = record.run.mask, meeting = 0;
+  for (unsigned d = 1; d < kLanes && d * std::abs(record.run.stride) < record.run.bytes; ++d)
+    meeting |= (mask & mask >> d) | (mask & mask << d);
+  if (!meeting)
+    return;
   Conflict conflict;
   conflict.earlier = record;
-  conflict.earlierLane = std::countr_zero(record.run.mask);
-  conflict.lane = 31 - std::countl_zero(record.run.mask);
+  conflict.earlierLane = std::countr_zero(meeting);
+  conflict.lane = 31 - std::countl_zero(meeting);
   conflict.begin = record.run.begin(conflict.lane);
-  handleConflict(warp, access, page, record, conflict);
+  handleConflict(warp, access, page, record, conflict, meeting);
 }
 
 void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page,
-                                 const Record &record, const Conflict &conflict) {
+                                 const Record &record, const Conflict &conflict, uint32_t lanes) {
   if (reported.contains(warp.pc))
     return;
   uint64_t address = (page << kPageBits) + conflict.begin;
@@ -240,20 +247,22 @@ void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page
   }
   UnsettledStore store;
   store.finding = std::move(finding);
-  store.lane = conflict.lane;
-  store.otherLane = conflict.earlierLane;
+  store.lanes = lanes | 1u << conflict.lane;
   store.isSameInstruction = earlier.step == record.step;
-  store.host = hostOf(access, conflict.lane);
-  store.before.assign(store.host, store.host + access.bytes);
+  store.bytes = access.bytes;
+  forEachLane(store.lanes, [&](unsigned lane) {
+    const uint8_t *host = hostOf(access, lane);
+    store.host.push_back(host);
+    store.before.insert(store.before.end(), host, host + access.bytes);
+  });
   warp.unsettled.push_back(std::move(store));
 }
 
 void tilewright::emulator::settleStores(Warp &warp, uint32_t differing) {
   for (UnsettledStore &store : warp.unsettled) {
-    uint32_t lanes = 1u << store.lane | 1u << store.otherLane;
-    bool isRace = store.isSameInstruction
-                      ? (differing & lanes) != 0
-                      : std::memcmp(store.host, store.before.data(), store.before.size()) != 0;
+    bool isRace = store.isSameInstruction && (differing & store.lanes);
+    for (size_t i = 0; i < store.host.size() && !store.isSameInstruction; ++i)
+      isRace |= std::memcmp(store.host[i], &store.before[i * store.bytes], store.bytes) != 0;
     if (isRace)
       warp.record(std::move(store.finding), /*stops=*/false);
   }
@@ -383,12 +392,12 @@ void RaceChecker::synchronise(Warp &warp, const Access &access) {
   strong.releases = releases;
   strong.isGrid = info.scope >= Scope::Device;
   forEachLane(access.mask, [&](unsigned lane) {
-    // A flag is one word, whatever its width.
-    uint64_t word = access.address[lane] / 4;
-    if (block)
-      order.access(warp.clocks, lane, strong, word, *block);
-    else
-      order.access(warp.clocks, lane, strong, word);
+    // A wide flag is all its words; a narrow one does not stand for its neighbours.
+    for (uint64_t word = 0; word < access.bytes; word += 4)
+      if (block)
+        order.access(warp.clocks, lane, strong, access.address[lane] + word, *block);
+      else
+        order.access(warp.clocks, lane, strong, access.address[lane] + word);
   });
 }
 
@@ -439,7 +448,7 @@ void RaceChecker::checkSource(Warp &warp, const Copy &copy, unsigned lane) {
   for (const auto *log : {&page.writes, &page.strong})
     for (const Record &write : *log) {
       bool meets = write.flags & races::kWrite && write.epoch > copy.epoch &&
-                   write.run.low() < end && begin < write.run.high();
+                   races::lanesAt(write.run, begin, end);
       if (!meets || reported.contains(copy.pc))
         continue;
       reported.insert(copy.pc);
@@ -448,7 +457,7 @@ void RaceChecker::checkSource(Warp &warp, const Copy &copy, unsigned lane) {
       finding.message =
           "the source of an asynchronous copy is written before the copy is waited for";
       finding.setAddress(Space::Global, address, launch.global.describe(address));
-      finding.other = makeParty(write, std::countr_zero(write.run.mask));
+      finding.other = makeParty(write, std::countr_zero(races::lanesAt(write.run, begin, end)));
       finding.remedy = "wait for the copy (cp.async.wait_group) before the write, and order the "
                        "write after the wait";
       warp.record(std::move(finding), /*stops=*/false);

@@ -27,10 +27,11 @@ class Warp;
 /// A store that races unless it leaves the bytes as they were.
 struct UnsettledStore {
   Finding finding;
-  unsigned lane = 0, otherLane = 0;
-  bool isSameInstruction = false; ///< both lanes store in this very instruction
-  const uint8_t *host = nullptr;
-  std::vector<uint8_t> before;
+  uint32_t lanes = 0;             ///< of the store that met others
+  bool isSameInstruction = false; ///< met each other in this very instruction
+  uint32_t bytes = 0;             ///< a lane
+  std::vector<const uint8_t *> host;
+  std::vector<uint8_t> before; ///< what memory held, lane after lane
 };
 
 /// A weak read that races with an atomic, unless its thread checks the value by
@@ -73,7 +74,7 @@ private:
   template <typename F> bool forUnits(const Access &access, F f);
   void checkRun(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
   void handleConflict(Warp &warp, const Access &access, uint64_t page, const races::Record &record,
-                      const races::Conflict &conflict);
+                      const races::Conflict &conflict, uint32_t lanes);
   void checkSelf(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
   void checkSource(Warp &warp, const Copy &copy, unsigned lane);
   void hold(Warp &warp, const Access &access, uint64_t address, const races::Conflict &conflict,

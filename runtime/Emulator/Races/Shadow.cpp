@@ -50,7 +50,7 @@ static uint32_t unitsOf(int32_t begin, int32_t end) {
 }
 
 /// The lanes of `run` whose bytes meet [begin, end).
-static uint32_t lanesAt(const Run &run, int32_t begin, int32_t end) {
+uint32_t tilewright::emulator::races::lanesAt(const Run &run, int32_t begin, int32_t end) {
   if (run.units)
     return run.units & unitsOf(begin, end) ? run.mask : 0;
   if (run.stride == 0)
@@ -66,12 +66,14 @@ static uint32_t lanesAt(const Run &run, int32_t begin, int32_t end) {
 
 // log[index] is a write that a later strong read saw, and that read is ordered
 // before the access in question.
-bool PageCheck::isObserved(const Log &log, size_t index, unsigned earlierLane,
-                           unsigned lane) const {
+bool PageCheck::isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane,
+                           int32_t begin, int32_t end) const {
   const Record &earlier = log[index];
   if (!(earlier.flags & kStrong) || !(earlier.flags & kWrite))
     return false;
-  int32_t begin = earlier.run.begin(earlierLane), end = begin + earlier.run.bytes;
+  // The bytes that both touch: who has seen others of the write has not seen these.
+  begin = std::max(begin, earlier.run.begin(earlierLane));
+  end = std::min(end, earlier.run.begin(earlierLane) + earlier.run.bytes);
   const LaneState &state = warp.stateOf(lane);
   for (size_t i = index + 1; i < log.size(); ++i) {
     const Record &read = log[i];
@@ -79,6 +81,9 @@ bool PageCheck::isObserved(const Log &log, size_t index, unsigned earlierLane,
       continue;
     for (uint32_t lanes = lanesAt(read.run, begin, end); lanes; lanes &= lanes - 1) {
       unsigned reader = std::countr_zero(lanes);
+      int32_t first = read.run.begin(reader);
+      if (first > begin || end > first + read.run.bytes)
+        continue;
       bool isOwn = read.block == warp.block && read.warp == warp.warp && reader == lane;
       if (isOwn || Order::known(state, warp.block, read.block, read.warp, reader) >= read.epoch)
         return true;
@@ -157,7 +162,8 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
       int32_t begin = std::countr_zero(rest) * kUnitBytes;
       uint32_t others = lanesAt(theirs, begin, begin + kUnitBytes);
       for (uint32_t lanes = others ? mine.mask : 0; lanes; lanes &= lanes - 1)
-        if (auto conflict = compareLane(log, index, std::countr_zero(lanes), begin, others))
+        if (auto conflict = compareLane(log, index, std::countr_zero(lanes), begin,
+                                        begin + int32_t(kUnitBytes), others))
           return conflict;
     }
     return std::nullopt;
@@ -166,14 +172,14 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
     unsigned lane = std::countr_zero(rest);
     int32_t begin = mine.begin(lane);
     uint32_t others = lanesAt(theirs, begin, begin + mine.bytes);
-    if (auto conflict = compareLane(log, index, lane, begin, others))
+    if (auto conflict = compareLane(log, index, lane, begin, begin + mine.bytes, others))
       return conflict;
   }
   return std::nullopt;
 }
 
 std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, unsigned lane,
-                                               int32_t begin, uint32_t others) const {
+                                               int32_t begin, int32_t end, uint32_t others) const {
   const Record &earlier = log[index];
   if (earlier.block == warp.block && earlier.warp == warp.warp)
     others &= ~(1u << lane);
@@ -183,7 +189,7 @@ std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, uns
   for (; others; others &= others - 1) {
     unsigned other = std::countr_zero(others);
     if (Order::known(state, warp.block, earlier.block, earlier.warp, other) < earlier.epoch &&
-        !isObserved(log, index, other, lane))
+        !isObserved(log, index, other, lane, begin, end))
       return Conflict{earlier, other, lane, begin};
   }
   return std::nullopt;
@@ -213,7 +219,8 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
   if (log.size() == 1 && log[0].run == access.run && log[0].flags == access.flags &&
       !(access.flags & kObserves) && isOwnRun(log[0], access))
     return;
-  size_t wanted = found.size() + (isAtomic ? kMostReaders : 1), kept = 0;
+  // A plain store may be excused for one of them and not for the next.
+  size_t wanted = found.size() + (isWrite ? kMostReaders : 1), kept = 0;
   const int32_t low = access.run.low(), high = access.run.high();
   for (size_t i = 0; i < log.size(); ++i) {
     const Record &earlier = log[i];
@@ -295,6 +302,24 @@ static void thin(Log &log, size_t limit) {
   log.assign(newest.rbegin(), newest.rend());
 }
 
+uint32_t PageCheck::lanesInConflict(const Record &earlier, const Record &access) const {
+  uint32_t lanes = 0;
+  for (uint32_t rest = access.run.units ? 0 : access.run.mask; rest; rest &= rest - 1) {
+    unsigned lane = std::countr_zero(rest);
+    int32_t begin = access.run.begin(lane);
+    uint32_t others = lanesAt(earlier.run, begin, begin + access.run.bytes);
+    if (earlier.block == warp.block && earlier.warp == warp.warp)
+      others &= ~(1u << lane);
+    for (; others; others &= others - 1)
+      if (Order::known(warp.stateOf(lane), warp.block, earlier.block, earlier.warp,
+                       std::countr_zero(others)) < earlier.epoch) {
+        lanes |= 1u << lane;
+        break;
+      }
+  }
+  return lanes;
+}
+
 void PageCheck::markGuess(const Run &run, unsigned lane) {
   for (size_t i = 0, end = page.reads.size(); i < end; ++i) {
     Record &read = page.reads[i];
@@ -318,7 +343,7 @@ void PageCheck::remember(Record access) {
   access.high = access.run.high();
   bool isWrite = access.flags & kWrite;
   Log &log = access.flags & kStrong ? page.strong : isWrite ? page.writes : page.reads;
-  page.latest = access.epoch;
+  page.latest = std::max(page.latest, access.epoch);
   page.hasBlockScope |= (access.flags & kStrong) && (access.flags & kBlockScope);
   if (!log.empty()) {
     Record &last = log.back();
@@ -331,6 +356,6 @@ void PageCheck::remember(Record access) {
   log.push_back(access);
   bool isUnwritten = &log == &page.reads && page.writes.empty() && page.strong.empty();
   size_t limit = isUnwritten ? kUnwrittenLimit : kLogLimit;
-  if (log.size() >= 2 * limit && std::has_single_bit(log.size()))
+  if (log.size() >= 2 * limit)
     thin(log, limit);
 }

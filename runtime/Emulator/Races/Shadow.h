@@ -61,6 +61,9 @@ struct Run {
   }
 };
 
+/// The lanes of `run` whose bytes meet [begin, end).
+uint32_t lanesAt(const Run &run, int32_t begin, int32_t end);
+
 /// An access as it is remembered.
 struct Record {
   Run run;
@@ -120,6 +123,8 @@ public:
   /// first of each log, or a few readers of what an atomic updates.
   llvm::SmallVector<Conflict, 1> find(const Record &access);
   void remember(Record access);
+  /// The lanes of `access` that meet lanes of `earlier` without an order.
+  uint32_t lanesInConflict(const Record &earlier, const Record &access) const;
   /// A lane compares and swaps the bytes that `run` has for it: what it has read
   /// of them was a guess and does not race with atomics.
   void markGuess(const Run &run, unsigned lane);
@@ -130,8 +135,9 @@ private:
   std::optional<Conflict> compare(const Log &log, size_t index, const Record &access) const;
   /// Lane `lane` touches bytes from `begin` on that lanes `others` touched before.
   std::optional<Conflict> compareLane(const Log &log, size_t index, unsigned lane, int32_t begin,
-                                      uint32_t others) const;
-  bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane) const;
+                                      int32_t end, uint32_t others) const;
+  bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane, int32_t begin,
+                  int32_t end) const;
   bool isObservedByAll(const Log &log, size_t index, const Record &access);
   bool isKnown(const Record &earlier, const Record &access) const;
 

@@ -135,13 +135,15 @@ struct Model {
     return thread == other.thread || clock[thread][other.thread] >= other.time;
   }
 
-  /// Some strong read saw past[i], and `thread` knows of that read.
-  bool isObserved(unsigned thread, size_t i) const {
+  /// Some strong read saw those bytes of past[i] that `access` touches, and the
+  /// thread of `access` knows of that read.
+  bool isObserved(const Past &access, size_t i) const {
+    unsigned begin = std::max(access.begin, past[i].begin), end = std::min(access.end, past[i].end);
     if (!past[i].strong || !past[i].writes)
       return false;
     for (size_t j = i + 1; j < past.size(); ++j)
-      if (past[j].observes && past[j].begin < past[i].end && past[i].begin < past[j].end &&
-          isKnown(thread, past[j]))
+      if (past[j].observes && past[j].begin <= begin && end <= past[j].end &&
+          isKnown(access.thread, past[j]))
         return true;
     return false;
   }
@@ -157,7 +159,7 @@ struct Model {
       bool isOneBlock = blockOf(access.thread) == blockOf(other.thread);
       if (access.strong && other.strong && (isOneBlock || (!access.narrow && !other.narrow)))
         continue;
-      if (!isKnown(access.thread, other) && !isObserved(access.thread, i))
+      if (!isKnown(access.thread, other) && !isObserved(access, i))
         return true;
     }
     return false;

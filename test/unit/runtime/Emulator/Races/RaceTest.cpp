@@ -281,6 +281,65 @@ TEST(Race, TheLastBlockMayReadAfterABarrier) {
   });
 }
 
+// What an independent review found.
+TEST(Race, StoresAreExcusedLaneByLane) {
+  const char *scaled = "and.b32 %r4, %t, 31; shr.u32 %r5, %t, 5; mul.lo.u32 %r6, %r4, %r5; "
+                       "shl.b32 %r7, %r4, 2; add.u32 %r7, %r0, %r7; st.shared.u32 [%r7], %r6;";
+  expect({
+      {"lane 0 agrees, the others do not", scaled, "race"},
+      {"one lane in the middle",
+       "setp.eq.u32 %p3, %t, 5; selp.u32 %r4, 1, 0, %p3; "
+       "st.shared.u32 [%r0], %r4;",
+       "race", 32},
+      {"wide copies by some lanes are their own",
+       "and.b32 %r4, %t, 1; setp.eq.u32 %p3, %r4, 0; cvta.to.global.u64 %rd3, %rd1; "
+       "@%p3 cp.async.ca.shared.global [%r1], [%rd3], 8; cp.async.wait_all;",
+       "", 32},
+  });
+}
+
+TEST(Race, NarrowFlagsAreFlagsOfTheirOwn) {
+  expect({
+      {"two bytes of a word",
+       ".shared .b32 f; @%p1 st.shared.u32 [f], 0; bar.sync 0; setp.eq.u32 %p3, %t, 32; "
+       "setp.eq.u32 %p4, %t, 64; cvt.u16.u32 %h1, 1; @%p1 bra A; @%p3 bra B; @%p4 bra C; exit; "
+       "A: st.shared.u32 [%r0 + 512], 1; st.release.cta.shared.u8 [f], %h1; exit; "
+       "B: st.shared.u32 [%r0 + 516], 1; st.release.cta.shared.u8 [f + 1], %h1; exit; "
+       "C: ld.acquire.cta.shared.u8 %h2, [f]; setp.eq.u16 %p5, %h2, 0; @%p5 bra C; "
+       "D: ld.acquire.cta.shared.u8 %h2, [f + 1]; setp.eq.u16 %p5, %h2, 0; @%p5 bra D; "
+       "ld.shared.u32 %r9, [%r0 + 512]; ld.shared.u32 %r9, [%r0 + 516];",
+       "", 96},
+  });
+}
+
+TEST(Race, ABlockThatPollsByAtomicsLetsOthersCome) {
+  Options options;
+  options.timeBudgetSeconds = 20;
+  expect({{"a counter of two blocks",
+           "@!%p1 exit; membar.gl; atom.global.add.u32 %r4, [%rd1], 1; S: atom.global.add.u32 %r4, "
+           "[%rd1], 0; setp.lt.u32 %p3, %r4, 2; @%p3 bra S;",
+           "", 32, 2, options}});
+}
+
+TEST(Race, WarpBarriersOfDifferentLanesStayApart) {
+  expect({{"halves that meet in parts",
+           "st.shared.u32 [%r1], %t; and.b32 %r4, %t, 1; setp.eq.u32 %p3, %r4, 0; "
+           "setp.lt.u32 %p4, %t, 16; @%p4 bra L; @%p3 bra A; bar.warp.sync 0xffff0000; bra B; "
+           "A: bar.warp.sync 0xffff0000; bra B; L: @%p3 bra C; bar.warp.sync 0xffff; bra B; "
+           "C: bar.warp.sync 0xffff; B: xor.b32 %r6, %t, 16; shl.b32 %r6, %r6, 2; "
+           "add.u32 %r6, %r0, %r6; ld.shared.u32 %r9, [%r6];",
+           "race", 32}});
+}
+
+TEST(Race, OnlyWhatIsCopiedIsTheSource) {
+  expect({{"words between those that are written",
+           "cvta.to.global.u64 %rd3, %rd1; shl.b32 %r4, %t, 5; cvt.u64.u32 %rd4, %r4; "
+           "add.s64 %rd4, %rd3, %rd4; setp.lt.u32 %p3, %t, 8; @!%p3 exit; "
+           "cp.async.ca.shared.global [%r1], [%rd4 + 16], 4; st.global.u32 [%rd4], 1; "
+           "cp.async.wait_all;",
+           "", 32}});
+}
+
 TEST(Race, LanesThatExchangeByVolatileNeedAWarpBarrier) {
   const char *exchange = "st.volatile.shared.u32 [%r1], %t; {0} ld.volatile.shared.u32 %r9, [%r2];";
   auto with = [&](const char *between) {
