@@ -44,6 +44,16 @@ std::string runCase(const Case &test, uint64_t seed = 0) {
   return snippet.error;
 }
 
+/// `body` with `parts` in the places of {0}, {1}, ...; kept until the tests end.
+const char *fill(const char *body, std::initializer_list<const char *> parts) {
+  static std::deque<std::string> kept;
+  std::string &text = kept.emplace_back(body);
+  unsigned number = 0;
+  for (const char *part : parts)
+    text.replace(text.find("{" + std::to_string(number++) + "}"), 3, part);
+  return text.c_str();
+}
+
 void expect(std::initializer_list<Case> cases) {
   for (const Case &test : cases)
     for (uint64_t seed = 0; seed < 4; ++seed) {
@@ -245,13 +255,7 @@ TEST(Race, BarriersCarryReleasesAndAcquires) {
                      "@%p1 st.volatile.global.u32 [%rd1], 1; bra E; "
                      "C: @!%p1 bra D; W: ld.volatile.global.u32 %r8, [%rd1]; setp.eq.u32 %p4, "
                      "%r8, 0; @%p4 bra W; membar.gl; D: {1} ld.global.u32 %r9, [%in]; E:";
-  auto with = [&](const char *first, const char *second) {
-    static std::deque<std::string> kept;
-    std::string text = body;
-    text.replace(text.find("{0}"), 3, first);
-    text.replace(text.find("{1}"), 3, second);
-    return kept.emplace_back(text).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
   expect({
       {"barrier, then the fence", with("bar.sync 0; membar.gl;", "bar.sync 0;"), "", 64, 2},
       {"fences, then the barrier", with("membar.gl; bar.sync 0;", "bar.sync 0;"), "", 64, 2},
@@ -267,11 +271,7 @@ TEST(Race, TheLastBlockMayReadAfterABarrier) {
       "{0} @%p1 atom.global.inc.u32 %r4, [%rd1], 10; @%p1 st.shared.u32 [%r0], %r4; "
       "bar.sync 0; ld.shared.u32 %r4, [%r0]; setp.ne.u32 %p3, %r4, 2; @%p3 exit; "
       "ld.global.u32 %r9, [%rd1 + 64]; ld.global.u32 %r9, [%rd1 + 72];";
-  auto with = [&](const char *fence) {
-    static std::deque<std::string> kept;
-    std::string text = body;
-    return kept.emplace_back(text.replace(text.find("{0}"), 3, fence)).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
   Options strict;
   strict.strictAcquire = true;
   expect({
@@ -342,11 +342,7 @@ TEST(Race, OnlyWhatIsCopiedIsTheSource) {
 
 TEST(Race, LanesThatExchangeByVolatileNeedAWarpBarrier) {
   const char *exchange = "st.volatile.shared.u32 [%r1], %t; {0} ld.volatile.shared.u32 %r9, [%r2];";
-  auto with = [&](const char *between) {
-    static std::deque<std::string> kept;
-    std::string text = exchange;
-    return kept.emplace_back(text.replace(text.find("{0}"), 3, between)).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(exchange, {parts...}); };
   Options strict;
   strict.strictWarps = true;
   expect({
@@ -380,13 +376,7 @@ TEST(Race, ShufflesShareWhatALaneHasAcquired) {
       "@%p3 atom.shared.add.acq_rel.cta.u32 %r5, [word], 1; {0} "
       "shfl.sync.idx.b32 %r5, %r5, 0, 31, -1; setp.eq.u32 %p4, %r5, 1; "
       "@%p4 ld.shared.u32 %r9, [%r3]; {1}";
-  auto with = [&](const char *before, const char *after) {
-    static std::deque<std::string> kept;
-    std::string text = body;
-    text.replace(text.find("{0}"), 3, before);
-    text.replace(text.find("{1}"), 3, after);
-    return kept.emplace_back(text).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
   Options strict;
   strict.strictAcquire = true;
   expect({
@@ -402,13 +392,7 @@ TEST(Race, MbarriersOrderArrivalsBeforeWaits) {
       ".shared .align 8 .b64 bar; @%p1 mbarrier.init.shared.b64 [bar], 32; {0} "
       "@!%p2 bra C; {1} bra E; C: mbarrier.try_wait.parity.shared.b64 %p4, [bar], 0; "
       "@!%p4 bra C; ld.shared.u32 %r9, [%r3]; E:";
-  auto with = [&](const char *first, const char *second) {
-    static std::deque<std::string> kept;
-    std::string text = body;
-    text.replace(text.find("{0}"), 3, first);
-    text.replace(text.find("{1}"), 3, second);
-    return kept.emplace_back(text).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
   const char *arrive = "st.shared.u32 [%r1], %t; mbarrier.arrive.shared.b64 _, [bar];";
   expect({
       {"write, arrive, wait, read", with("bar.sync 0;", arrive)},
@@ -466,14 +450,7 @@ TEST(Race, CopiesReachWhoWaitsAtTheirMbarrier) {
       ".shared .align 8 .b64 bar; @%p1 mbarrier.init.shared.b64 [bar], 32; bar.sync 0; "
       "cvta.to.global.u64 %rd3, %rd1; @!%p2 bra C; cp.async.ca.shared.global [%r1], [%rd3], 4; "
       "{0} bra E; C: {1} ld.shared.u32 %r9, [%r3]; {2} E:";
-  auto with = [&](const char *producer, const char *consumer, const char *late) {
-    static std::deque<std::string> kept;
-    std::string text = body;
-    text.replace(text.find("{0}"), 3, producer);
-    text.replace(text.find("{1}"), 3, consumer);
-    text.replace(text.find("{2}"), 3, late);
-    return kept.emplace_back(text).c_str();
-  };
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
   const char *arrive = "cp.async.mbarrier.arrive.noinc.shared.b64 [bar];",
              *wait = "W: mbarrier.try_wait.parity.shared.b64 %p4, [bar], 0; @!%p4 bra W;";
   Options eager, random;
