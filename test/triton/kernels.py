@@ -178,3 +178,32 @@ def byte_matmul(a, b, c, scale, k, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr):
         total = tl.dot(left, right, total)
     scaled = total.to(tl.float32) * tl.load(scale + index)[:, None]
     tl.store(c + index[:, None] * BLOCK + index[None, :], scaled)
+
+
+@triton.jit
+def matmul_u4(
+    x, w, scales, zeros, y, m, n, k,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """4-bit weights, eight codes of a column to a word: each word is read once, the codes are
+    shifted out of it, converted, and scaled as the operand.
+    """
+    row = tl.program_id(1) * BLOCK_M + tl.arange(0, BLOCK_M)
+    column = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    inner = tl.arange(0, BLOCK_K)
+    shift = tl.arange(0, 8) * 4
+    x_at = x + row[:, None] * k + inner[None, :]
+    w_at = w + tl.arange(0, BLOCK_K // 8)[:, None] * n + column[None, :]
+    total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    for start in range(0, k, BLOCK_K):
+        left = tl.load(x_at, mask=row[:, None] < m, other=0.0)
+        words = tl.load(w_at)
+        group = start // GROUP * n + column
+        scale, zero = tl.load(scales + group), tl.load(zeros + group)
+        codes = (words[:, None, :] >> shift[None, :, None]) & 15
+        codes = tl.reshape(codes, (BLOCK_K, BLOCK_N))
+        right = (codes - zero[None, :].to(tl.int32)).to(tl.float16) * scale[None, :]
+        total = tl.dot(left, right, total)
+        x_at += BLOCK_K
+        w_at += BLOCK_K // 8 * n
+    tl.store(y + row[:, None] * n + column[None, :], total.to(tl.float16), mask=row[:, None] < m)

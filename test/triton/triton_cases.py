@@ -316,6 +316,32 @@ def byte_matmul(rng):
     )
 
 
+@triton_case(
+    "matmul_u4",
+    {
+        "x": "*fp16:16", "w": "*i32:16", "scales": "*fp16:16", "zeros": "*u8:16", "y": "*fp16:16",
+        "m": "i32", "n": "i32:16", "k": "i32:16",
+    },
+    warps=4, stages=4, BLOCK_M=16, BLOCK_N=64, BLOCK_K=64, GROUP=128,
+)  # fmt: skip
+def matmul_u4(rng):
+    m, n, k, group = 5, 128, 256, 128
+    x = rng.integers(-3, 4, (m, k)).astype(F16)
+    codes = rng.integers(0, 16, (k, n))
+    zeros = rng.integers(0, 16, (k // group, n)).astype(np.uint8)
+    scales = (2.0 ** rng.integers(-3, 1, (k // group, n))).astype(F16)
+    # Eight codes of a column to a word, the first lowest.
+    shifted = codes.reshape(k // 8, 8, n).astype(np.int64) << (4 * np.arange(8))[None, :, None]
+    words = shifted.sum(1).astype(U32).view(I32)
+    wide = (codes - np.repeat(zeros, group, 0)) * np.repeat(scales.astype(F64), group, 0)
+    args = ["x", "w", "scales", "zeros", "y", I32(m), I32(n), I32(k)]
+    return Problem(
+        {"x": x, "w": words, "scales": scales, "zeros": zeros, "y": Empty((m, n), F16)},
+        [Launch("matmul_u4", n // 64, 0, args)],
+        {"y": exact((x.astype(F64) @ wide).astype(F16))},  # sums that f32 holds exactly
+    )
+
+
 def has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 

@@ -1,0 +1,80 @@
+"""What the default decode schedules request and compute, at K = N = 2048 on the A100.
+
+The table of docs/quantisation.md, printed by tools/counters.py.
+"""
+
+import dataclasses
+
+import counters
+import pytest
+import tilewright as tw
+from assembler import AssemblerError
+from assembler.traffic import Traffic, find_operands, read_traffic
+
+ROWS = (1, 16)
+# SASS instructions of the main loop a weight, zero points included, by bits from 1; what may
+# only fall.
+BUDGET = {
+    1: (2.28, 2.18, 2.37, 2.32, 2.59, 2.67, 2.86, 2.25),
+    16: (2.28, 2.18, 2.37, 2.32, 2.59, 2.67, 2.86, 2.25),
+}
+# m16n8k16 over those that a product with full operands takes.
+PRODUCTS = {1: 2, 16: 1}
+
+
+@pytest.mark.parametrize("m", ROWS)
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_bytes_are_requested_once(bits, m):
+    c = counters.count(counters.quantize(bits), m)
+    assert c.weights <= 1.03
+    assert c.conflicts == 0
+    assert c.mma == PRODUCTS[m]
+    assert c.blocks >= 108  # every SM has one
+
+
+@pytest.mark.parametrize("m", ROWS)
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_instructions_a_weight(nvdisasm, bits, m):
+    schedule = tw.compile("linear", counters.quantize(bits), target="a100", m=m).schedule
+    assert counters.instructions_a_weight(bits, m, schedule) <= BUDGET[m][bits - 1] + 0.005
+
+
+def test_triton_is_counted_alike(nvdisasm):
+    c = counters.count_triton(1)
+    assert (c.mma, c.partials, c.blocks) == (2, 0, 32)
+    assert 1 < c.weights < 1.2
+    assert c.conflicts > 0
+    assert counters.triton_instructions_a_weight() > 2 * BUDGET[1][3]
+
+
+PTX = """
+ld.param.b64 %rd1, [k_param_0];
+ld.param.b64 %rd2, [k_param_1];
+ld.param.b32 %r1, [k_param_2];
+mul.wide.u32 %rd3, %r1, 4;
+add.s64 %rd4, %rd1, %rd3;
+ld.global.v2.b32 {%r2, %r3}, [%rd4+16];
+add.s64 %rd5, %rd2, %rd3;
+@%p1 cp.async.cg.shared.global [%r9], [%rd5], 16, %r4;
+st.global.b32 [%rd4], %r2;
+"""
+
+
+def test_accesses_are_told_apart_by_their_pointers():
+    assert find_operands(PTX, [0, 1]) == {7: 0, 9: 1, 10: 0}
+    parameters = [{"name": n, "kind": k} for n, k in (("a", "pointer"), ("b", "pointer"))]
+    lines = [
+        {"ptxLine": 7, "instruction": "ld.global.v2.b32", "counters": {"globalSectors": 3}},
+        {"ptxLine": 9, "instruction": "cp.async.cg", "counters": {"globalSectors": 4}},
+        {"ptxLine": 10, "instruction": "st.global.b32", "counters": {"globalSectors": 1}},
+        {"ptxLine": 4, "instruction": "ld.param.b32", "counters": {"issues": 9}},
+    ]
+    got = {name: dataclasses.astuple(t) for name, t in read_traffic(PTX, parameters, lines).items()}
+    assert got == {"a": (96, 32), "b": (128, 0)}
+    assert Traffic() == Traffic(0, 0)
+
+
+def test_an_access_through_two_pointers_is_refused():
+    mixed = PTX.replace("add.s64 %rd5, %rd2, %rd3", "add.s64 %rd5, %rd2, %rd1")
+    with pytest.raises(AssemblerError, match="line 9 goes through 2 pointers"):
+        find_operands(mixed, [0, 1])
