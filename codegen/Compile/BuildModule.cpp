@@ -4,7 +4,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/Compile/NNModule.h"
-#include "dialects/Support/Format/Format.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
@@ -62,12 +61,11 @@ static llvm::Expected<nn::QFormatAttr> getFormat(Builder &builder,
                                    problem.getAttribute("zero"));
   MLIRContext *context = builder.getContext();
   auto emitError = [&] { return mlir::emitError(builder.getUnknownLoc()); };
-  auto attr = nn::QFormatAttr::getChecked(emitError, context, code->bits,
-                                          code->kind == format::Kind::Signed, rows, *scale, *zero);
+  auto attr =
+      nn::QFormatAttr::getChecked(emitError, context, StringRef(code->name), rows, *scale, *zero);
   if (!attr)
-    return llvm::createStringError("the weight format " + code->name +
-                                   " is not one that weights "
-                                   "can have; supported are u1..u8 and i1..i8");
+    return llvm::createStringError("no kernel for weights of format " + code->name + ", group " +
+                                   group);
   return attr;
 }
 

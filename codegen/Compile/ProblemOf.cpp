@@ -62,7 +62,7 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
   problem.operands.push_back(
       getOperand(op, "y", getName(y.getElementType()), {"M", "N"}, {w.getN(), 1}));
   problem.attributes = {
-      {"format", format.getCodeName()},
+      {"format", format.getCode().str()},
       {"group", format.isChannel() ? "channel" : std::to_string(format.getGroup())},
       {"scale", getName(format.getScale())},
       {"zero", nn::stringifyZeroPoint(format.getZero()).str()},

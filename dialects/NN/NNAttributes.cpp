@@ -4,7 +4,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/NN/NNDialect.h"
-#include "dialects/Support/Format/Format.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -69,14 +68,15 @@ void NNDialect::registerTypes() {
 // QFormatAttr
 //===----------------------------------------------------------------------===//
 
-std::string QFormatAttr::getCodeName() const {
-  return (getIsSigned() ? "i" : "u") + std::to_string(getBits());
-}
+const format::Format &QFormatAttr::getCodeFormat() const { return format::get(getCode()); }
 
-LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, unsigned bits,
-                                  bool isSigned, int64_t group, Type scale, ZeroPoint zero) {
-  if (bits < 1 || bits > 8)
-    return emitError() << "expects code width between 1 and 8 bits, but got " << bits;
+LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                                  StringRef code, int64_t group, Type scale, ZeroPoint zero) {
+  auto format = format::parse(code);
+  if (!format)
+    return emitError() << llvm::toString(format.takeError());
+  if (!format->isWeight())
+    return emitError() << "expects codes of " << format::weightNames << ", but got " << code;
   if (group < 0 || group % 16 != 0)
     return emitError() << "expects group to be a positive multiple of 16 or 'channel', but got "
                        << group;
@@ -91,14 +91,9 @@ Attribute QFormatAttr::parse(AsmParser &parser, Type) {
   SMLoc nameLoc;
   if (parser.parseLess() || parser.getCurrentLocation(&nameLoc) || parser.parseKeyword(&name))
     return {};
-  auto format = format::parse(name);
-  if (!format) {
-    parser.emitError(nameLoc) << llvm::toString(format.takeError());
-    return {};
-  }
-  if (!format->isInteger() || format->bits > 8) {
-    parser.emitError(nameLoc) << "expects an integer code format u1..u8 or i1..i8, but got "
-                              << name;
+  auto code = format::parse(name);
+  if (!code) {
+    parser.emitError(nameLoc) << llvm::toString(code.takeError());
     return {};
   }
   int64_t group = 0;
@@ -134,12 +129,12 @@ Attribute QFormatAttr::parse(AsmParser &parser, Type) {
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<QFormatAttr>(nameLoc, parser.getContext(), format->bits,
-                                        format->kind == format::Kind::Signed, group, scale, zero);
+  return parser.getChecked<QFormatAttr>(nameLoc, parser.getContext(), StringRef(code->name), group,
+                                        scale, zero);
 }
 
 void QFormatAttr::print(AsmPrinter &printer) const {
-  printer << "<" << getCodeName() << ", group = ";
+  printer << "<" << getCode() << ", group = ";
   if (isChannel())
     printer << "channel";
   else

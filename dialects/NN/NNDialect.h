@@ -6,6 +6,7 @@
 #ifndef TILEWRIGHT_DIALECTS_NN_NNDIALECT_H
 #define TILEWRIGHT_DIALECTS_NN_NNDIALECT_H
 
+#include "dialects/Support/Format/Format.h"
 #include "dialects/Tile/TileDialect.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -66,11 +66,11 @@ def NN_ActivationAttr : EnumAttr<NN_Dialect, NN_Activation, "activation"> {
 def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
   let summary = "how a weight matrix is quantised";
   let description = [{
-    Codes `q` of `bits` bits (`isSigned`: two's complement), one scale `s` (of type
-    `scale`) for every `group` consecutive rows along K, and optionally one
-    integer zero point `z` a group: `w = (q - z) * s`. `group = 0` is one group
-    for the whole of K ("channel"). The last group may be short. Signed codes
-    and their zero points are stored biased by 2^(bits-1).
+    Codes `q` of the number format `code`, a name in the table of formats, one
+    scale `s` (of type `scale`) for every `group` consecutive rows along K, and
+    optionally one integer zero point `z` a group: `w = (q - z) * s`. `group = 0`
+    is one group for the whole of K ("channel"). The last group may be short.
+    Signed codes and their zero points are stored biased by 2^(bits-1).
 
     ```mlir
     #nn.qformat<u4, group = 128, scale = f16>
@@ -78,16 +78,16 @@ def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
     ```
   }];
   let parameters = (ins
-    "unsigned":$bits,
-    "bool":$isSigned,
+    StringRefParameter<"name of the codes' number format">:$code,
     "int64_t":$group,
     "::mlir::Type":$scale,
     "::tilewright::nn::ZeroPoint":$zero);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// "u4", "i8", ...: the name in the table of formats.
-    std::string getCodeName() const;
+    /// The row of `code` in the table of formats.
+    const ::tilewright::format::Format &getCodeFormat() const;
+    unsigned getBits() const { return getCodeFormat().bits; }
     bool isChannel() const { return getGroup() == 0; }
     /// Groups along a K of `k` rows.
     int64_t getNumGroups(int64_t k) const {

@@ -128,7 +128,7 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
   Value codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
   Type half = cast<RankedTensorType>(x.getType()).getElementType();
   // Zero points are stored biased as the codes are: the biases cancel.
-  int64_t bias = format.getIsSigned() && !zerosView ? int64_t(1) << (format.getBits() - 1) : 0;
+  int64_t bias = zerosView ? 0 : format.getCodeFormat().storageBias();
   int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
   for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
     Value part = format.isChannel() ? acc : zeros({tileM, tileN});

@@ -108,7 +108,7 @@ Expected<Format> parse(StringRef name) {
   return text::makeUnknownNameError("number format", name, known);
 }
 
-Format get(StringRef name) {
+const Format &get(StringRef name) {
   const Format *format = find(name);
   assert(format && "not a known number format");
   return *format;

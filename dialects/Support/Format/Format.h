@@ -35,6 +35,8 @@ struct Format {
 
   bool isFloat() const { return kind == Kind::Float; }
   bool isInteger() const { return kind != Kind::Float; }
+  /// Whether codes of weights can be of this format.
+  bool isWeight() const { return isInteger() && bits <= 8; }
   bool operator==(const Format &other) const { return name == other.name; }
 
   /// Smallest and largest code of an integer format as numbers.
@@ -45,11 +47,14 @@ struct Format {
   int64_t storageBias() const { return kind == Kind::Signed ? int64_t(1) << (bits - 1) : 0; }
 };
 
+/// The formats of which isWeight() holds, for messages.
+constexpr llvm::StringRef weightNames = "u1..u8 or i1..i8";
+
 /// Looks a format up by name. The error names the nearest known formats.
 llvm::Expected<Format> parse(llvm::StringRef name);
 
 /// Like parse() for names known to be valid; asserts otherwise.
-Format get(llvm::StringRef name);
+const Format &get(llvm::StringRef name);
 
 /// Every format, in the order of the documentation.
 llvm::ArrayRef<Format> all();

@@ -104,9 +104,9 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   Expected<format::Format> weight = format::parse(problem.getAttribute("format"));
   if (!weight)
     return makeProblemError("format: " + toString(weight.takeError()));
-  if (!weight->isInteger() || weight->bits > 8)
-    return makeProblemError("expects format to be u1..u8 or i1..i8, but got '" + weight->name +
-                            "'");
+  if (!weight->isWeight())
+    return makeProblemError("expects format to be " + format::weightNames + ", but got '" +
+                            weight->name + "'");
   typed.weight = *weight;
   if (Error error = checkAttributes(problem))
     return error;

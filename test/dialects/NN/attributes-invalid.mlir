@@ -9,13 +9,13 @@ func.func private @unknown_code(!nn.quantized<64x64, #nn.qformat<x4, group = 32,
 // -----
 
 // Weights have integer codes.
-// expected-error @+1 {{expects an integer code format u1..u8 or i1..i8, but got bf16}}
+// expected-error @+1 {{expects codes of u1..u8 or i1..i8, but got bf16}}
 func.func private @float_code(!nn.quantized<64x64, #nn.qformat<bf16, group = 32, scale = f16>>)
 
 // -----
 
 // Codes have at most 8 bits.
-// expected-error @+1 {{expects an integer code format u1..u8 or i1..i8, but got u32}}
+// expected-error @+1 {{expects codes of u1..u8 or i1..i8, but got u32}}
 func.func private @wide_code(!nn.quantized<64x64, #nn.qformat<u32, group = 32, scale = f16>>)
 
 // -----
