@@ -18,12 +18,32 @@ const TaintFacts &factsOf(const Warp &warp) {
   return program.taintFacts[program.code[warp.pc].origin];
 }
 
+/// The state of the bytes that one lane touches.
+struct LaneBytes {
+  DefinedBytes *bytes;   ///< null: all are defined
+  uint64_t offset;       ///< in `bytes`
+  uint64_t address;      ///< of global memory
+  WrittenBytes *written; ///< of a part of a grid, to which global `bytes` are constant
+
+  uint32_t findUndefined(uint32_t count) const {
+    uint32_t undefined = bytes ? bytes->findUndefined(offset, count) : 0;
+    return written && undefined ? written->exclude(address, undefined) : undefined;
+  }
+  void assign(uint32_t count, uint32_t undefined) const {
+    if (bytes && written)
+      written->add(address, count); // what stays undefined has been reported
+    else if (bytes)
+      bytes->assign(offset, count, undefined);
+  }
+};
+
 /// Where the bytes that an access names are noted. Parameters of a kernel are
 /// always defined.
 class States {
 public:
   States(Warp &warp, const Access &access) : launch(warp.launch), access(access) {
     isGlobal = access.space == Space::Global || access.space == Space::Const;
+    written = isGlobal && launch.footprint ? &launch.written : nullptr;
     if (access.space == Space::Shared) {
       bytes = &warp.block.defined;
       first = -uint64_t(kSharedBase);
@@ -35,19 +55,18 @@ public:
     allocation = launch.recent;
   }
 
-  /// Calls f(bytes, lane, offset) for each lane; bytes are null where all are
-  /// defined.
+  /// Calls f(LaneBytes, lane) for each lane.
   template <typename F> void forLanes(F f) {
     if (isGlobal) {
       forEachLane(access.mask, [&](unsigned lane) {
         uint64_t address = access.address[lane];
         if (!allocation || !allocation->contains(address, access.bytes))
           allocation = launch.global.find(address, access.bytes);
-        f(allocation->defined.get(), lane, address - allocation->base);
+        f(LaneBytes{allocation->defined.get(), address - allocation->base, address, written}, lane);
       });
     } else if (bytes) {
       forEachLane(access.mask, [&](unsigned lane) {
-        f(bytes, lane, access.address[lane] + first + lane * stride);
+        f(LaneBytes{bytes, access.address[lane] + first + lane * stride, 0, nullptr}, lane);
       });
     }
   }
@@ -62,13 +81,15 @@ public:
     }
     if (!allocation || !allocation->contains(address, access.bytes))
       allocation = launch.global.find(address, access.bytes);
-    if (allocation->defined)
+    if (allocation->defined && written)
+      written->add(address, all);
+    else if (allocation->defined)
       allocation->defined->define(address - allocation->base, all);
     return true;
   }
   /// Gives up the bits of an allocation that has become defined.
   void finish() {
-    if (allocation && allocation->defined && allocation->defined->isAll())
+    if (!written && allocation && allocation->defined && allocation->defined->isAll())
       allocation->defined.reset();
   }
 
@@ -78,6 +99,7 @@ private:
   Launch &launch;
   const Access &access;
   DefinedBytes *bytes = nullptr;
+  WrittenBytes *written;
   const Allocation *allocation;
   uint64_t first = 0, stride = 0;
 };
@@ -104,8 +126,8 @@ inline bool areDefined(const Warp &warp, const Access &access) {
 void noteLoad(Warp &warp, const Access &access) {
   States states(warp, access);
   Taint &taint = warp.taint;
-  states.forLanes([&](const DefinedBytes *bytes, unsigned lane, uint64_t at) {
-    uint32_t undefined = bytes ? bytes->findUndefined(at, access.bytes) : 0;
+  states.forLanes([&](const LaneBytes &state, unsigned lane) {
+    uint32_t undefined = state.findUndefined(access.bytes);
     if (undefined && !taint.hasLoaded) {
       uint64_t address = access.address[lane] + std::countr_zero(undefined);
       taint.sources[warp.pc] = {access.space, address, static_cast<int>(lane)};
@@ -120,7 +142,7 @@ void noteStore(Warp &warp, const Access &access) {
   States states(warp, access);
   if (!taint.hasStored && states.defineWhole())
     return states.finish();
-  states.forLanes([&](DefinedBytes *bytes, unsigned lane, uint64_t at) {
+  states.forLanes([&](const LaneBytes &state, unsigned lane) {
     uint32_t undefined = taint.hasStored ? taint.stored[lane] : 0;
     if (undefined && states.isGlobal) {
       reportUndefined(warp, lane,
@@ -130,8 +152,7 @@ void noteStore(Warp &warp, const Access &access) {
                       Place{access.space, access.address[lane] + std::countr_zero(undefined)});
       undefined = 0; // say it once
     }
-    if (bytes)
-      bytes->assign(at, access.bytes, undefined);
+    state.assign(access.bytes, undefined);
   });
   states.finish();
 }

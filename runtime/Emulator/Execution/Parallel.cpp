@@ -29,9 +29,6 @@ static bool mayBeIndependent(const Launch &launch) {
   const Options &options = launch.options;
   if (options.warpOrderSeed || options.preemptionSeed || options.landing == LandingPolicy::Random)
     return false; // one sequence of random numbers over all blocks
-  // Blocks that write neighbouring bytes share the words that note it.
-  if (options.checkInitialisation && launch.global.hasUndefined())
-    return false;
   const Program &program = launch.program;
   if (program.usesGridWorkspace)
     return false; // a barrier of the grid
@@ -59,8 +56,10 @@ unsigned tilewright::emulator::countThreads(const Launch &launch) {
   return wanted > 1 && mayBeIndependent(launch) ? static_cast<unsigned>(wanted) : 1;
 }
 
-/// Counts, and the worst accesses: the first of equals, as one thread keeps it.
+/// Counts, written bytes, and the worst accesses: the first of equals, as one
+/// thread keeps it.
 static void addPart(Launch &launch, Launch &part) {
+  part.written.publish(launch.global);
   for (auto [mine, theirs] : llvm::zip_equal(launch.counters, part.counters))
     mine.add(theirs);
   for (auto [mine, theirs] : llvm::zip_equal(launch.worst, part.worst))

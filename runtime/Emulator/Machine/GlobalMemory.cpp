@@ -4,7 +4,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Machine/GlobalMemory.h"
-#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cstring>
 
@@ -63,11 +62,6 @@ void Allocation::define(uint64_t address, uint64_t size) const {
 void GlobalMemory::defineAll() {
   for (auto &entry : allocations)
     entry.second.defined.reset();
-}
-
-bool GlobalMemory::hasUndefined() const {
-  return llvm::any_of(allocations,
-                      [](const auto &entry) { return entry.second.defined != nullptr; });
 }
 
 const Allocation *GlobalMemory::findBelow(uint64_t address) const {

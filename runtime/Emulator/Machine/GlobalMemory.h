@@ -21,9 +21,10 @@
 namespace tilewright::emulator {
 
 /// Host threads that run parts of a grid share it (Execution/Parallel.cpp), and
-/// only `storage` is put back when a launch must run again in order. Whatever
-/// else a launch may change here needs both too, or mayBeIndependent() must
-/// refuse such launches.
+/// only `storage` is put back when a launch must run again in order. `defined` is
+/// changed after all parts have ended (Checkers/WrittenBytes.h). Whatever else a
+/// launch may change here needs one of the two, or mayBeIndependent() must refuse
+/// such launches.
 struct Allocation {
   uint64_t base = 0, bytes = 0;
   std::unique_ptr<uint8_t, decltype(&std::free)> storage{nullptr, &std::free};
@@ -61,8 +62,6 @@ public:
   const Allocation *find(uint64_t address, uint64_t bytes) const;
   /// Every byte of every allocation counts as written.
   void defineAll();
-  /// Some byte of some live allocation has not been written.
-  bool hasUndefined() const;
   /// Names the nearest allocation: "allocation 3 of 64 bytes + 68", "freed ...".
   std::string describe(uint64_t address) const;
 

@@ -14,6 +14,7 @@
 #include "dialects/Support/Target/Target.h"
 #include "runtime/Device/Device.h"
 #include "runtime/Emulator/Checkers/Taint.h"
+#include "runtime/Emulator/Checkers/WrittenBytes.h"
 #include "runtime/Emulator/Machine/Async.h"
 #include "runtime/Emulator/Machine/Footprint.h"
 #include "runtime/Emulator/Machine/GlobalMemory.h"
@@ -91,6 +92,7 @@ struct Launch {
 
   // Of a part (Execution/Parallel.cpp).
   std::unique_ptr<Footprint> footprint; ///< null: this is the whole launch
+  WrittenBytes written;                 ///< in global memory not all of which was
   const std::atomic<bool> *isAbandoned = nullptr;
   std::unique_ptr<Launch> makePart(UndoLog &undo, const std::atomic<bool> &isAbandoned) const;
   /// For what only one thread can do: a part stops, and is run again in order.

@@ -1,13 +1,14 @@
 //===- ParallelTest.cpp - Blocks over several host threads --------------------===//
 //
 // What a launch leaves behind, memory and report, does not depend on threads.
-// Each kernel runs on one thread and on three; the first is the reference.
+// Each kernel runs on one thread and on several; the first is the reference.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/EmulatedDevice.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "gtest/gtest.h"
 #include <numeric>
+#include <random>
 #include <thread>
 
 using namespace tilewright;
@@ -18,7 +19,7 @@ namespace {
 constexpr unsigned kBlocks = 48, kThreads = 64, kWords = kBlocks * kThreads;
 
 struct Outcome {
-  unsigned threads = 0;
+  unsigned threads = 0; ///< of the last launch
   std::vector<uint32_t> words;
   std::string report;
   size_t findings = 0;
@@ -51,37 +52,56 @@ std::string wrap(llvm::StringRef body) {
       .str();
 }
 
-Outcome run(llvm::StringRef body, Options options, unsigned threads) {
+/// Launches one body after the other on the same buffer.
+Outcome run(llvm::ArrayRef<std::string> bodies, bool isFresh, Options options, unsigned threads) {
   options.threads = threads;
   options.keepWorstAccess = true;
   auto device = llvm::cantFail(EmulatedDevice::create("a100", options));
   uint64_t buffer = llvm::cantFail(device->allocate(kWords * 4));
   std::vector<uint32_t> words(kWords);
   std::iota(words.begin(), words.end(), 100u);
-  llvm::cantFail(device->copyToDevice(buffer, words.data(), kWords * 4));
-  auto module = llvm::cantFail(device->load({wrap(body), {}}));
-  device::Kernel *kernel = llvm::cantFail(module->getKernel("kernel"));
+  if (!isFresh)
+    llvm::cantFail(device->copyToDevice(buffer, words.data(), kWords * 4));
   device::LaunchConfig config;
   config.grid.x = kBlocks;
   config.block.x = kThreads;
-  llvm::consumeError(
-      device->launch(*kernel, config, {reinterpret_cast<const uint8_t *>(&buffer), 8}));
   Outcome outcome;
-  outcome.threads = device->getLastThreads();
+  for (const std::string &body : bodies) {
+    auto module = llvm::cantFail(device->load({wrap(body), {}}));
+    device::Kernel *kernel = llvm::cantFail(module->getKernel("kernel"));
+    llvm::consumeError(
+        device->launch(*kernel, config, {reinterpret_cast<const uint8_t *>(&buffer), 8}));
+    outcome.threads = device->getLastThreads();
+    const Report &report = device->getLastReport();
+    outcome.findings += report.findings.size();
+    llvm::raw_string_ostream(outcome.report) << llvm::json::Value(report.toJSON());
+  }
   llvm::cantFail(device->copyToHost(words.data(), buffer, kWords * 4));
   outcome.words = words;
-  outcome.findings = device->getLastReport().findings.size();
-  llvm::raw_string_ostream(outcome.report) << llvm::json::Value(device->getLastReport().toJSON());
   return outcome;
 }
 
-/// Runs `body` both ways; the answer is that of three threads.
-Outcome compare(llvm::StringRef body, Options options = {}) {
-  Outcome one = run(body, options, 1), three = run(body, options, 3);
+/// Runs `bodies` on one thread and on several; the answer is that of three.
+Outcome compare(llvm::ArrayRef<std::string> bodies, bool isFresh, Options options = {}) {
+  Outcome one = run(bodies, isFresh, options, 1), answer;
   EXPECT_EQ(one.threads, 1u);
-  EXPECT_EQ(one.words, three.words);
-  EXPECT_EQ(one.report, three.report);
-  return three;
+  for (unsigned threads : {2, 7, 3}) {
+    SCOPED_TRACE(std::to_string(threads) + " threads");
+    answer = run(bodies, isFresh, options, threads);
+    EXPECT_EQ(one.words, answer.words);
+    EXPECT_EQ(one.report, answer.report);
+  }
+  return answer;
+}
+
+/// On a buffer whose words count from 100.
+Outcome compare(llvm::StringRef body, Options options = {}) {
+  return compare({body.str()}, /*isFresh=*/false, options);
+}
+
+/// On a buffer that nobody has written.
+Outcome compareFresh(llvm::ArrayRef<std::string> bodies, Options options = {}) {
+  return compare(bodies, /*isFresh=*/true, options);
 }
 
 /// Each thread adds one to its word.
@@ -132,6 +152,116 @@ TEST(Parallel, AFindingUndoesWhatWasWritten) {
   EXPECT_EQ(outcome.threads, 1u);
   EXPECT_EQ(outcome.findings, 1u);
   EXPECT_EQ(outcome.words[5], 106u);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory that nobody has written
+//===----------------------------------------------------------------------===//
+
+TEST(Parallel, AFreshOutputIsWritten) {
+  Outcome outcome = compareFresh({"st.global.u32 [%p], %i;", kIncrement.str()});
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 0u);
+  for (unsigned i = 0; i < kWords; ++i)
+    ASSERT_EQ(outcome.words[i], i + 1);
+}
+
+// Lanes in a row and lanes apart, whole words and bytes.
+TEST(Parallel, ABlockReadsWhatItHasWritten) {
+  Outcome outcome = compareFresh({("st.global.u32 [%p], %i;" + kIncrement).str()});
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 0u);
+  outcome = compareFresh({R"(
+    st.global.u8 [%p + 1], %t; ld.global.u8 %r0, [%p + 1]; st.global.u8 [%p], %r0;
+    st.global.u16 [%p + 2], 0;)"});
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 0u);
+  for (unsigned i = 0; i < kWords; ++i)
+    ASSERT_EQ(outcome.words[i], i % 64 * 0x101);
+}
+
+// One byte of four: a later launch may use this one and no other.
+TEST(Parallel, BytesThatNobodyWroteStayUndefined) {
+  const std::string writeOne = "st.global.u8 [%p + 1], %t;";
+  Outcome outcome = compareFresh({writeOne, "ld.global.u8 %r0, [%p + 1]; st.global.u8 [%p], %r0;"});
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 0u);
+  for (const char *offset : {"0", "2", "3"}) {
+    std::string read = "ld.global.u8 %r0, [%p + " + std::string(offset) + "];";
+    EXPECT_EQ(compareFresh({writeOne, read + "st.global.u8 [%p], %r0;"}).findings, 1u) << offset;
+  }
+}
+
+// Every thread uses its undefined word before it writes it. The second run must
+// find the words undefined again, or there is no finding, or one of another block.
+TEST(Parallel, AFindingUndoesWhatWasDefined) {
+  Outcome outcome = compareFresh({kIncrement.str()});
+  EXPECT_EQ(outcome.threads, 1u);
+  EXPECT_EQ(outcome.findings, 1u);
+  outcome = compareFresh({R"(
+    ld.global.u32 %r1, [%p]; st.global.u32 [%p], 1;
+    setp.ge.u32 %q, %b, 40; @%q st.global.u32 [%p], %r1;)"});
+  EXPECT_EQ(outcome.threads, 1u);
+  EXPECT_EQ(outcome.findings, 1u);
+}
+
+// In order, block b reads what block b - 1 has written.
+TEST(Parallel, BlocksThatReadEachOthersOutput) {
+  Options unchecked;
+  unchecked.checkRaces = false;
+  Outcome outcome = compareFresh({R"(
+    setp.eq.u32 %q, %b, 0; mov.u32 %r0, 0;
+    @!%q ld.global.u32 %r0, [%p + -256];
+    add.u32 %r0, %r0, 1; st.global.u32 [%p], %r0;)"},
+                                 unchecked);
+  EXPECT_EQ(outcome.findings, 0u);
+  EXPECT_EQ(outcome.words[kWords - 1], kBlocks);
+  // Every block's word is the last block's in the end.
+  outcome = compareFresh({"st.global.u32 [%base], %b;"}, unchecked);
+  EXPECT_EQ(outcome.threads, 1u);
+  EXPECT_EQ(outcome.words[0], kBlocks - 1);
+}
+
+/// Loads and stores of random widths and places, most of them of the thread's own
+/// word, some of a neighbour's or of another block's.
+std::string drawBody(std::mt19937 &random) {
+  std::string body = "mov.u32 %r0, %i;";
+  for (unsigned steps = 1 + random() % 6; steps; --steps) {
+    unsigned bytes = 1 << random() % 3, offset = random() % (4 / bytes) * bytes;
+    // The next word of the block; the same word of the next block but five.
+    int distance = random() % 8 ? 0 : random() % 2 ? 4 : 5 * 256;
+    std::string guard;
+    if (distance || random() % 4 == 0) {
+      body += llvm::formatv("setp.lt.u32 %q, %{0}, {1};", random() % 2 ? "i" : "t",
+                            random() % (distance ? 43 : 64));
+      guard = "@%q ";
+    }
+    const char *form =
+        random() % 2 ? "ld.global.u{0} %r0, [%p + {1}];" : "st.global.u{0} [%p + {1}], %r0;";
+    body += guard + llvm::formatv(form, bytes * 8, distance + int(offset)).str();
+  }
+  return body;
+}
+
+TEST(Parallel, RandomAccessesToAFreshBuffer) {
+  constexpr unsigned seed = 3;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  unsigned parallel = 0, withFindings = 0;
+  for (int round = 0; round < 60; ++round) {
+    std::vector<std::string> bodies = {drawBody(random), drawBody(random)};
+    SCOPED_TRACE(bodies[0] + "\n" + bodies[1]);
+    Options options;
+    options.checkRaces = round % 2;
+    Outcome outcome = compareFresh(bodies, options);
+    parallel += outcome.threads > 1;
+    withFindings += outcome.findings > 0;
+    if (HasFailure())
+      return;
+  }
+  // Both ways are taken.
+  EXPECT_GT(parallel, 5u);
+  EXPECT_GT(withFindings, 5u);
 }
 
 TEST(Parallel, AtomicsAndClocksRunInOrder) {
