@@ -68,6 +68,26 @@ static void addPart(Launch &launch, Launch &part) {
   launch.steps += part.steps;
 }
 
+/// When the time of the launch is over, a second run would have none: what the
+/// parts have done and found is all there will be. False: there is time.
+static bool endIfTimeIsOver(Launch &launch, llvm::ArrayRef<std::unique_ptr<Launch>> parts) {
+  auto hasNoTime = [](const std::unique_ptr<Launch> &part) {
+    return part && llvm::any_of(part->findings, [](const Finding &finding) {
+             return finding.kind == FindingKind::TimeBudget;
+           });
+  };
+  if (llvm::none_of(parts, hasNoTime))
+    return false;
+  for (const std::unique_ptr<Launch> &part : parts) {
+    if (!part)
+      continue;
+    addPart(launch, *part);
+    for (Finding &finding : part->findings)
+      launch.record(std::move(finding), /*stops=*/finding.kind == FindingKind::TimeBudget);
+  }
+  return true;
+}
+
 bool tilewright::emulator::runInParallel(Launch &launch, unsigned threads) {
   UndoLog undo;
   const uint64_t blocks = launch.grid.count(), count = std::min(blocks, threads * kPartsPerThread);
@@ -97,6 +117,8 @@ bool tilewright::emulator::runInParallel(Launch &launch, unsigned threads) {
   for (std::thread &helper : helpers)
     helper.join();
 
+  if (endIfTimeIsOver(launch, parts))
+    return true;
   uint64_t steps = 0;
   for (size_t i = 0; i < count && !isAbandoned; ++i) {
     steps += parts[i]->steps;

@@ -34,7 +34,10 @@ bool Footprint::noteBytes(uint64_t address, uint64_t bytes, uint8_t *host, bool 
     uint64_t number = address >> UndoLog::kPageBits, offset = address % UndoLog::kPageBytes;
     uint64_t here = std::min(end - address, UndoLog::kPageBytes - offset);
     if (number != recentPage) {
-      recent = &pages[number];
+      auto [entry, isNew] = pages.try_emplace(number);
+      if (isNew && !undo.countPage())
+        return false;
+      recent = &entry->second;
       recentPage = number;
     }
     if (isWrite && !recent->isWritten) {

@@ -13,6 +13,7 @@
 
 #include "llvm/ADT/DenseMap.h"
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -28,10 +29,16 @@ public:
   /// Allocations are aligned to, and their storage is a multiple of, a page.
   static constexpr unsigned kPageBits = 9;
   static constexpr uint64_t kPageBytes = 1 << kPageBits, kMaxBytes = uint64_t(1) << 30;
+  /// Pages that all parts together may note: about a gigabyte of notes.
+  static constexpr uint64_t kMaxNoted = uint64_t(1) << 23;
+
+  explicit UndoLog(uint64_t maxNoted = kMaxNoted) : maxNoted(maxNoted) {}
 
   /// To be called before a part's first write to a page, whose bytes are at
   /// `host`. False: there is no room.
   bool save(uint64_t page, uint8_t *host);
+  /// To be called before a part's first access to a page. False: too many.
+  bool countPage() { return ++noted <= maxNoted; }
   void restore();
 
 private:
@@ -41,6 +48,8 @@ private:
   };
   std::mutex mutex;
   llvm::DenseMap<uint64_t, Saved> pages;
+  const uint64_t maxNoted;
+  std::atomic<uint64_t> noted{0};
 };
 
 class Footprint {

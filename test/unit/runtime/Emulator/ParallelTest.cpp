@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/EmulatedDevice.h"
+#include "runtime/Emulator/Machine/Access.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "gtest/gtest.h"
 #include <numeric>
@@ -23,6 +24,7 @@ struct Outcome {
   std::vector<uint32_t> words;
   std::string report;
   size_t findings = 0;
+  uint64_t issues = 0; ///< of all launches
 };
 
 /// A kernel of kBlocks x kThreads; %p is the address of its thread's word, %i
@@ -74,6 +76,7 @@ Outcome run(llvm::ArrayRef<std::string> bodies, bool isFresh, Options options, u
     outcome.threads = device->getLastThreads();
     const Report &report = device->getLastReport();
     outcome.findings += report.findings.size();
+    outcome.issues += report.total.issues;
     llvm::raw_string_ostream(outcome.report) << llvm::json::Value(report.toJSON());
   }
   llvm::cantFail(device->copyToHost(words.data(), buffer, kWords * 4));
@@ -302,6 +305,38 @@ TEST(Parallel, BudgetsAreOfTheLaunch) {
   EXPECT_EQ(outcome.findings, 1u);
   options.instructionBudget = 48 * 2 * 40;
   compare(kIncrement, options);
+}
+
+// The time that the parts have used up is not there for a second run, which would
+// end before its first instruction and blame that.
+TEST(Parallel, WhenTimeIsOverThePartsSayWhere) {
+  Options options;
+  options.timeBudgetSeconds = 0.2;
+  Outcome outcome = run({"again: add.u32 %r0, %r0, 1; bra again;"}, false, options, 3);
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 1u);
+  EXPECT_NE(outcome.report.find("time-budget"), std::string::npos);
+  EXPECT_GT(outcome.issues, 1000u);
+}
+
+// Each part notes what it touches; all of them together are bounded.
+TEST(Parallel, PagesThatPartsNoteAreCounted) {
+  UndoLog undo(/*maxNoted=*/3);
+  Footprint first(undo), second(undo);
+  alignas(16) uint8_t bytes[4] = {};
+  auto read = [&](Footprint &part, uint64_t page) {
+    Access access;
+    access.space = Space::Global;
+    access.mask = 1;
+    access.address[0] = page * UndoLog::kPageBytes;
+    access.host[0] = bytes;
+    return part.note(access);
+  };
+  EXPECT_TRUE(read(first, 8));
+  EXPECT_TRUE(read(first, 9));
+  EXPECT_TRUE(read(first, 8)); // is counted already
+  EXPECT_TRUE(read(second, 8));
+  EXPECT_FALSE(read(second, 9));
 }
 
 TEST(Parallel, SeedsRunInOrder) {
