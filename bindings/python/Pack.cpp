@@ -1,11 +1,14 @@
 //===- Pack.cpp - Packing weights, for Python -------------------------------===//
 //
-// Arrays in, arrays out, around runtime/Pack. The work runs without the GIL.
+// Arrays in, arrays out, around runtime/Pack, and the checksum of files of packed
+// weights. The work runs without the GIL.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Pack/Pack.h"
 #include "bindings/python/Bindings.h"
 #include "bindings/python/Errors.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/xxhash.h"
 #include <pybind11/numpy.h>
 
 namespace py = pybind11;
@@ -73,8 +76,15 @@ static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &pac
   return scales;
 }
 
+static std::string checksum(const py::array_t<uint8_t, py::array::c_style> &data) {
+  llvm::ArrayRef<uint8_t> bytes(data.data(), data.size());
+  py::gil_scoped_release release;
+  return llvm::utohexstr(llvm::xxh3_64bits(bytes), /*LowerCase=*/true, /*Width=*/16);
+}
+
 void bindPack(py::module_ &module) {
   module.attr("PACKING_VERSION") = layout::packingVersion;
+  module.def("checksum", &checksum, py::arg("data").noconvert());
   module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"));
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
              py::arg("n"), py::arg("k"));

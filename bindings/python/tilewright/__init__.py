@@ -26,6 +26,7 @@ from .hardware import Device, device, device_problems, devices
 from .kernels import Kernel, compile
 from .matmul import linear
 from .module import KernelSignature, Module
+from .packed_file import load_packed, save_packed
 from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
@@ -62,6 +63,8 @@ __all__ = [
     "device_problems",
     "devices",
     "linear",
+    "load_packed",
     "profile",
     "quantize",
+    "save_packed",
 ]

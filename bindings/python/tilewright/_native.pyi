@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 #: Version of the storage layout that this build packs and reads.
 PACKING_VERSION: int
 
+def checksum(data: NDArray[np.uint8]) -> str:
+    """XXH3 (64 bits) of the bytes, as 16 hexadecimal digits."""
+
 def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
     """Packs stored codes [N, K], any strides, into words."""
 

@@ -93,13 +93,16 @@ def activation_name(activation: str | None) -> str:
 def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
     """`x` as a matrix [M, K] whose rows are contiguous and follow each other upwards.
 
-    What is not is copied here, as every array in host memory is on its way to the device.
+    What is not is copied here, as every array in host memory is on its way to the device;
+    so are columns that weights with permuted inputs want in another order.
     """
     if x.ndim == 0 or x.shape[-1] != weights.k:
         raise ShapeError(f"x has shape {x.shape}; expects [..., {weights.k}] for {weights!r}")
     if weights.k == 0:
         raise ShapeError(f"{weights!r} has no inputs; expects at least one")
     rows = x.reshape(-1, weights.k)
+    if weights.input_permutation is not None:
+        return np.ascontiguousarray(rows[:, weights.input_permutation])
     is_regular = rows.strides[1] == rows.itemsize and rows.strides[0] >= 0
     return rows if is_regular else np.ascontiguousarray(rows)
 

@@ -8,7 +8,6 @@ scales and zero points come back out bit for bit.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,9 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._extension import native
 from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import FLOATS, IntegerFormat, float_name, parse_integer_format
-
-_FILE_KIND = "tilewright.quantized"
+from .formats import IntegerFormat, float_name, parse_integer_format
 
 
 def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
@@ -29,6 +26,16 @@ def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
 def _stored(numbers: NDArray, integer: IntegerFormat) -> NDArray[np.uint8]:
     """Codes as they are stored: signed ones moved up to start at 0."""
     return (np.asarray(numbers) - integer.min_code).astype(np.uint8)
+
+
+def _check_permutation(order: NDArray, k: int) -> NDArray[np.int32]:
+    """A copy of `order` as int32, once it is known to hold 0..k-1."""
+    order = np.asarray(order)
+    if order.shape != (k,):
+        raise ShapeError(f"input_permutation has shape {order.shape}; expects ({k},)")
+    if not np.array_equal(np.sort(order), np.arange(k)):
+        raise ArgumentError(f"input_permutation does not hold each of 0..{k - 1} once")
+    return order.astype(np.int32)
 
 
 class QuantizedTensor:
@@ -44,6 +51,10 @@ class QuantizedTensor:
         shape: the shape of the matrix that was quantised, in that order.
         group_size: inputs that share a scale, or "channel" for all of them.
         scale_dtype: dtype of the stored scales.
+        input_permutation: None, or int32 [K]: packed row i belongs to input
+            `input_permutation[i]`. Rows are stored in another order where the weights of
+            a group do not follow each other (GPTQ's act-order); `codes` and groups are
+            in the stored order, `dequantize` and `linear` in that of the inputs.
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class QuantizedTensor:
         words: NDArray[np.uint32],
         scales: NDArray,
         zeros: NDArray[np.uint8] | None,
+        input_permutation: NDArray[np.int32] | None = None,
     ) -> None:
         self.format = format
         self.layout = layout
@@ -65,8 +77,11 @@ class QuantizedTensor:
         self.group_size = group_size
         self.scale_dtype = scales.dtype
         self._words, self._scales, self._zeros = words, scales, zeros
+        if input_permutation is not None:
+            input_permutation = _check_permutation(input_permutation, k)
+        self.input_permutation = input_permutation
         self._packed: Any = None
-        for array in (words, scales, zeros):
+        for array in (words, scales, zeros, input_permutation):
             if array is not None:
                 array.flags.writeable = False
 
@@ -80,6 +95,7 @@ class QuantizedTensor:
         format: str,
         layout: Literal["nk", "kn"],
         group_size: int | Literal["channel"],
+        input_permutation: NDArray | None = None,
     ) -> QuantizedTensor:
         """Packs weights that somebody else quantised.
 
@@ -89,10 +105,13 @@ class QuantizedTensor:
             zeros: integers within the format's range, shaped as `scales`, or None.
             format, layout, group_size: as for `quantize`. `codes` is [N, K] whatever
                 the layout says; the layout is that of `shape` and `dequantize`.
+            input_permutation: integers [K]: code column i belongs to input
+                `input_permutation[i]`. None: to input i.
 
         Raises:
             ShapeError: the shapes do not belong together.
-            ArgumentError: a code or zero point is outside the format's range.
+            ArgumentError: a code or zero point is outside the format's range;
+                `input_permutation` is no permutation.
         """
         integer = parse_integer_format(format)
         codes, scales = np.asarray(codes), np.asarray(scales)
@@ -124,6 +143,7 @@ class QuantizedTensor:
             words=pack.pack_codes(_stored(codes, integer), integer.bits),
             scales=pack.pack_scales(scales.view(np.uint16)).view(scales.dtype),
             zeros=None if zeros is None else pack.pack_zeros(_stored(zeros, integer)),
+            input_permutation=input_permutation,
         )
 
     @property
@@ -138,9 +158,8 @@ class QuantizedTensor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the packed codes, scales and zero points, padding included."""
-        parts = (self._words, self._scales, self._zeros)
-        return sum(part.nbytes for part in parts if part is not None)
+        """Bytes of `parts`: codes, scales and what else there is, padding included."""
+        return sum(part.nbytes for part in self.parts().values())
 
     @property
     def group(self) -> int:
@@ -167,7 +186,7 @@ class QuantizedTensor:
         return self._words
 
     def codes(self) -> NDArray[np.int16]:
-        """The codes as numbers, [N, K]."""
+        """The codes as numbers, [N, K], in the stored order of inputs."""
         return self._numbers(native().unpack_codes(self._words, self.bits, self.n, self.k))
 
     def scales(self) -> NDArray:
@@ -195,70 +214,90 @@ class QuantizedTensor:
             codes -= np.repeat(zeros, lengths, axis=1)
         codes *= np.repeat(self.scales().astype(np.float32), lengths, axis=1)
         values = codes.astype(dtype, copy=False)
+        if self.input_permutation is not None:
+            stored, values = values, np.empty_like(values)
+            values[:, self.input_permutation] = stored
         return values if self.layout == "nk" else np.ascontiguousarray(values.T)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the packed weights to a safetensors file."""
-        from safetensors.numpy import save_file
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+        """Writes the packed weights to a safetensors file, which appears when it is whole.
 
-        tensors = {"words": self._words, "scales": self._scales.view(np.uint16)}
-        if self._zeros is not None:
-            tensors["zeros"] = self._zeros
-        metadata = {
-            "kind": _FILE_KIND,
-            "packing": str(native().PACKING_VERSION),
-            "format": self.format,
-            "layout": self.layout,
-            "k": str(self.k),
-            "n": str(self.n),
-            "group_size": str(self.group_size),
-            "scale": float_name(self.scale_dtype, "scales"),
-        }
-        save_file(tensors, path, metadata=metadata)
+        `save_packed` writes several to one file.
+        """
+        from .packed_file import save_packed
+
+        save_packed(path, {"": self}, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> QuantizedTensor:
-        """Reads what `save` wrote.
+    def load(cls, path: str | os.PathLike[str], name: str | None = None) -> QuantizedTensor:
+        """Reads what `save`, `save_packed` or `tw pack` wrote.
+
+        Args:
+            path: the file.
+            name: of the weight in a file of several; None for the only one.
 
         Raises:
+            OSError: the file cannot be read.
             UnsupportedError: the file is of another kind or packing version.
-            ArgumentError: the file is damaged: sizes do not fit its description.
+            ArgumentError: the file is damaged; there is no such weight.
         """
-        from safetensors import SafetensorError, safe_open
+        from .packed_file import PackedFile
 
-        try:
-            with safe_open(Path(path), framework="numpy") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ArgumentError(f"{path} is not a safetensors file: {error}") from None
-        if metadata.get("kind") != _FILE_KIND:
-            raise UnsupportedError(f"{path} holds no quantised tensor of tilewright")
-        version = str(native().PACKING_VERSION)
-        if metadata.get("packing") != version:
-            raise UnsupportedError(
-                f"{path} has packing version {metadata.get('packing')}; supported: {version}"
-            )
-        try:
-            return cls._from_file(metadata, tensors)
-        except (KeyError, ValueError) as error:
-            raise ArgumentError(f"{path} is damaged: {error}") from None
+        with PackedFile(path) as file:
+            return file.read_weight(name)
+
+    def description(self) -> dict[str, Any]:
+        """What `parts` mean, as JSON can hold it; `from_parts` needs both."""
+        return {
+            "packing": native().PACKING_VERSION,
+            "format": self.format,
+            "layout": self.layout,
+            "k": self.k,
+            "n": self.n,
+            "group_size": self.group_size,
+        }
+
+    def parts(self) -> dict[str, NDArray]:
+        """The arrays that files hold: `words`, `scales` and what else there is."""
+        parts = {
+            "words": self._words,
+            "scales": self._scales,
+            "zeros": self._zeros,
+            "input_permutation": self.input_permutation,
+        }
+        return {name: array for name, array in parts.items() if array is not None}
 
     @classmethod
-    def _from_file(cls, metadata: dict[str, str], tensors: dict[str, NDArray]) -> QuantizedTensor:
-        group = metadata["group_size"]
-        if metadata["layout"] not in ("nk", "kn"):
-            raise ValueError(f"layout is {metadata['layout']!r}")
+    def from_parts(cls, description: dict[str, Any], parts: dict[str, NDArray]) -> QuantizedTensor:
+        """The inverse of `description` and `parts`.
+
+        Raises:
+            UnsupportedError: the packing version is not this build's.
+            KeyError, ValueError: they do not belong together.
+        """
+        version = native().PACKING_VERSION
+        if description["packing"] != version:
+            raise UnsupportedError(
+                f"weights have packing version {description['packing']}; supported: {version}"
+            )
+        parts = dict(parts)
+        if description["layout"] not in ("nk", "kn"):
+            raise ValueError(f"layout is {description['layout']!r}")
+        group = description["group_size"]
         result = cls(
-            format=parse_integer_format(metadata["format"]).name,
-            layout=cast(Literal["nk", "kn"], metadata["layout"]),
-            k=int(metadata["k"]),
-            n=int(metadata["n"]),
+            format=parse_integer_format(description["format"]).name,
+            layout=cast(Literal["nk", "kn"], description["layout"]),
+            k=int(description["k"]),
+            n=int(description["n"]),
             group_size="channel" if group == "channel" else int(group),
-            words=tensors["words"],
-            scales=tensors["scales"].view(FLOATS[metadata["scale"]]),
-            zeros=tensors.get("zeros"),
+            words=parts.pop("words"),
+            scales=parts.pop("scales"),
+            zeros=parts.pop("zeros", None),
+            input_permutation=parts.pop("input_permutation", None),
         )
+        float_name(result.scale_dtype, "dtype of scales", ("f16", "bf16"))
+        if parts:
+            raise ValueError(f"'{min(parts)}' is no part of a weight")
         # Unpacking checks every size against the description.
         result.codes(), result.scales(), result.zeros()
         return result
@@ -273,7 +312,9 @@ class QuantizedTensor:
 
     def __repr__(self) -> str:
         zero = ", zero points" if self.has_zero_point else ""
+        order = ", permuted inputs" if self.input_permutation is not None else ""
         return (
             f"QuantizedTensor({self.format}, {self.layout} {self.shape[0]}x{self.shape[1]}, "
-            f"group {self.group_size}, {self.scale_dtype.name} scales{zero}, {self.nbytes} bytes)"
+            f"group {self.group_size}, {self.scale_dtype.name} scales{zero}{order}, "
+            f"{self.nbytes} bytes)"
         )
