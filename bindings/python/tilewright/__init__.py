@@ -10,6 +10,17 @@ first call that needs it, torch never.
 """
 
 from .checking import check
+from .checkpoints import (
+    Checkpoint,
+    from_awq,
+    from_compressed_tensors,
+    from_gptq,
+    from_q4_0,
+    to_awq,
+    to_compressed_tensors,
+    to_gptq,
+    to_q4_0,
+)
 from .device_array import DeviceArray
 from .emulation import EmulatorOptions
 from .errors import (
@@ -36,6 +47,7 @@ __all__ = [
     "ArgumentError",
     "CallSite",
     "CheckError",
+    "Checkpoint",
     "CompileError",
     "Device",
     "DeviceArray",
@@ -62,9 +74,17 @@ __all__ = [
     "device",
     "device_problems",
     "devices",
+    "from_awq",
+    "from_compressed_tensors",
+    "from_gptq",
+    "from_q4_0",
     "linear",
     "load_packed",
     "profile",
     "quantize",
     "save_packed",
+    "to_awq",
+    "to_compressed_tensors",
+    "to_gptq",
+    "to_q4_0",
 ]

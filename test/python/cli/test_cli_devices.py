@@ -60,11 +60,11 @@ def test_doctor_json_has_the_documented_keys(tw, documented_keys):
 def test_doctor_says_what_is_missing_and_how_to_get_it(tw, monkeypatch):
     installed = doctor._installed
     monkeypatch.setattr(
-        doctor, "_installed", lambda name: None if name == "safetensors" else installed(name)
+        doctor, "_installed", lambda name: None if name == "ml_dtypes" else installed(name)
     )
     result = tw("doctor")
     assert result.status == 1
-    assert "pip install safetensors" in result.out
+    assert "pip install ml_dtypes" in result.out
     assert "Something needed is not there" in result.out
 
 

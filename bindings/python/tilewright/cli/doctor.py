@@ -83,7 +83,7 @@ def check_python() -> list[Check]:
         checks = [Check("Python", "ok", f"{version} ({sys.executable})")]
     else:
         checks = [Check("Python", "failed", version, f"install Python {oldest} or newer")]
-    for name in ("numpy", "ml_dtypes", "safetensors"):
+    for name in ("numpy", "ml_dtypes"):
         found = _installed(name)
         if found:
             checks.append(Check(name, "ok", found))
