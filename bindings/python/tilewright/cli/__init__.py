@@ -20,12 +20,12 @@ from typing import NoReturn
 
 from .._extension import native
 from ..errors import Error
-from . import check, compile, devices, doctor, profile, run
+from . import check, compile, devices, doctor, pack, profile, run
 from .failures import BadInput, describe, exit_status
 from .options import Parser
 from .output import print_json
 
-_COMMANDS = (compile, run, check, profile, devices, doctor)
+_COMMANDS = (compile, run, check, profile, pack, devices, doctor)
 
 
 def make_parser() -> argparse.ArgumentParser:

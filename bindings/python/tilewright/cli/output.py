@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import shutil
 import sys
 import threading
 import time
@@ -92,3 +93,45 @@ def wait_for(task: Callable[[], Result], doing: str) -> Result:
     if not succeeded:
         raise value
     return value
+
+
+class Progress:
+    """How far long work is, on stderr: a line that is rewritten on a terminal, else a line
+    for each tenth of the work. Used as a context.
+
+    Args:
+        doing: what is being done, "packing".
+        total: of the work, in bytes.
+    """
+
+    def __init__(self, doing: str, total: int) -> None:
+        self._doing, self._total = doing, max(total, 1)
+        self._done = self._tenths = 0
+        self._is_terminal = sys.stderr.isatty()
+        self._what = ""
+
+    def show(self, what: str) -> None:
+        """Says what is worked on now."""
+        self._what = what
+        if self._is_terminal:
+            text = f"{self._doing} {self._percent():3d}%  {what}"
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{text[:width]}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def advance(self, nbytes: int) -> None:
+        """Adds to the work that is done."""
+        self._done += nbytes
+        tenths = 10 * self._done // self._total
+        if tenths > self._tenths and not self._is_terminal:
+            print(f"{self._doing} {self._percent():3d}%  {self._what}", file=sys.stderr, flush=True)
+        self._tenths = tenths
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _percent(self) -> int:
+        return 100 * self._done // self._total
