@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats import FLOATS, parse_integer_format
+from ..npy import read_npy
 from ..quantization import quantize
 from ..quantized_tensor import QuantizedTensor
 from .failures import BadInput, as_bad_input
@@ -120,21 +121,11 @@ def read_inputs(texts: Sequence[str]) -> GivenInputs:
 
 
 def _read_array(path: str) -> NDArray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {os.strerror(error.errno or 0)}", "numpy.save writes such files"
-        ) from None
-    except (ValueError, EOFError) as error:
-        raise BadInput(
-            f"{path} is not an .npy file of numbers: {error}", "numpy.save writes such files"
-        ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise BadInput(
-            f"{path} holds {getattr(array, 'dtype', 'several arrays')}; expects real numbers",
-            "numpy.save writes such files",
-        )
+    hint = "numpy.save writes such files"
+    with as_bad_input(hint):
+        array = read_npy(path)
+    if array.dtype.kind not in "fiu":
+        raise BadInput(f"{path} holds {array.dtype}; expects real numbers", hint)
     return array
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,28 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 _CONSTANTS = {"pi": np.float64(np.pi), "e": np.float64(np.e), "inf": np.inf, "nan": np.nan}
 
 
+def _check_size(name: str, operands: Sequence[Any]) -> None:
+    """Refuses what would make too large an array of operands that are not: two vectors that
+    broadcast to a matrix, or their product. Shapes that do not fit are left to NumPy.
+    """
+    shapes = [
+        operand.shape for operand in operands if isinstance(operand, (np.ndarray, np.generic))
+    ]
+    try:
+        if name in ("dot", "matmul") and len(shapes) == 2 and all(shapes):
+            # A vector is a row on the left and a column on the right.
+            a = shapes[0] if len(shapes[0]) > 1 else (1, *shapes[0])
+            b = shapes[1] if len(shapes[1]) > 1 else (*shapes[1], 1)
+            batch = (*a[:-2], *b[:-2]) if name == "dot" else np.broadcast_shapes(a[:-2], b[:-2])
+            shape = (*batch, a[-2], b[-1])
+        else:
+            shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        return
+    if np.prod(np.asarray(shape, np.float64)) > _MOST_ELEMENTS:
+        raise ExpressionError(f"an array of more than {_MOST_ELEMENTS} elements")
+
+
 class _Evaluator(ast.NodeVisitor):
     """Values of syntax trees; each kind of node that exists has a method."""
 
@@ -200,13 +222,7 @@ class _Evaluator(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         left, right = self.visit(node.left), self.visit(node.right)
-        shape = (
-            np.broadcast_shapes(np.shape(left), np.shape(right))
-            if not isinstance(node.op, ast.MatMult)
-            else ()
-        )
-        if np.prod(np.asarray(shape, np.float64)) > _MOST_ELEMENTS:
-            raise ExpressionError(f"an array of more than {_MOST_ELEMENTS} elements")
+        _check_size("matmul" if isinstance(node.op, ast.MatMult) else "", (left, right))
         return self._apply(node.op, left, right)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
@@ -226,7 +242,9 @@ class _Evaluator(ast.NodeVisitor):
             if keyword.arg not in ("axis", "keepdims", "minlength"):
                 raise ExpressionError(f"{name} takes no {keyword.arg!r}; axis=, keepdims=")
             settings[keyword.arg] = self.visit(keyword.value)
-        return FUNCTIONS[name](*map(self.visit, node.args), **settings)
+        operands = [self.visit(argument) for argument in node.args]
+        _check_size(name, operands)
+        return FUNCTIONS[name](*operands, **settings)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         return self.visit(node.value)[self.visit(node.slice)]

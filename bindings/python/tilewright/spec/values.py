@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
+from ..npy import read_npy
 from .expressions import evaluate, widen
 
 _SHORT_NAMES = {
@@ -82,7 +82,7 @@ def fill(
             be computed.
     """
     if filling.kind == "file":
-        return _check_shape(load_array(filling.value), shape, f"{name} in {filling.value}")
+        return _check_shape(load_array(filling.value, dtype), shape, f"{name} in {filling.value}")
     if filling.kind == "expression":
         value = evaluate(filling.value, names)
         if shape is not None and value.shape == ():
@@ -123,16 +123,16 @@ def cast(values: NDArray, dtype: np.dtype) -> NDArray:
         return np.ascontiguousarray(values.astype(dtype))
 
 
-def load_array(path: str) -> NDArray:
-    """The array of an .npy file."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ArgumentError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
-    except (ValueError, EOFError, MemoryError) as error:
-        raise ArgumentError(f"{path} is no .npy file of numbers: {error}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufV":
-        raise ArgumentError(f"{Path(path).name} holds no array of numbers")
+def load_array(path: str, dtype: np.dtype) -> NDArray:
+    """The array of an .npy file, for a buffer of `dtype`."""
+    array = read_npy(path)
+    # NumPy saves dtypes that are not its own, such as bfloat16, as bytes without a meaning.
+    if array.dtype == np.dtype((np.void, dtype.itemsize)) and dtype.type.__module__ == "ml_dtypes":
+        return array.view(dtype)
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"{Path(path).name} holds {array.dtype}; expects numbers, or {dtype.name} itself"
+        )
     return array
 
 
