@@ -40,10 +40,10 @@ public:
   /// Runs a quantised matrix product into `y`: seconds and counters.
   py::dict runQuantMatmul(const py::array &x, const PackedWeights &weights,
                           const std::optional<py::array> &bias, const py::array &y) {
-    launch::QuantMatmulCall call{describeArray(x), weights.get(), std::nullopt, describeArray(y)};
+    launch::QuantMatmulCall call{{}, describeArray(x), weights.get(), describeArray(y)};
     if (bias)
       call.bias = describeArray(*bias);
-    llvm::SmallVector<launch::Tensor, 8> operands = launch::getOperands(call);
+    llvm::SmallVector<launch::Tensor, 12> operands = launch::getOperands(call);
     check(executable->verify(operands), exception::shape);
     Stopwatch watch;
     llvm::Error error = [&] {

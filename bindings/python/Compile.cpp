@@ -39,8 +39,9 @@ compileQuantMatmul(const PackedWeights &weights, const std::string &x,
                    const std::string &activation, const std::string &target, int64_t m,
                    const std::optional<std::string> &schedule) {
   int64_t n = weights.get().shape.n, k = weights.get().shape.k;
-  launch::QuantMatmulCall call{describeShape(x, {m, k}), weights.get(), std::nullopt,
-                               describeShape(out, {m, n}), activation};
+  launch::QuantMatmulCall call{{}, describeShape(x, {m, k}), weights.get(), {}};
+  call.activation = activation;
+  call.y = describeShape(out, {m, call.getOutputs(n)});
   if (bias)
     call.bias = describeShape(*bias, {n});
   auto problem = unwrap(launch::makeProblem(call), exception::argument);

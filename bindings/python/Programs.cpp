@@ -50,10 +50,10 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
   if (hasZeros)
     weights.zeros = launch::makePacked(nullptr, 0, "u8", scales);
   call.x = launch::makeDense(nullptr, 0, x, {m, k});
-  call.y = launch::makeDense(nullptr, 0, y, {m, n});
+  call.activation = activation;
+  call.y = launch::makeDense(nullptr, 0, y, {m, call.getOutputs(n)});
   if (bias)
     call.bias = launch::makeDense(nullptr, 0, *bias, {n});
-  call.activation = activation;
   return toText(unwrap(launch::makeProblem(call), exception::unsupported).toJSON());
 }
 

@@ -62,6 +62,21 @@ launch::Tensor describeArray(const py::array &array) {
   return tensor;
 }
 
+launch::Epilogue readEpilogue(const py::dict &arguments) {
+  launch::Epilogue epilogue;
+  static constexpr std::pair<const char *, std::optional<launch::Tensor> launch::Epilogue::*>
+      operands[] = {{"bias", &launch::Epilogue::bias},
+                    {"row_scale", &launch::Epilogue::rowScale},
+                    {"column_scale", &launch::Epilogue::columnScale},
+                    {"residual", &launch::Epilogue::residual}};
+  for (auto [name, member] : operands)
+    if (arguments.contains(name) && !arguments[name].is_none())
+      epilogue.*member = describeArray(py::cast<py::array>(arguments[name]));
+  if (arguments.contains("activation"))
+    epilogue.activation = py::cast<std::string>(arguments["activation"]);
+  return epilogue;
+}
+
 //===- Calls ----------------------------------------------------------------===//
 
 Runtime::Runtime()
@@ -93,13 +108,11 @@ double Runtime::getCompileSeconds(const problem::Problem &problem, size_t first)
 }
 
 py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weights,
-                                   const std::optional<py::array> &bias, py::array y,
-                                   const std::string &activation, const std::string &deviceName,
+                                   const py::dict &epilogue, py::array y,
+                                   const std::string &deviceName,
                                    const std::optional<std::string> &scheduleText, int detail) {
-  launch::QuantMatmulCall call{describeArray(x), weights.get(), std::nullopt, describeArray(y),
-                               activation};
-  if (bias)
-    call.bias = describeArray(*bias);
+  launch::QuantMatmulCall call{readEpilogue(epilogue), describeArray(x), weights.get(),
+                               describeArray(y)};
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
   auto device = unwrap(registry.get(deviceName), exception::device);
   std::optional<schedule::Schedule> pinned;
@@ -171,8 +184,8 @@ void bindRuntime(py::module_ &module) {
           },
           "device"_a, "options"_a)
       .def("describe_device", &describeDevice, "name"_a)
-      .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a,
-           "activation"_a, "device"_a, "schedule"_a, "detail"_a);
+      .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "epilogue"_a, "y"_a,
+           "device"_a, "schedule"_a, "detail"_a);
 }
 
 } // namespace tilewright::python

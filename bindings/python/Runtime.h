@@ -50,6 +50,10 @@ private:
 /// Describes a NumPy array with strides; raises for dtypes that are no format.
 launch::Tensor describeArray(const pybind11::array &array);
 
+/// What ends a matrix product: "bias", "row_scale", "column_scale", "residual"
+/// (arrays or absent) and "activation" of `arguments`. Arrays must outlive it.
+launch::Epilogue readEpilogue(const pybind11::dict &arguments);
+
 /// Thread-safe.
 class Runtime {
 public:
@@ -57,11 +61,11 @@ public:
 
   launch::DeviceRegistry &getRegistry() { return registry; }
 
-  /// Runs activation(x @ w + bias) into y on `device`. With `detail`, returns
-  /// what tilewright.Launch wants to know, from 2 on with the whole report.
+  /// Runs epilogue(x @ w) into y on `device`. With `detail`, returns what
+  /// tilewright.Launch wants to know, from 2 on with the whole report.
   pybind11::object runQuantMatmul(const pybind11::array &x, const PackedWeights &weights,
-                                  const std::optional<pybind11::array> &bias, pybind11::array y,
-                                  const std::string &activation, const std::string &device,
+                                  const pybind11::dict &epilogue, pybind11::array y,
+                                  const std::string &device,
                                   const std::optional<std::string> &schedule, int detail);
 
 private:

@@ -69,49 +69,91 @@ static llvm::Expected<nn::QFormatAttr> getFormat(Builder &builder,
   return attr;
 }
 
-static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &problem) {
-  const problem::Operand *x = problem.findOperand("x"), *y = problem.findOperand("y"),
-                         *bias = problem.findOperand("bias");
+/// The operands of an op in the order of its arguments; null values where the
+/// problem has none.
+struct Signature {
+  SmallVector<Type> inputs;
+  SmallVector<int> positions; ///< in `inputs`; -1 for an operand that is left out
+  Type result;
+};
+
+/// x of `x`, w, then what every product ends with.
+static llvm::Expected<Signature> getSignature(Builder &builder, const problem::Problem &problem,
+                                              Type w) {
+  Signature signature;
+  auto add = [&](StringRef name, ArrayRef<int64_t> shape) -> llvm::Error {
+    const problem::Operand *operand = problem.findOperand(name);
+    if (!operand) {
+      signature.positions.push_back(-1);
+      return llvm::Error::success();
+    }
+    auto element = getFloatType(builder, operand->dtype, name);
+    if (!element)
+      return element.takeError();
+    signature.positions.push_back(signature.inputs.size());
+    signature.inputs.push_back(RankedTensorType::get(shape, *element));
+    return llvm::Error::success();
+  };
   int64_t m = getExtent(problem, "M"), n = getExtent(problem, "N"), k = getExtent(problem, "K");
-  if (!x || !y || ShapedType::isDynamic(n) || ShapedType::isDynamic(k))
+  int64_t outputs = problem.findDimension("outputs") ? getExtent(problem, "outputs") : n;
+  if (auto error = add("x", {m, k}))
+    return std::move(error);
+  signature.positions.push_back(signature.inputs.size());
+  signature.inputs.push_back(w);
+  if (auto error = add("bias", {n}))
+    return std::move(error);
+  if (auto error = add("row_scale", {m}))
+    return std::move(error);
+  if (auto error = add("column_scale", {n}))
+    return std::move(error);
+  if (auto error = add("residual", {m, outputs}))
+    return std::move(error);
+  auto element = getFloatType(builder, problem.findOperand("y")->dtype, "y");
+  if (!element)
+    return element.takeError();
+  signature.result = RankedTensorType::get({m, outputs}, *element);
+  return signature;
+}
+
+/// A function that holds one matrix product of `w`.
+template <typename Op>
+static llvm::Error buildProduct(OpBuilder &builder, const problem::Problem &problem, Type w) {
+  auto signature = getSignature(builder, problem, w);
+  if (!signature)
+    return signature.takeError();
+  auto activation = nn::symbolizeActivation(problem.getAttribute("activation", "none"));
+  if (!activation)
+    return llvm::createStringError("expects activation none, relu, gelu, silu or swiglu, but got " +
+                                   problem.getAttribute("activation"));
+  Location loc = builder.getUnknownLoc();
+  auto function = func::FuncOp::create(
+      builder, loc, problem.op, builder.getFunctionType(signature->inputs, {signature->result}));
+  OpBuilder::InsertionGuard guard(builder);
+  Block *body = function.addEntryBlock();
+  builder.setInsertionPointToStart(body);
+  SmallVector<Value> operands;
+  for (int position : signature->positions)
+    operands.push_back(position < 0 ? Value() : body->getArgument(position));
+  MLIRContext *context = builder.getContext();
+  auto product = Op::create(builder, loc, signature->result, operands[0], operands[1], operands[2],
+                            operands[3], operands[4], operands[5],
+                            nn::ActivationAttr::get(context, *activation),
+                            toAttribute(context, problem), tile::ScheduleAttr());
+  func::ReturnOp::create(builder, loc, product.getY());
+  return llvm::Error::success();
+}
+
+static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &problem) {
+  int64_t n = getExtent(problem, "N"), k = getExtent(problem, "K");
+  if (!problem.findOperand("x") || !problem.findOperand("y") || ShapedType::isDynamic(n) ||
+      ShapedType::isDynamic(k))
     return llvm::createStringError(
         "expects operands x and y and static dimensions N and K in a quant_matmul problem");
   auto format = getFormat(builder, problem);
   if (!format)
     return format.takeError();
-  auto xElement = getFloatType(builder, x->dtype, "x"),
-       yElement = getFloatType(builder, y->dtype, "y");
-  if (!xElement)
-    return llvm::joinErrors(xElement.takeError(), yElement.takeError());
-  if (!yElement)
-    return yElement.takeError();
-  auto activation = nn::symbolizeActivation(problem.getAttribute("activation", "none"));
-  if (!activation)
-    return llvm::createStringError("expects activation none, relu, gelu or silu, but got " +
-                                   problem.getAttribute("activation"));
-
-  MLIRContext *context = builder.getContext();
-  SmallVector<Type> inputs = {RankedTensorType::get({m, k}, *xElement),
-                              nn::QuantizedType::get(context, k, n, *format)};
-  if (bias) {
-    auto element = getFloatType(builder, bias->dtype, "bias");
-    if (!element)
-      return element.takeError();
-    inputs.push_back(RankedTensorType::get({n}, *element));
-  }
-  Type result = RankedTensorType::get({m, n}, *yElement);
-  Location loc = builder.getUnknownLoc();
-  auto function =
-      func::FuncOp::create(builder, loc, problem.op, builder.getFunctionType(inputs, {result}));
-  OpBuilder::InsertionGuard guard(builder);
-  Block *body = function.addEntryBlock();
-  builder.setInsertionPointToStart(body);
-  auto matmul = nn::QuantMatmulOp::create(
-      builder, loc, result, body->getArgument(0), body->getArgument(1),
-      bias ? body->getArgument(2) : Value(), nn::ActivationAttr::get(context, *activation),
-      toAttribute(context, problem), tile::ScheduleAttr());
-  func::ReturnOp::create(builder, loc, matmul.getY());
-  return llvm::Error::success();
+  return buildProduct<nn::QuantMatmulOp>(
+      builder, problem, nn::QuantizedType::get(builder.getContext(), k, n, *format));
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,

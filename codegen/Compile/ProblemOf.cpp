@@ -19,7 +19,8 @@ static std::optional<int64_t> getStatic(int64_t value) {
 }
 
 /// Strides and alignment from the attribute, contiguous and 16 otherwise.
-static problem::Operand getOperand(nn::QuantMatmulOp op, StringRef name, std::string dtype,
+template <typename Op>
+static problem::Operand getOperand(Op op, StringRef name, std::string dtype,
                                    std::vector<std::string> dimensions,
                                    std::vector<std::optional<int64_t>> contiguous) {
   problem::Operand operand{name.str(), std::move(dtype), std::move(dimensions),
@@ -34,38 +35,64 @@ static problem::Operand getOperand(nn::QuantMatmulOp op, StringRef name, std::st
   return operand;
 }
 
+/// Adds what every product ends with: the epilogue's operands and y.
+template <typename Op> static void addEpilogue(Op op, problem::Problem &problem) {
+  auto y = cast<RankedTensorType>(op.getY().getType());
+  int64_t outputs = y.getDimSize(1);
+  std::string outputsName = "N";
+  if (op.getActivation() == nn::Activation::SwiGLU) {
+    outputsName = "outputs";
+    problem.dimensions.push_back({outputsName, outputs, 1});
+  }
+  auto add = [&](StringRef name, Value value, std::vector<std::string> dimensions,
+                 std::vector<std::optional<int64_t>> contiguous) {
+    if (!value)
+      return;
+    Type element = cast<RankedTensorType>(value.getType()).getElementType();
+    problem.operands.push_back(
+        getOperand(op, name, getName(element), std::move(dimensions), std::move(contiguous)));
+  };
+  add("bias", op.getBias(), {"N"}, {1});
+  add("row_scale", op.getRowScale(), {"M"}, {1});
+  add("column_scale", op.getColumnScale(), {"N"}, {1});
+  add("residual", op.getResidual(), {"M", outputsName}, {outputs, 1});
+  add("y", op.getY(), {"M", outputsName}, {outputs, 1});
+  problem.attributes["activation"] = nn::stringifyActivation(op.getActivation()).str();
+}
+
+/// M as the op and its problem have it.
+template <typename Op> static problem::Dimension getRows(Op op) {
+  problem::Dimension rows{"M", getStatic(cast<RankedTensorType>(op.getX().getType()).getDimSize(0)),
+                          1};
+  if (op.getProblem())
+    if (auto dim = op.getProblem()->findDim("M"))
+      rows.divisor = dim.getDivisor();
+  return rows;
+}
+
 problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
   nn::QuantizedType w = op.getW().getType();
   nn::QFormatAttr format = w.getFormat();
   auto x = cast<RankedTensorType>(op.getX().getType());
-  auto y = cast<RankedTensorType>(op.getY().getType());
 
   problem::Problem problem;
   problem.op = "quant_matmul";
-  problem::Dimension rows{"M", getStatic(x.getDimSize(0)), 1};
-  if (op.getProblem()) {
+  if (op.getProblem())
     problem.indexWidth = op.getProblem()->getIndex();
-    if (auto dim = op.getProblem()->findDim("M"))
-      rows.divisor = dim.getDivisor();
-  }
-  problem.dimensions = {
-      rows, {"N", w.getN(), 1}, {"K", w.getK(), 1}, {"groups", format.getNumGroups(w.getK()), 1}};
+  problem.dimensions = {getRows(op),
+                        {"N", w.getN(), 1},
+                        {"K", w.getK(), 1},
+                        {"groups", format.getNumGroups(w.getK()), 1}};
   problem.operands = {getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
                       getOperand(op, "w", "u32", {"N", "K"}, {}),
                       getOperand(op, "scales", getName(format.getScale()), {"groups", "N"}, {})};
   if (format.getZero() == nn::ZeroPoint::Integer)
     problem.operands.push_back(getOperand(op, "zeros", "u8", {"groups", "N"}, {}));
-  if (op.getBias()) {
-    Type element = cast<RankedTensorType>(op.getBias().getType()).getElementType();
-    problem.operands.push_back(getOperand(op, "bias", getName(element), {"N"}, {1}));
-  }
-  problem.operands.push_back(
-      getOperand(op, "y", getName(y.getElementType()), {"M", "N"}, {w.getN(), 1}));
   problem.attributes = {
       {"format", format.getCode().str()},
       {"group", format.isChannel() ? "channel" : std::to_string(format.getGroup())},
       {"scale", getName(format.getScale())},
-      {"zero", nn::stringifyZeroPoint(format.getZero()).str()},
-      {"activation", nn::stringifyActivation(op.getActivation()).str()}};
+      {"zero", nn::stringifyZeroPoint(format.getZero()).str()}};
+  addEpilogue(op, problem);
   return problem;
 }

@@ -55,7 +55,8 @@ def NN_Activation : I32EnumAttr<"Activation", "function applied to the result", 
     I32EnumAttrCase<"None", 0, "none">,
     I32EnumAttrCase<"ReLU", 1, "relu">,
     I32EnumAttrCase<"GELU", 2, "gelu">,
-    I32EnumAttrCase<"SiLU", 3, "silu">]> {
+    I32EnumAttrCase<"SiLU", 3, "silu">,
+    I32EnumAttrCase<"SwiGLU", 4, "swiglu">]> {
   let cppNamespace = "::tilewright::nn";
   let genSpecializedAttr = 0;
 }

@@ -9,11 +9,14 @@ using namespace mlir;
 using namespace tilewright::nn;
 
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+static bool isFloat(Type type) { return isHalf(type) || type.isF32(); }
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// The parts of C6 and C7: what the problem says of the op's operands.
-static LogicalResult verifyProblem(QuantMatmulOp op, ProblemAttr problem, int64_t rows,
-                                   int64_t columnsOfY) {
-  for (StringRef name : {"x", "y"}) { // C6
+template <typename Op>
+static LogicalResult verifyProblem(Op op, ProblemAttr problem, int64_t rows, int64_t columnsOfY) {
+  for (StringRef name : {"x", "y", "residual"}) { // C6
     OperandAttr operand = problem.findOperand(name);
     if (!operand || operand.getStrides().empty())
       continue;
@@ -33,31 +36,58 @@ static LogicalResult verifyProblem(QuantMatmulOp op, ProblemAttr problem, int64_
   return success();
 }
 
+/// C3 to C9, which every matrix product has, for an N of `n` columns.
+template <typename Op> static LogicalResult verifyEpilogue(Op op, int64_t n, StringRef family) {
+  RankedTensorType x = tensorOf(op.getX()), y = tensorOf(op.getY());
+  bool hasPairs = op.getActivation() == Activation::SwiGLU;
+  if (y.getRank() != 2 || !isFloat(y.getElementType())) // C3
+    return op.emitOpError() << "expects y to be a rank-2 tensor of f16, bf16 or f32, but got " << y;
+  if (hasPairs && n % 2) // C3
+    return op.emitOpError() << "expects an even N for swiglu, but got " << n;
+  int64_t outputs = hasPairs ? n / 2 : n;
+  if (y.getDimSize(0) != x.getDimSize(0) || y.getDimSize(1) != outputs) // C3
+    return op.emitOpError() << "expects y to have the rows of x and "
+                            << (hasPairs ? "N / 2 = " : "N = ") << outputs << " columns, but got "
+                            << y;
+  if (op.getBias()) { // C4
+    RankedTensorType bias = tensorOf(op.getBias());
+    if (bias.getRank() != 1 || bias.getDimSize(0) != n || !isFloat(bias.getElementType()))
+      return op.emitOpError() << "expects bias to be a tensor of " << n
+                              << " f16, bf16 or f32 elements, but got " << bias;
+  }
+  if (op.getSchedule() && op.getSchedule()->getFamily() != family) // C5
+    return op.emitOpError() << "expects a schedule of family \"" << family << "\", but got \""
+                            << op.getSchedule()->getFamily() << "\"";
+  auto verifyScale = [&](Value scale, StringRef name, int64_t extent) -> LogicalResult { // C8
+    if (!scale)
+      return success();
+    auto expected = RankedTensorType::get({extent}, Float32Type::get(op.getContext()));
+    if (scale.getType() != expected)
+      return op.emitOpError() << "expects " << name << " of type " << expected << ", but got "
+                              << scale.getType();
+    return success();
+  };
+  if (failed(verifyScale(op.getRowScale(), "row_scale", x.getDimSize(0))) ||
+      failed(verifyScale(op.getColumnScale(), "column_scale", n)))
+    return failure();
+  if (op.getResidual()) { // C9
+    RankedTensorType residual = tensorOf(op.getResidual());
+    if (residual.getShape() != y.getShape() || !isFloat(residual.getElementType()))
+      return op.emitOpError() << "expects residual to have the shape of " << y
+                              << " and f16, bf16 or f32 elements, but got " << residual;
+  }
+  if (op.getProblem())
+    return verifyProblem(op, *op.getProblem(), x.getDimSize(0), outputs);
+  return success();
+}
+
 LogicalResult QuantMatmulOp::verify() {
-  auto x = cast<RankedTensorType>(getX().getType());
-  auto y = cast<RankedTensorType>(getY().getType());
+  RankedTensorType x = tensorOf(getX());
   QuantizedType w = getW().getType();
   if (x.getRank() != 2 || !isHalf(x.getElementType())) // C1
     return emitOpError() << "expects x to be a rank-2 tensor of f16 or bf16, but got " << x;
   if (x.getDimSize(1) != w.getK()) // C2
     return emitOpError() << "expects x to have K = " << w.getK() << " columns like w, but got "
                          << x;
-  if (y.getRank() != 2 || !(isHalf(y.getElementType()) || y.getElementType().isF32())) // C3
-    return emitOpError() << "expects y to be a rank-2 tensor of f16, bf16 or f32, but got " << y;
-  if (y.getDimSize(0) != x.getDimSize(0) || y.getDimSize(1) != w.getN()) // C3
-    return emitOpError() << "expects y to have the rows of x and N = " << w.getN()
-                         << " columns, but got " << y;
-  if (getBias()) { // C4
-    auto bias = cast<RankedTensorType>(getBias().getType());
-    if (bias.getRank() != 1 || bias.getDimSize(0) != w.getN() ||
-        !(isHalf(bias.getElementType()) || bias.getElementType().isF32()))
-      return emitOpError() << "expects bias to be a tensor of " << w.getN()
-                           << " f16, bf16 or f32 elements, but got " << bias;
-  }
-  if (getSchedule() && getSchedule()->getFamily() != "quant_matmul") // C5
-    return emitOpError() << "expects a schedule of family \"quant_matmul\", but got \""
-                         << getSchedule()->getFamily() << "\"";
-  if (getProblem())
-    return verifyProblem(*this, *getProblem(), x.getDimSize(0), w.getN());
-  return success();
+  return verifyEpilogue(*this, w.getN(), "quant_matmul");
 }

@@ -27,7 +27,8 @@ class QuantMatmulProgram final : public expand::MatmulProgram {
 public:
   QuantMatmulProgram(nn::QuantMatmulOp op, func::FuncOp function,
                      const QuantMatmulSchedule &schedule)
-      : MatmulProgram(op, function, getFacts(op), schedule),
+      : MatmulProgram(op, function, expand::MatmulFacts::get(op, op.getW().getType().getN()),
+                      schedule),
         format(op.getW().getType().getFormat()) {}
 
 private:
@@ -36,7 +37,6 @@ private:
   Value addTile(Value kTile, Value acc) override;
   Value finishSum(Value acc) override;
 
-  static expand::MatmulFacts getFacts(nn::QuantMatmulOp op);
   Value loadGroups(Value view, Value kTile);
   int64_t getGroupsPerTile() const {
     bool within = !format.isChannel() && format.getGroup() < schedule.tileK;
@@ -54,20 +54,6 @@ private:
   Value stripStart, wView, scalesView, zerosView;
 };
 } // namespace
-
-expand::MatmulFacts QuantMatmulProgram::getFacts(nn::QuantMatmulOp op) {
-  expand::MatmulFacts facts;
-  facts.x = op.getX();
-  facts.bias = op.getBias();
-  facts.yType = cast<RankedTensorType>(op.getY().getType());
-  facts.activation = op.getActivation();
-  facts.problem = op.getProblem().value_or(nn::ProblemAttr());
-  facts.schedule = *op.getSchedule();
-  facts.m = cast<RankedTensorType>(op.getX().getType()).getDimSize(0);
-  facts.n = op.getW().getType().getN();
-  facts.k = op.getW().getType().getK();
-  return facts;
-}
 
 void QuantMatmulProgram::addWeightParameters() {
   wArg = addPointer("w", builder.getI32Type());

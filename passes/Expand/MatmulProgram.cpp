@@ -51,18 +51,34 @@ tile::KernelAttr MatmulProgram::getKernelAttr() {
   return tile::KernelAttr::get(builder.getContext(), grid, schedule.getWarps(), workspaces);
 }
 
+std::optional<unsigned> MatmulProgram::addStride(StringRef name, int64_t contiguous) {
+  if (!ShapedType::isDynamic(getRowStride(name, contiguous)))
+    return std::nullopt;
+  return addParameter(tile::ParameterKind::Stride, name, builder.getI64Type(), "", 0);
+}
+
+/// Pointers in the order of the problem's operands, then numbers, then
+/// workspaces.
 void MatmulProgram::buildFunction() {
-  xArg = addPointer("x", tensorOf(facts.x).getElementType());
+  auto addOptional = [&](StringRef name, Value operand) -> std::optional<unsigned> {
+    if (!operand)
+      return std::nullopt;
+    return addPointer(name, tensorOf(operand).getElementType());
+  };
+  int64_t outputs = facts.yType.getDimSize(1);
+  x.pointer = addPointer("x", tensorOf(facts.x).getElementType());
   addWeightParameters();
-  if (facts.bias)
-    biasArg = addPointer("bias", tensorOf(facts.bias).getElementType());
-  yArg = addPointer("y", facts.yType.getElementType(), /*written=*/true);
+  biasArg = addOptional("bias", facts.bias);
+  rowScaleArg = addOptional("row_scale", facts.rowScale);
+  columnScaleArg = addOptional("column_scale", facts.columnScale);
+  residual.pointer = addOptional("residual", facts.residual).value_or(0);
+  y.pointer = addPointer("y", facts.yType.getElementType(), /*written=*/true);
   if (ShapedType::isDynamic(m))
     mArg = addParameter(tile::ParameterKind::Dimension, "M", builder.getI32Type(), "");
-  if (ShapedType::isDynamic(getRowStride("x", k)))
-    xStrideArg = addParameter(tile::ParameterKind::Stride, "x", builder.getI64Type(), "", 0);
-  if (ShapedType::isDynamic(getRowStride("y", n)))
-    yStrideArg = addParameter(tile::ParameterKind::Stride, "y", builder.getI64Type(), "", 0);
+  x.stride = addStride("x", k);
+  if (facts.residual)
+    residual.stride = addStride("residual", outputs);
+  y.stride = addStride("y", outputs);
   if (schedule.splitK > 1) {
     Type pointer = tile::PtrType::get(builder.getContext());
     partialsArg = addParameter(tile::ParameterKind::Workspace, "partials", pointer, "f32", 0, 16);
@@ -71,12 +87,20 @@ void MatmulProgram::buildFunction() {
   createProgram(getKernelAttr(), facts.schedule);
 }
 
-Value MatmulProgram::viewOfRows(StringRef name, Value base, RankedTensorType type,
-                                Value dynamicStride) {
+void MatmulProgram::viewRows(StringRef name, RankedTensorType type, Rows &rows) {
   int64_t stride = getRowStride(name, type.getDimSize(1));
-  return view(base, type.getShape(), type.getElementType(), {stride, 1}, getAlign(name),
-              mSize ? ValueRange(mSize) : ValueRange(),
-              dynamicStride ? ValueRange(dynamicStride) : ValueRange());
+  rows.view = view(argument(rows.pointer), type.getShape(), type.getElementType(), {stride, 1},
+                   getAlign(name), mSize ? ValueRange(mSize) : ValueRange(),
+                   rows.stride ? ValueRange(argument(*rows.stride)) : ValueRange());
+}
+
+Value MatmulProgram::viewVector(StringRef name, std::optional<unsigned> parameter, Value operand,
+                                ArrayRef<int64_t> shape) {
+  if (!parameter)
+    return {};
+  bool isDynamic = llvm::any_of(shape, ShapedType::isDynamic);
+  return view(argument(*parameter), shape, tensorOf(operand).getElementType(), {shape[1], 1},
+              getAlign(name), isDynamic ? ValueRange(mSize) : ValueRange());
 }
 
 void MatmulProgram::buildViews() {
@@ -89,14 +113,14 @@ void MatmulProgram::buildViews() {
 
   if (mArg)
     mSize = argument(*mArg);
-  xView = viewOfRows("x", argument(xArg), tensorOf(facts.x),
-                     xStrideArg ? argument(*xStrideArg) : Value());
-  yView =
-      viewOfRows("y", argument(yArg), facts.yType, yStrideArg ? argument(*yStrideArg) : Value());
+  viewRows("x", tensorOf(facts.x), x);
+  viewRows("y", facts.yType, y);
+  if (facts.residual)
+    viewRows("residual", tensorOf(facts.residual), residual);
   buildWeightViews();
-  if (biasArg)
-    biasView = view(argument(*biasArg), {1, n}, tensorOf(facts.bias).getElementType(), {n, 1},
-                    getAlign("bias"));
+  biasView = viewVector("bias", biasArg, facts.bias, {1, n});
+  rowScaleView = viewVector("row_scale", rowScaleArg, facts.rowScale, {m, 1});
+  columnScaleView = viewVector("column_scale", columnScaleArg, facts.columnScale, {1, n});
 }
 
 //===----------------------------------------------------------------------===//
@@ -104,7 +128,7 @@ void MatmulProgram::buildViews() {
 //===----------------------------------------------------------------------===//
 
 Value MatmulProgram::loadX(Value kTile) {
-  return load(xView, {rowStart, scaled(kTile, schedule.tileK)}, {schedule.tileM, schedule.tileK});
+  return load(x.view, {rowStart, scaled(kTile, schedule.tileK)}, {schedule.tileM, schedule.tileK});
 }
 
 Value MatmulProgram::buildMainLoop() {
@@ -131,19 +155,43 @@ Value MatmulProgram::buildMainLoop() {
 // Epilogue
 //===----------------------------------------------------------------------===//
 
-/// The rest of the sum, bias, activation, rounding, store.
+Value MatmulProgram::applySwiGLU(Value acc) {
+  int64_t tileM = schedule.tileM, outputs = getTileOutputs();
+  Value pairs = reshape(acc, {tileM, outputs, 2});
+  auto half = [&](int64_t index) {
+    return reshape(slice(pairs, {0, 0, index}, {tileM, outputs, 1}), {tileM, outputs});
+  };
+  Value gate = expand::applyActivation(builder, loc, nn::Activation::SiLU, half(0));
+  return arith::MulFOp::create(builder, loc, gate, half(1));
+}
+
+/// The rest of the sum, scales, bias, activation, residual, rounding, store.
 void MatmulProgram::buildEpilogue(Value acc) {
+  int64_t tileM = schedule.tileM, tileN = schedule.tileN, outputs = getTileOutputs();
   acc = finishSum(acc);
+  if (rowScaleView) {
+    Value column = load(rowScaleView, {rowStart, constant(0)}, {tileM, 1});
+    acc = arith::MulFOp::create(builder, loc, acc, spread(column, {tileM, tileN}));
+  }
+  if (columnScaleView) {
+    Value row = load(columnScaleView, {constant(0), columnStart}, {1, tileN});
+    acc = arith::MulFOp::create(builder, loc, acc, broadcastRow(row));
+  }
   if (biasView) {
-    Value row = load(biasView, {constant(0), columnStart}, {1, schedule.tileN});
+    Value row = load(biasView, {constant(0), columnStart}, {1, tileN});
     acc = arith::AddFOp::create(builder, loc, acc, broadcastRow(row));
   }
-  acc = expand::applyActivation(builder, loc, facts.activation, acc);
+  acc =
+      hasPairs() ? applySwiGLU(acc) : expand::applyActivation(builder, loc, facts.activation, acc);
+  Value outputStart = hasPairs() ? scaled(programN, outputs) : columnStart;
+  if (residual.view) {
+    Value tile = load(residual.view, {rowStart, outputStart}, {tileM, outputs});
+    acc = arith::AddFOp::create(builder, loc, acc, extend(tile));
+  }
   Type element = facts.yType.getElementType();
   if (!element.isF32())
-    acc = arith::TruncFOp::create(builder, loc, tensor({schedule.tileM, schedule.tileN}, element),
-                                  acc);
-  tile::StoreOp::create(builder, loc, acc, yView, ValueRange{rowStart, columnStart});
+    acc = arith::TruncFOp::create(builder, loc, tensor({tileM, outputs}, element), acc);
+  tile::StoreOp::create(builder, loc, acc, y.view, ValueRange{rowStart, outputStart});
 }
 
 /// Partial sums meet in the workspace; the last block adds them in the order

@@ -5,7 +5,7 @@
 // accumulator:
 //
 //   for each K tile:  acc = addTile(K tile, acc)
-//   y = activation(finishSum(acc) + bias)
+//   y = activation(finishSum(acc) * row_scale * column_scale + bias) + residual
 //
 // With split_k > 1 each block leaves its sum in a workspace; the block that
 // arrives last adds them in order.
@@ -20,15 +20,35 @@
 
 namespace tilewright::expand {
 
-/// What an op says about its product, apart from w: x [M,K], bias [N] (may be
-/// null), the type of y [M,N]; M may be dynamic.
+/// What an op says about its product, apart from w. M may be dynamic. Of x
+/// [M,K], bias [N], row_scale [M], column_scale [N] and residual (as y) all but
+/// the first may be null. y is [M,N], or [M,N/2] with swiglu.
 struct MatmulFacts {
-  mlir::Value x, bias;
+  mlir::Value x, bias, rowScale, columnScale, residual;
   mlir::RankedTensorType yType;
   nn::Activation activation = nn::Activation::None;
   nn::ProblemAttr problem; ///< may be null
   tile::ScheduleAttr schedule;
   int64_t m = 0, n = 0, k = 0;
+
+  /// What all product ops say alike, for a w with `n` columns.
+  template <typename Op> static MatmulFacts get(Op op, int64_t n) {
+    MatmulFacts facts;
+    facts.x = op.getX();
+    facts.bias = op.getBias();
+    facts.rowScale = op.getRowScale();
+    facts.columnScale = op.getColumnScale();
+    facts.residual = op.getResidual();
+    facts.yType = mlir::cast<mlir::RankedTensorType>(op.getY().getType());
+    facts.activation = op.getActivation();
+    facts.problem = op.getProblem().value_or(nn::ProblemAttr());
+    facts.schedule = *op.getSchedule();
+    auto x = mlir::cast<mlir::RankedTensorType>(facts.x.getType());
+    facts.m = x.getDimSize(0);
+    facts.n = n;
+    facts.k = x.getDimSize(1);
+    return facts;
+  }
 };
 
 class MatmulProgram : protected ProgramBuilder {
@@ -65,20 +85,34 @@ protected:
   mlir::Value programM, programN, programK, rowStart, columnStart;
 
 private:
+  /// A matrix of rows among the parameters.
+  struct Rows {
+    unsigned pointer = 0;
+    std::optional<unsigned> stride; ///< where only a launch knows it
+    mlir::Value view;
+  };
+
   void buildFunction();
+  std::optional<unsigned> addStride(llvm::StringRef name, int64_t contiguous);
+  tile::KernelAttr getKernelAttr();
   void buildViews();
+  void viewRows(llvm::StringRef name, mlir::RankedTensorType type, Rows &rows);
+  /// A vector parameter as a matrix of one row or one column.
+  mlir::Value viewVector(llvm::StringRef name, std::optional<unsigned> parameter,
+                         mlir::Value operand, llvm::ArrayRef<int64_t> shape);
   mlir::Value buildMainLoop();
   void buildSplitEpilogue(mlir::Value acc);
   void buildEpilogue(mlir::Value acc);
-  tile::KernelAttr getKernelAttr();
-  mlir::Value viewOfRows(llvm::StringRef name, mlir::Value base, mlir::RankedTensorType type,
-                         mlir::Value dynamicStride);
+  /// tile_m x tile_n, where neighbouring columns are gate and up.
+  mlir::Value applySwiGLU(mlir::Value acc);
+  bool hasPairs() const { return facts.activation == nn::Activation::SwiGLU; }
+  /// Columns of y that a block writes.
+  int64_t getTileOutputs() const { return hasPairs() ? schedule.tileN / 2 : schedule.tileN; }
 
-  unsigned xArg = 0, yArg = 0;
-  std::optional<unsigned> biasArg, mArg, xStrideArg, yStrideArg, partialsArg, countersArg;
-
+  Rows x, y, residual;
+  std::optional<unsigned> biasArg, rowScaleArg, columnScaleArg, mArg, partialsArg, countersArg;
   mlir::Value mSize; ///< M as an i32 when it is dynamic
-  mlir::Value xView, yView, biasView;
+  mlir::Value biasView, rowScaleView, columnScaleView;
 };
 
 } // namespace tilewright::expand

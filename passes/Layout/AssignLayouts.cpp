@@ -55,6 +55,29 @@ static std::optional<LinearLayout> extend(const LinearLayout &layout, ArrayRef<i
                       layout::Bases(layout.getBases(Place::Warp)), layout.getRepeat());
 }
 
+/// The layout of the first part of `layout`'s tile: registers that cover the
+/// rest are left out. Nullopt where the rest is other threads'.
+static std::optional<LinearLayout> restrict(const LinearLayout &layout, ArrayRef<int64_t> shape) {
+  auto isOutside = [&](const layout::Basis &basis) {
+    for (unsigned dim = 0; dim < shape.size(); ++dim)
+      if (basis[dim] >= shape[dim])
+        return true;
+    return false;
+  };
+  for (Place place : {Place::Lane, Place::Warp})
+    if (llvm::any_of(layout.getBases(place), isOutside))
+      return std::nullopt;
+  layout::Bases registers;
+  for (const layout::Basis &basis : layout.getBases(Place::Register))
+    if (!isOutside(basis))
+      registers.push_back(basis);
+  LinearLayout part(layout.getRank(), registers, layout::Bases(layout.getBases(Place::Lane)),
+                    layout::Bases(layout.getBases(Place::Warp)), layout.getRepeat());
+  if (ArrayRef<int64_t>(part.getShape()) != shape)
+    return std::nullopt;
+  return part;
+}
+
 namespace {
 class Assigner {
 public:
@@ -262,6 +285,9 @@ void Assigner::spreadForward(OpOperand &use, const LinearLayout &layout) {
   } else if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) {
     if (auto result = layout.reshape(tensorOf(reshape.getResult()).getShape()))
       assign(reshape.getResult(), *result);
+  } else if (auto slice = dyn_cast<tile::SliceOp>(op)) {
+    if (auto result = restrict(layout, tensorOf(slice.getResult()).getShape()))
+      assign(slice.getResult(), *result);
   }
 }
 

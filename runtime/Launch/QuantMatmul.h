@@ -1,13 +1,13 @@
 //===- QuantMatmul.h - Calls of the quantised matrix product ----------------===//
 //
-// y[M,N] = activation(x[M,K] * dequant(w[K,N]) + bias[N]), from what a caller
-// holds to the problem that the compiler and the kernel cache understand.
+// y[M,N] = epilogue(x[M,K] * dequant(w[K,N])), from what a caller holds to the
+// problem that the compiler and the kernel cache understand.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_LAUNCH_QUANTMATMUL_H
 #define TILEWRIGHT_RUNTIME_LAUNCH_QUANTMATMUL_H
 
-#include "runtime/Launch/KernelCache.h"
+#include "runtime/Launch/Epilogue.h"
 #include "runtime/Pack/Pack.h"
 
 namespace tilewright::launch {
@@ -22,12 +22,10 @@ struct QuantisedWeights {
   std::optional<Tensor> zeros; ///< "u8", packed order
 };
 
-struct QuantMatmulCall {
+struct QuantMatmulCall : Epilogue {
   Tensor x; ///< [M,K] "f16" or "bf16"
   QuantisedWeights weights;
-  std::optional<Tensor> bias; ///< [N], x's dtype or "f32"
-  Tensor y;                   ///< [M,N] "f16", "bf16" or "f32"
-  std::string activation = "none";
+  Tensor y; ///< [M,N] "f16", "bf16" or "f32"; half of N with swiglu
 };
 
 /// A description of packed memory: `bytes` bytes at `address`.
@@ -37,23 +35,17 @@ Tensor makePacked(std::shared_ptr<device::Device> device, uint64_t address, llvm
 /// Groups of a column: ceil(K / group), 1 for "channel".
 llvm::Expected<int64_t> getGroupCount(llvm::StringRef group, int64_t k);
 
-/// The operands in the order of the problem: x, w, scales, [zeros], [bias], y,
-/// the packed ones with their logical extents.
-llvm::SmallVector<Tensor, 8> getOperands(const QuantMatmulCall &call);
+/// The call by names. Operands are in the order of the problem: x, w, scales,
+/// [zeros], those of the epilogue, y; the packed ones have their logical extents.
+Call describe(const QuantMatmulCall &call);
 
-/// The problem a call is an instance of:
-///   - M is dynamic; N, K and the number of `groups` are static;
-///   - the last axis of an array is contiguous; strides of the others are static
-///     where they are those of a contiguous array, otherwise dynamic; the packed
-///     operands have none;
-///   - an alignment is the largest power of two, at most 16, that divides the
-///     address and every dynamic stride in bytes. Arrays in host memory are
-///     copied to aligned memory: only their strides count;
-///   - indices have 64 bits when an operand spans more than 2^31 - 1 elements
-///     or bytes.
-/// Fails on extents that do not belong together, strides that kernels do not
-/// take, sizes of packed memory that do not fit the shape, and what the family of kernels does not
-/// know.
+/// The operands of describe().
+llvm::SmallVector<Tensor, 12> getOperands(const QuantMatmulCall &call);
+
+/// The problem a call is an instance of: M is dynamic; N, K and the number of
+/// `groups` are static; else as for every call (Call.h). Fails on extents that
+/// do not belong together, strides that kernels do not take, sizes of packed
+/// memory that do not fit the shape, and what the family of kernels does not know.
 llvm::Expected<problem::Problem> makeProblem(const QuantMatmulCall &call);
 
 /// The device of a call: that of its operands, which must all be on the same

@@ -67,14 +67,13 @@ class Runtime:
         self,
         x: NDArray,
         weights: PackedWeights,
-        bias: NDArray | None,
+        epilogue: dict[str, Any],
         y: NDArray,
-        activation: str,
         device: str,
         schedule: str | None,
         detail: int,
     ) -> dict[str, Any] | None:
-        """Writes activation(x @ w + bias) to y; with `detail`, what tilewright.Launch holds."""
+        """Writes epilogue(x @ w) to y; with `detail`, what tilewright.Launch holds."""
 
 class CompiledKernel:
     """An artifact and how it came about."""

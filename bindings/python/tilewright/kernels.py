@@ -8,10 +8,10 @@ from typing import Any, Literal
 from numpy.typing import DTypeLike
 
 from ._extension import native
+from .epilogue import Activation, activation_name
 from .errors import UnsupportedError
 from .formats import float_name
 from .hardware import Device, device
-from .matmul import activation_name
 from .quantized_tensor import QuantizedTensor
 
 
@@ -71,7 +71,7 @@ def compile(
     x_dtype: DTypeLike = "f16",
     bias_dtype: DTypeLike | None = None,
     out_dtype: DTypeLike | None = None,
-    activation: Literal["relu", "gelu", "silu"] | None = None,
+    activation: Activation | None = None,
     m: int = 16,
     target: str | Device | None = None,
     schedule: str | None = None,

@@ -1,9 +1,9 @@
-"""The quantised linear layer: y = activation(x @ w + bias)."""
+"""The quantised linear layer: y = activation(x @ w + bias), and what else ends a layer."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -11,45 +11,50 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import hardware
 from ._extension import runtime
 from .arrays import like, to_numpy
+from .epilogue import Activation, Epilogue
 from .errors import ShapeError, UnsupportedError
 from .formats import FLOATS, float_name
 from .hardware import Device
 from .profiling import Launch, detail, note
 from .quantized_tensor import QuantizedTensor
 
-#: Functions that a kernel can apply to its result.
-ACTIVATIONS = ("relu", "gelu", "silu")
-
 
 def linear(
     x: ArrayLike | Any,
     weights: QuantizedTensor,
     bias: ArrayLike | Any | None = None,
-    activation: Literal["relu", "gelu", "silu"] | None = None,
+    activation: Activation | None = None,
     out_dtype: DTypeLike | None = None,
     device: str | Device | None = None,
     *,
+    row_scale: ArrayLike | Any | None = None,
+    column_scale: ArrayLike | Any | None = None,
+    residual: ArrayLike | Any | None = None,
     schedule: str | None = None,
 ) -> Any:
-    """Multiplies by quantised weights: `activation(x @ w + bias)`.
+    """Multiplies by quantised weights: `activation(x @ w + bias) + residual`.
 
     Args:
         x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch.
         weights: K inputs x N outputs, from `quantize`. Either layout.
         bias: [N], of the dtype of `x` or float32.
-        activation: "relu", "gelu" (with the error function), "silu" or None.
+        activation: "relu", "gelu" (with the error function), "silu", "swiglu" or None.
+            "swiglu" takes columns of w in pairs, gate and up: `silu(v[2j]) * v[2j + 1]`.
         out_dtype: float16, bfloat16 or float32; None for that of `x`.
         device: where to run; None for the first GPU, else the emulated device.
+        row_scale: float32 [...]; multiplies the rows of `x @ w`, before the bias.
+        column_scale: float32 [N]; multiplies its columns, before the bias.
+        residual: shaped as the result, float16, bfloat16 or float32; added last.
         schedule: the kernel's schedule as text, "quant_matmul{...}"; None for the
             default of the device.
 
     Returns:
-        [..., N], the kind of array `x` is.
+        [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
 
     The kernel multiplies `x` by the exact `code - zero_point`, sums in float32 in the
-    order of the tensor cores, multiplies each group's sum by its scale in float32, adds
-    the bias and applies the activation in float32, and rounds once to `out_dtype`. It is
-    compiled at the first call with this combination of dtypes, N and K, and kept.
+    order of the tensor cores, multiplies each group's sum by its scale in float32, does
+    the rest in float32 too, and rounds once to `out_dtype`. It is compiled at the first
+    call with this combination of dtypes, N and K, and kept.
 
     Raises:
         ShapeError: the shapes do not fit each other.
@@ -61,33 +66,30 @@ def linear(
         raise UnsupportedError(
             f"weights are a {type(weights).__name__}; expects a QuantizedTensor (tw.quantize)"
         )
-    function = activation_name(activation)
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
     x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
     out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype")
-    terms = None if bias is None else _check_bias(to_numpy(bias, "bias"), weights, x_name)
+    epilogue = Epilogue.check(
+        array.shape[:-1],
+        weights.n,
+        x_name,
+        activation=activation,
+        bias=bias,
+        row_scale=row_scale,
+        column_scale=column_scale,
+        residual=residual,
+    )
     where = hardware.device(device).name
 
-    y = np.empty((len(rows), weights.n), FLOATS[out_name])
+    y = np.empty((len(rows), epilogue.outputs), FLOATS[out_name])
     facts = y.size and runtime().quant_matmul(
-        rows, weights.packed(), terms, y, function, where, schedule, detail()
+        rows, weights.packed(), epilogue.to_native(), y, where, schedule, detail()
     )
     if facts:
         report = facts.pop("report")
         note(Launch(device=where, report=report and json.loads(report), **facts))
-    return like(y.reshape(*array.shape[:-1], weights.n), x)
-
-
-def activation_name(activation: str | None) -> str:
-    """What the compiler calls an activation; "none" for None."""
-    if activation is None:
-        return "none"
-    if activation in ACTIVATIONS:
-        return activation
-    raise UnsupportedError(
-        f"activation is {activation!r}; supported: {', '.join(ACTIVATIONS)}, None"
-    )
+    return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
 
 
 def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
@@ -105,10 +107,3 @@ def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
         return np.ascontiguousarray(rows[:, weights.input_permutation])
     is_regular = rows.strides[1] == rows.itemsize and rows.strides[0] >= 0
     return rows if is_regular else np.ascontiguousarray(rows)
-
-
-def _check_bias(bias: NDArray, weights: QuantizedTensor, x_name: str) -> NDArray:
-    float_name(bias.dtype, "dtype of bias", (x_name, "f32"))
-    if bias.shape != (weights.n,):
-        raise ShapeError(f"bias has shape {bias.shape}; expects ({weights.n},)")
-    return bias

@@ -129,26 +129,70 @@ def linear_reference(
     bias: NDArray | None = None,
     activation: str | None = None,
     out_dtype: DTypeLike | None = None,
+    *,
+    row_scale: NDArray | None = None,
+    column_scale: NDArray | None = None,
+    residual: NDArray | None = None,
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """What `linear` should give: (ref, low, magnitude) for `assert_within_bound`.
 
-    `ref` is float64 on the exact weights. `low` rounds where the kernel does: sums,
-    bias and activation in float32 (weights are exact there), and the result once to
-    `out_dtype`.
+    `ref` is float64 on the exact weights. `low` rounds where the kernel does: sums and
+    all that follows in float32 (weights are exact there), and the result once to
+    `out_dtype`. `magnitude` is that of the sums with their scales.
     """
-    x = to_numpy(x, "x")
     transpose = weights.layout == "nk"
     exact = weights.dequantize()
-    exact = exact.T if transpose else exact
-    ref = x.astype(np.float64) @ exact.astype(np.float64)
-    low = x.astype(np.float32) @ exact
-    magnitude = np.abs(x.astype(np.float32)) @ np.abs(exact)
-    if bias is not None:
-        ref = ref + to_numpy(bias, "bias").astype(np.float64)
-        low = low + to_numpy(bias, "bias").astype(np.float32)
-    if activation is not None:
-        ref, low = ACTIVATIONS[activation](ref), ACTIVATIONS[activation](low)
+    return matmul_reference(
+        x,
+        exact.T if transpose else exact,
+        bias,
+        activation,
+        out_dtype,
+        row_scale=row_scale,
+        column_scale=column_scale,
+        residual=residual,
+    )
+
+
+def matmul_reference(
+    x: NDArray,
+    w: NDArray,
+    bias: NDArray | None = None,
+    activation: str | None = None,
+    out_dtype: DTypeLike | None = None,
+    *,
+    row_scale: NDArray | None = None,
+    column_scale: NDArray | None = None,
+    residual: NDArray | None = None,
+) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
+    """The same for a product with `w` [K, N], whose elements are exact in float32."""
+    x = to_numpy(x, "x")
+
+    def finish(total: NDArray, dtype: type) -> NDArray:
+        total = _scale(total, row_scale, column_scale, dtype)
+        if bias is not None:
+            total = total + to_numpy(bias, "bias").astype(dtype)
+        if activation is not None:
+            total = ACTIVATIONS[activation](total)
+        if residual is not None:
+            total = total + to_numpy(residual, "residual").astype(dtype)
+        return total
+
+    ref = finish(x.astype(np.float64) @ w.astype(np.float64), np.float64)
+    low = finish(x.astype(np.float32) @ w.astype(np.float32), np.float32)
+    magnitude = np.abs(x.astype(np.float32)) @ np.abs(w.astype(np.float32))
+    magnitude = np.abs(_scale(magnitude, row_scale, column_scale, np.float32))
     return ref, _round(low, x.dtype if out_dtype is None else np.dtype(out_dtype)), magnitude
+
+
+def _scale(
+    total: NDArray, row_scale: NDArray | None, column_scale: NDArray | None, dtype: type
+) -> NDArray:
+    if row_scale is not None:
+        total = total * to_numpy(row_scale, "row_scale").astype(dtype)[..., None]
+    if column_scale is not None:
+        total = total * to_numpy(column_scale, "column_scale").astype(dtype)
+    return total
 
 
 def relu(v: NDArray) -> NDArray:
@@ -168,8 +212,13 @@ def silu(v: NDArray) -> NDArray:
         return v / (1 + np.exp(-v))
 
 
-#: The epilogues of `linear`, by name.
-ACTIVATIONS = {"relu": relu, "gelu": gelu, "silu": silu}
+def swiglu(v: NDArray) -> NDArray:
+    """silu of the even columns times the odd ones."""
+    return silu(v[..., 0::2]) * v[..., 1::2]
+
+
+#: The activations of `linear`, by name.
+ACTIVATIONS = {"relu": relu, "gelu": gelu, "silu": silu, "swiglu": swiglu}
 
 
 def _round(values: NDArray, dtype: np.dtype) -> NDArray:

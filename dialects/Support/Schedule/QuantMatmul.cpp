@@ -61,7 +61,7 @@ static Error checkOperands(const Problem &problem) {
 
 static Error checkAttributes(const Problem &problem) {
   static constexpr StringRef groups[] = {"32", "64", "128", "channel"};
-  static constexpr StringRef activations[] = {"none", "relu", "gelu", "silu"};
+  static constexpr StringRef activations[] = {"none", "relu", "gelu", "silu", "swiglu"};
   if (Error error = checkWord("group", problem.getAttribute("group"), groups))
     return error;
   if (Error error = checkWord("scale", problem.getAttribute("scale"), {"f16", "bf16"}))

@@ -133,3 +133,39 @@ func.func @c7_rows(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat
   %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = 32>], operands = [<"x", strides = [384, 1], align = 16>]>} : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
+
+// -----
+
+// C3: pairs of columns become one.
+func.func @c3_pairs(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects y to have the rows of x and N / 2 = 32 columns, but got 'tensor<?x64xf16>'}}
+  %y = nn.quant_matmul %x, %w {activation = #nn.activation<swiglu>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C8: a scale a row.
+func.func @c8_row_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %s: tensor<64xf32>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects row_scale of type 'tensor<?xf32>', but got 'tensor<64xf32>'}}
+  %y = nn.quant_matmul %x, %w row_scale %s : tensor<64xf32> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C8: scales are f32.
+func.func @c8_column_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %s: tensor<64xf16>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects column_scale of type 'tensor<64xf32>', but got 'tensor<64xf16>'}}
+  %y = nn.quant_matmul %x, %w column_scale %s : tensor<64xf16> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C9: the residual is added to y.
+func.func @c9_residual(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %r: tensor<?x32xf16>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects residual to have the shape of 'tensor<?x64xf16>' and f16, bf16 or f32 elements, but got 'tensor<?x32xf16>'}}
+  %y = nn.quant_matmul %x, %w residual %r : tensor<?x32xf16> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}

@@ -27,3 +27,13 @@ func.func @every_option(%x: tensor<?x384xbf16>, %w: !nn.quantized<384x1536, #nn.
   } : tensor<?x384xbf16>, !nn.quantized<384x1536, #nn.qformat<i8, group = channel, scale = bf16, zero = integer>>, tensor<1536xf32> -> tensor<?x1536xf32>
   return %y : tensor<?x1536xf32>
 }
+
+// What follows the sum: scales of rows and columns, a residual; pairs of columns
+// leave half of them.
+// CHECK-LABEL: func.func @epilogue(
+// CHECK: nn.quant_matmul %{{.+}}, %{{.+}} bias %{{.+}} row_scale %{{.+}} : tensor<?xf32> column_scale %{{.+}} : tensor<64xf32> residual %{{.+}} : tensor<?x32xf16> {activation = #nn.activation<swiglu>}
+// CHECK-SAME: tensor<?x384xf16>, <384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<64xf16> -> tensor<?x32xf16>
+func.func @epilogue(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<64xf16>, %rows: tensor<?xf32>, %columns: tensor<64xf32>, %r: tensor<?x32xf16>) -> tensor<?x32xf16> {
+  %y = nn.quant_matmul %x, %w bias %b row_scale %rows : tensor<?xf32> column_scale %columns : tensor<64xf32> residual %r : tensor<?x32xf16> {activation = #nn.activation<swiglu>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<64xf16> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}

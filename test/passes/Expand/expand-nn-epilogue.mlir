@@ -72,3 +72,30 @@ func.func @dynamic_strides(%x: tensor<?x128xf16>, %w: !nn.quantized<128x64, #nn.
   } : tensor<?x128xf16>, !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
   return %y : tensor<?x64xf16>
 }
+
+// -----
+
+// Scales meet the sum before the bias; of each pair of columns the first is the
+// gate; the residual comes last. The block writes half as many columns.
+// CHECK-LABEL: func.func @swiglu(
+// CHECK-SAME: %[[ROWS:[^:]+]]: !tile.ptr {tile.parameter = #tile.parameter<pointer "row_scale", dtype = "f32", align = 16>}
+// CHECK-SAME: #tile.parameter<pointer "residual", dtype = "bf16", align = 16>
+// CHECK-SAME: #tile.parameter<pointer "y"
+// CHECK: } {tile.stages
+// CHECK: %[[COLUMN:.+]] = tile.load %{{.+}} -> tensor<16x1xf32>
+// CHECK: %[[SCALE:.+]] = tile.broadcast %[[COLUMN]] : tensor<16x1xf32> -> tensor<16x64xf32>
+// CHECK: %[[SCALED:.+]] = arith.mulf %{{.+}}, %[[SCALE]]
+// CHECK: %[[PAIRS:.+]] = tile.reshape %[[SCALED]] : tensor<16x64xf32> -> tensor<16x32x2xf32>
+// CHECK: tile.slice %[[PAIRS]] [0, 0, 0]
+// CHECK: math.exp2
+// CHECK: tile.slice %[[PAIRS]] [0, 0, 1]
+// CHECK: %[[VALUE:.+]] = arith.mulf
+// CHECK: %[[START:.+]] = arith.muli %{{.+}}, %{{.+}} : i32
+// CHECK: %[[RESIDUAL:.+]] = tile.load %{{.+}}, %[[START]]] {{.*}} -> tensor<16x32xbf16>
+// CHECK: %[[WIDE:.+]] = arith.extf %[[RESIDUAL]]
+// CHECK: %[[SUM:.+]] = arith.addf %[[VALUE]], %[[WIDE]]
+// CHECK: tile.store %{{.+}}, %[[START]]] : tensor<16x32xf16>
+func.func @swiglu(%x: tensor<16x128xf16>, %w: !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>>, %rows: tensor<16xf32>, %r: tensor<16x32xbf16>) -> tensor<16x32xf16> {
+  %y = nn.quant_matmul %x, %w row_scale %rows : tensor<16xf32> residual %r : tensor<16x32xbf16> {activation = #nn.activation<swiglu>, schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x128xf16>, !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x32xf16>
+  return %y : tensor<16x32xf16>
+}

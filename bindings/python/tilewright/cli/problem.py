@@ -13,7 +13,7 @@ from .failures import BadInput, as_bad_input, as_failure
 from .options import extent
 
 OPS = ("quant_matmul",)
-ACTIVATIONS = ("none", "relu", "gelu", "silu")
+ACTIVATIONS = ("none", "relu", "gelu", "silu", "swiglu")
 SCHEDULE_HINT = "'tw compile' without --schedule prints one that fits"
 NO_SCHEDULE_HINT = "'tw devices' lists what can be compiled for"
 #: Options that say what to compute, by their names in the parsed arguments.
@@ -88,6 +88,11 @@ class QuantMatmul:
     has_zeros: bool
     bias: str | None
     activation: str
+
+    @property
+    def outputs(self) -> int:
+        """Columns of y."""
+        return self.n // 2 if self.activation == "swiglu" else self.n
 
     @classmethod
     def from_options(cls, arguments: argparse.Namespace) -> QuantMatmul:
@@ -183,7 +188,7 @@ class QuantMatmul:
 
     def __str__(self) -> str:
         parts = [
-            f"y[{self.m},{self.n}] {self.out_dtype} = x[{self.m},{self.k}] {self.dtype}"
+            f"y[{self.m},{self.outputs}] {self.out_dtype} = x[{self.m},{self.k}] {self.dtype}"
             f" * w[{self.k},{self.n}] {self.format}",
             "one group" if self.group == "channel" else f"groups of {self.group}",
             f"{self.scale_dtype} scales",

@@ -153,7 +153,7 @@ def launch(
     kernel: Any, inputs: Inputs, problem: QuantMatmul, device: str
 ) -> tuple[NDArray, dict[str, Any]]:
     """y, and what the launch reports."""
-    y = np.zeros((problem.m, problem.n), FLOATS[problem.out_dtype])
+    y = np.zeros((problem.m, problem.outputs), FLOATS[problem.out_dtype])
 
     def work() -> dict[str, Any]:
         return kernel.quant_matmul(inputs.x, inputs.weights.packed(), inputs.bias, y)

@@ -1,0 +1,108 @@
+"""What happens to the sum of a matrix product before it becomes y.
+
+Every product ends the same way, in float32 with one rounding at the end:
+
+    v = (x @ w) * row_scale[:, None] * column_scale + bias
+    v = activation(v)
+    y = v + residual
+
+What is not given is left out. With "swiglu" columns come in pairs, gate and up, and
+`v[..., j] = silu(v[..., 2j]) * v[..., 2j + 1]`: y has half as many columns as w.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .arrays import to_numpy
+from .errors import ShapeError, UnsupportedError
+from .formats import float_name
+
+#: Functions that a kernel can apply to its result.
+ACTIVATIONS = ("relu", "gelu", "silu", "swiglu")
+
+Activation = Literal["relu", "gelu", "silu", "swiglu"]
+
+
+def activation_name(activation: str | None) -> str:
+    """What the compiler calls an activation; "none" for None."""
+    if activation is None:
+        return "none"
+    if activation in ACTIVATIONS:
+        return activation
+    raise UnsupportedError(
+        f"activation is {activation!r}; supported: {', '.join(ACTIVATIONS)}, None"
+    )
+
+
+@dataclasses.dataclass
+class Epilogue:
+    """The checked end of a product of `rows` x `n`; arrays as kernels take them."""
+
+    activation: str
+    outputs: int
+    arrays: dict[str, NDArray | None]
+
+    @classmethod
+    def check(
+        cls,
+        leading: tuple[int, ...],
+        n: int,
+        x_name: str,
+        *,
+        activation: str | None,
+        bias: ArrayLike | Any | None = None,
+        row_scale: ArrayLike | Any | None = None,
+        column_scale: ArrayLike | Any | None = None,
+        residual: ArrayLike | Any | None = None,
+    ) -> Epilogue:
+        """Checks the arguments of a product with rows of shape `leading` and `n` columns.
+
+        Raises:
+            ShapeError: an array of another shape; an odd `n` with "swiglu".
+            UnsupportedError: a dtype or activation that no kernel handles.
+        """
+        function = activation_name(activation)
+        if function == "swiglu" and n % 2:
+            raise ShapeError(f"swiglu takes pairs of columns (gate, up), but w has {n} columns")
+        outputs = n // 2 if function == "swiglu" else n
+        rows = math.prod(leading)
+        arrays = {
+            "bias": _array(bias, "bias", (n,), (n,), (x_name, "f32")),
+            "row_scale": _array(row_scale, "row_scale", leading, (rows,), ("f32",)),
+            "column_scale": _array(column_scale, "column_scale", (n,), (n,), ("f32",)),
+            "residual": _array(
+                residual,
+                "residual",
+                (*leading, outputs),
+                (rows, outputs),
+                ("f16", "bf16", "f32"),
+            ),
+        }
+        return cls(function, outputs, arrays)
+
+    def to_native(self) -> dict[str, Any]:
+        """The dictionary the extension takes."""
+        return {**self.arrays, "activation": self.activation}
+
+
+def _array(
+    value: ArrayLike | Any | None,
+    name: str,
+    shape: tuple[int, ...],
+    flat: tuple[int, ...],
+    dtypes: tuple[str, ...],
+) -> NDArray | None:
+    """`value`, which must have `shape`, as a contiguous array of shape `flat`."""
+    if value is None:
+        return None
+    array = to_numpy(value, name)
+    float_name(array.dtype, f"dtype of {name}", dtypes)
+    if array.shape != shape:
+        raise ShapeError(f"{name} has shape {array.shape}; expects {shape}")
+    return np.ascontiguousarray(array.reshape(flat))

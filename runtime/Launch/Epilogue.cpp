@@ -1,0 +1,61 @@
+//===- Epilogue.cpp - What happens to the sum of a matrix product -----------===//
+//
+// See Epilogue.h.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/Launch/Epilogue.h"
+
+#include "llvm/ADT/Twine.h"
+
+using namespace llvm;
+
+namespace tilewright::launch {
+
+static Error verifyOptional(const std::optional<Tensor> &tensor, StringRef name,
+                            ArrayRef<int64_t> shape) {
+  return tensor ? checkShape(*tensor, name, shape) : Error::success();
+}
+
+Error Epilogue::verify(int64_t m, int64_t n, const Tensor &y) const {
+  if (activation == "swiglu" && n % 2)
+    return createStringError("swiglu takes pairs of columns (gate, up), but N is " + Twine(n));
+  if (Error error = verifyOptional(bias, "bias", {n}))
+    return error;
+  if (Error error = verifyOptional(rowScale, "row_scale", {m}))
+    return error;
+  if (Error error = verifyOptional(columnScale, "column_scale", {n}))
+    return error;
+  if (Error error = verifyOptional(residual, "residual", {m, getOutputs(n)}))
+    return error;
+  return checkShape(y, "y", {m, getOutputs(n)});
+}
+
+Error Epilogue::verifyDtypes(StringRef x) const {
+  if (bias && bias->dtype != x && bias->dtype != "f32")
+    return createStringError("'bias' has dtype " + bias->dtype + ", but expects " + x +
+                             " (as x) or f32");
+  for (auto [tensor, name] : {std::pair(&rowScale, "row_scale"), {&columnScale, "column_scale"}})
+    if (*tensor && (*tensor)->dtype != "f32")
+      return createStringError(Twine("'") + name + "' has dtype " + (*tensor)->dtype +
+                               ", but expects f32");
+  if (residual && !is_contained({"f16", "bf16", "f32"}, residual->dtype))
+    return createStringError("'residual' has dtype " + residual->dtype +
+                             ", but expects f16, bf16 or f32");
+  return Error::success();
+}
+
+void Epilogue::addTo(Call &call, int64_t n, const Tensor &y) const {
+  StringRef outputs = "N";
+  if (activation == "swiglu") {
+    outputs = "outputs";
+    call.dimensions.push_back({outputs, n / 2});
+  }
+  call.attributes.push_back({"activation", activation});
+  call.addOptional("bias", bias, {"N"});
+  call.addOptional("row_scale", rowScale, {"M"});
+  call.addOptional("column_scale", columnScale, {"N"});
+  call.addOptional("residual", residual, {"M", outputs});
+  call.add("y", y, {"M", outputs});
+}
+
+} // namespace tilewright::launch
