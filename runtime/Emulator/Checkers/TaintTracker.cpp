@@ -97,16 +97,17 @@ static void prepare(Frame &frame) {
 static void settle(Warp &warp, Frame &frame, Slot slot, unsigned bytes, uint32_t from) {
   if (!TaintView::isRegister(slot))
     return;
-  const uint64_t *words = reinterpret_cast<const uint64_t *>(frame.registers.get() + slot +
-                                                             frame.function->taintOffset);
+  // A predicate is one word of 32 bits and aligned to that.
+  const uint8_t *taint = frame.registers.get() + slot + frame.function->taintOffset;
   uint64_t any = 0;
   if (bytes == 0) {
-    uint32_t word;
-    std::memcpy(&word, words, sizeof word);
-    any = word;
+    std::memcpy(&any, taint, sizeof(uint32_t));
   } else {
-    for (unsigned k = 0; k < bytes * kLanes / 8; ++k)
-      any |= words[k];
+    for (unsigned k = 0; k < bytes * kLanes; k += sizeof any) {
+      uint64_t word;
+      std::memcpy(&word, taint + k, sizeof word);
+      any |= word;
+    }
   }
   uint32_t &known = frame.taintedBy[slot / 4];
   int change = int(any != 0) - int(known != 0);
