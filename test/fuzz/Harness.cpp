@@ -6,6 +6,7 @@
 #include "test/fuzz/Harness.h"
 #include "runtime/Emulator/EmulatedDevice.h"
 #include "runtime/Emulator/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstring>
 
@@ -51,7 +52,7 @@ Options drawOptions(Draws &draws) {
   options.maxResidentBlocks = draws.oneOf<uint32_t>({0, 1, 2});
   options.memoryLimit = uint64_t(8) << 20;
   options.localBytesPerThread = draws.oneOf<uint32_t>({256, 16384});
-  options.threads = draws.oneIn(8) ? 2 : 1;
+  options.threads = 1;
   options.callDepth = draws.oneOf<uint32_t>({2, 16});
   options.maxFindings = draws.oneOf<uint32_t>({1, 16});
   options.checkAlignment = !draws.oneIn(4);
@@ -92,7 +93,15 @@ std::string drawKernel(Draws &draws, llvm::StringRef text) {
   return names.empty() ? std::string() : names[draws.below(names.size())];
 }
 
-std::string launch(Draws &draws, EmulatedDevice &device, device::Kernel &kernel) {
+/// What a launch leaves behind.
+struct Outcome {
+  std::string error;
+  std::string report; ///< as JSON
+  std::vector<uint8_t> memory;
+  bool isTimed = false; ///< by the clock of the host: another run may end elsewhere
+};
+
+Outcome launch(Draws &draws, EmulatedDevice &device, device::Kernel &kernel, uint32_t blocks) {
   std::vector<device::DevicePointer> buffers;
   for (int i = 0; i < 2; ++i) {
     buffers.push_back(llvm::cantFail(device.allocate(kBufferBytes)));
@@ -103,17 +112,74 @@ std::string launch(Draws &draws, EmulatedDevice &device, device::Kernel &kernel)
       llvm::cantFail(device.copyToDevice(buffers[i], bytes.data(), kBufferBytes));
   }
   device::LaunchConfig config;
-  config.grid.x = draws.oneOf<uint32_t>({1, 2});
+  config.grid.x = blocks;
   config.block.x = draws.oneOf<uint32_t>({1, 31, 32, 33, 64});
   config.dynamicSharedBytes = draws.oneOf<uint32_t>({0, 48, 4096});
-  if (kernel.getArgumentBytes() > kMaxArgumentBytes)
-    return "too many bytes of arguments for this harness";
-  llvm::Error error =
-      device.launch(kernel, config, drawArguments(draws, kernel.getArgumentBytes(), buffers));
+  Outcome outcome;
+  if (kernel.getArgumentBytes() > kMaxArgumentBytes) {
+    outcome.error = "too many bytes of arguments for this harness";
+    return outcome;
+  }
+  outcome.error = llvm::toString(
+      device.launch(kernel, config, drawArguments(draws, kernel.getArgumentBytes(), buffers)));
   // The report must be printable whatever happened.
-  std::string json;
-  llvm::raw_string_ostream(json) << llvm::json::Value(device.getLastReport().toJSON());
-  return llvm::toString(std::move(error));
+  llvm::raw_string_ostream(outcome.report) << llvm::json::Value(device.getLastReport().toJSON());
+  for (const Finding &finding : device.getLastReport().findings)
+    outcome.isTimed |= finding.kind == FindingKind::TimeBudget;
+  outcome.memory.resize(kBufferBytes * buffers.size());
+  for (auto [i, buffer] : llvm::enumerate(buffers))
+    llvm::cantFail(device.copyToHost(&outcome.memory[i * kBufferBytes], buffer, kBufferBytes));
+  return outcome;
+}
+
+/// Loads the text and launches one of its kernels.
+Outcome loadAndLaunch(llvm::StringRef text, Draws &draws, const char *model, const Options &options,
+                      uint32_t blocks) {
+  Outcome outcome;
+  auto device = llvm::cantFail(EmulatedDevice::create(model, options));
+  device::Image image;
+  image.ptx = text.str();
+  auto module = device->load(image);
+  if (!module) {
+    outcome.error = llvm::toString(module.takeError());
+    return outcome;
+  }
+  std::string name = drawKernel(draws, text);
+  if (name.empty()) {
+    outcome.error = "the module has no kernel";
+    return outcome;
+  }
+  auto kernel = (*module)->getKernel(name);
+  if (!kernel) {
+    outcome.error = llvm::toString(kernel.takeError());
+    return outcome;
+  }
+  return launch(draws, *device, **kernel, blocks);
+}
+
+/// Runs a grid on one thread and on several, which must leave the same behind.
+std::string compareThreads(llvm::StringRef text, Draws draws, const char *model, Options options) {
+  options.warpOrderSeed = options.preemptionSeed = 0;
+  if (options.landing == LandingPolicy::Random)
+    options.landing = LandingPolicy::Late;
+  options.timeBudgetSeconds = 1; // the budget of instructions ends it first
+  uint32_t blocks = 2 + draws.below(12), threads = 2 + draws.below(3);
+  options.threads = 1;
+  Draws again = draws;
+  Outcome one = loadAndLaunch(text, draws, model, options, blocks);
+  options.threads = threads;
+  Outcome several = loadAndLaunch(text, again, model, options, blocks);
+  bool isSame =
+      one.error == several.error && one.report == several.report && one.memory == several.memory;
+  if (isSame || one.isTimed || several.isTimed)
+    return one.error;
+  llvm::errs() << "on one thread:\n"
+               << one.error << '\n'
+               << one.report << "\non " << threads << ":\n"
+               << several.error << '\n'
+               << several.report << '\n'
+               << (one.memory == several.memory ? "" : "memory differs\n");
+  std::abort();
 }
 
 } // namespace
@@ -143,17 +209,8 @@ std::string fuzz::load(llvm::StringRef text) {
 std::string fuzz::run(llvm::StringRef text) {
   Draws draws(readSeed(text));
   const char *model = draws.oneOf({"h200", "a100", "l4", "t4"});
-  auto device = llvm::cantFail(EmulatedDevice::create(model, drawOptions(draws)));
-  device::Image image;
-  image.ptx = text.str();
-  auto module = device->load(image);
-  if (!module)
-    return llvm::toString(module.takeError());
-  std::string name = drawKernel(draws, text);
-  if (name.empty())
-    return "the module has no kernel";
-  auto kernel = (*module)->getKernel(name);
-  if (!kernel)
-    return llvm::toString(kernel.takeError());
-  return launch(draws, *device, **kernel);
+  Options options = drawOptions(draws);
+  if (draws.seed % 4 == 3)
+    return compareThreads(text, draws, model, options);
+  return loadAndLaunch(text, draws, model, options, draws.oneOf<uint32_t>({1, 2})).error;
 }

@@ -6,8 +6,11 @@
 // RegressionTest.cpp call them.
 //
 // A text of `run` may begin with a line "//! <number>": the seed from which the
-// launch is drawn (device model, options, grid, arguments). Without it the seed
-// is 0. So an input is one readable file.
+// launch is drawn (device model, options with or without each checker, preemption,
+// grid, arguments). Without it the seed is 0. So an input is one readable file.
+//
+// A number that is 3 modulo 4 launches a larger grid twice, on one host thread and
+// on several: memory and report must be the same, or the process is aborted.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_TEST_FUZZ_HARNESS_H
