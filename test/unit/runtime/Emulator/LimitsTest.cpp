@@ -228,6 +228,32 @@ TEST(Limits, RaceRecords) {
   expectIn(notes(1000)[0], "only: more than 1000 accesses are to be remembered");
 }
 
+// Each page of 512 bytes that is touched counts, too. Looked at every 2^14 steps.
+TEST(Limits, RaceRecordsOfPages) {
+  auto notes = [](uint64_t limit) {
+    Options options;
+    options.raceRecordLimit = limit;
+    Snippet snippet("a100", options);
+    snippet.run(R"(mov.u64 %rd1, big; cvt.u64.u32 %rd2, %t; add.u64 %rd1, %rd1, %rd2;
+      mov.u32 %r1, 0;
+      L: st.global.u8 [%rd1], %r1; add.u64 %rd1, %rd1, 512;
+      add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 5000; @%p1 bra L;)",
+                {}, 32, ".global .align 16 .b8 big[2560000];");
+    EXPECT_EQ(snippet.error, "");
+    return snippet.device->getLastReport().notes;
+  };
+  EXPECT_TRUE(notes(2 * 5000).empty());
+  ASSERT_EQ(notes(5000).size(), 1u);
+}
+
+TEST(Limits, DepthOfCalls) {
+  Options options;
+  options.callDepth = 50;
+  Snippet snippet("a100", options);
+  snippet.run("call f;", {}, 32, ".func f() { call f; ret; }");
+  expectIn(snippet.error, "call-depth: calls nest deeper than 50");
+}
+
 TEST(Limits, Dimensions) {
   Snippet snippet;
   snippet.run("ret;", {}, 32, {}, {1, 65536, 1});
