@@ -83,6 +83,18 @@ def test_strides_and_byte_orders_do_not_show(tmp_path):
     np.testing.assert_array_equal(tensors["b"], array)
 
 
+def test_files_are_closed_with_their_objects(tmp_path):
+    write(tmp_path / "x", {"a": np.ones(3)})
+    before = len(os.listdir("/proc/self/fd"))
+    file = TensorFile(tmp_path / "x")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    file.close()
+    file.close()
+    TensorFile(tmp_path / "x")
+    tw.Checkpoint(tmp_path / "x")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_tensors_lie_aligned(tmp_path):
     write(tmp_path / "x", {"a": np.ones(3), "b": np.ones(3, np.float32)})
     data = (tmp_path / "x").read_bytes()
@@ -111,6 +123,11 @@ class TestDamage:
             os.truncate(tmp_path / "x", length)
             with pytest.raises(tw.ArgumentError, match=r"/x is not a safetensors file, or damaged"):
                 TensorFile(tmp_path / "x")
+
+    def test_a_pipe(self, tmp_path):
+        os.mkfifo(tmp_path / "y")
+        with pytest.raises(tw.ArgumentError, match="it is no regular file"):
+            TensorFile(tmp_path / "y")
 
     def test_longer_than_it_says(self, tmp_path):
         _, data = self.make(tmp_path)
@@ -244,6 +261,7 @@ class TestAtomicity:
             if overwrite:
                 (folder / "x").write_bytes(b"old")
             remaining = [step]
+            error.filename = None
             with monkeypatch.context() as patch:
                 for call in calls:
                     patch.setattr(tensor_file.os, call, self.failing(call, remaining, error))
@@ -252,6 +270,7 @@ class TestAtomicity:
                     failed = False
                 except OSError as seen:
                     assert seen is error
+                    assert seen.filename in (None, str(folder / "x"))
                     failed = True
             if failed:
                 assert os.listdir(folder) == ["x"] * overwrite

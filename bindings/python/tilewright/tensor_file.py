@@ -16,6 +16,9 @@ import json
 import math
 import os
 import secrets
+import stat
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -77,12 +80,18 @@ class TensorFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._file = self.path.open("rb", buffering=0)
+        # Not blocking: opening a pipe would wait for somebody to write to it.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(self.path, flags)
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
         try:
-            self._size = os.fstat(self._file.fileno()).st_size
+            status = os.fstat(self._descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self._damaged("it is no regular file")
+            self._size = status.st_size
             self.entries, self.metadata, self._data = self._read_header()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def read(self, name: str) -> NDArray:
@@ -93,8 +102,8 @@ class TensorFile:
         return data.view(entry.dtype).reshape(entry.shape)
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file; so does the end of this object's life."""
+        self._closing()
 
     def __enter__(self) -> TensorFile:
         return self
@@ -105,7 +114,7 @@ class TensorFile:
     def _read_into(self, buffer: memoryview, offset: int) -> None:
         while buffer:
             # A single read returns at most 2 GiB on Linux.
-            count = os.preadv(self._file.fileno(), [buffer], offset)
+            count = os.preadv(self._descriptor, [buffer], offset)
             if count == 0:
                 raise self._damaged(f"it ends at byte {offset}")
             buffer, offset = buffer[count:], offset + count
@@ -205,7 +214,8 @@ class TensorWriter:
         self._place = 0
         self.temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(self.temporary, flags, 0o666)
+        with self._naming_path():
+            self._descriptor = os.open(self.temporary, flags, 0o666)
 
     def add(self, name: str, array: NDArray) -> None:
         """Appends a tensor."""
@@ -226,17 +236,19 @@ class TensorWriter:
                 f"{self.path}: the header takes {len(text)} bytes, {self._room} were left for it"
             )
         self._write(memoryview(self._room.to_bytes(8, "little") + text.ljust(self._room)), 0)
-        os.fsync(self._descriptor)
+        with self._naming_path():
+            os.fsync(self._descriptor)
         # So that reading it back reads the disk, where the system heeds this.
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         return TensorFile(self.temporary)
 
     def commit(self) -> None:
         """Gives the file its name. Needs `finish`."""
-        if self._overwrite:
-            os.replace(self.temporary, self.path)
-        else:
-            self._link()
+        with self._naming_path():
+            if self._overwrite:
+                os.replace(self.temporary, self.path)
+            else:
+                self._link()
         self._close()
         _sync_folder(self.path.parent)
 
@@ -278,9 +290,19 @@ class TensorWriter:
         os.close(descriptor)
 
     def _write(self, data: memoryview, offset: int) -> None:
-        while data:
-            count = os.pwrite(self._descriptor, data, offset)
-            data, offset = data[count:], offset + count
+        with self._naming_path():
+            while data:
+                count = os.pwrite(self._descriptor, data, offset)
+                data, offset = data[count:], offset + count
+
+    @contextlib.contextmanager
+    def _naming_path(self) -> Iterator[None]:
+        """Errors of the system name the file that was to be, not the temporary one."""
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = str(self.path), None
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -213,7 +213,7 @@ def _read(
     model: Checkpoint, name: str, is_chosen: bool, arguments: argparse.Namespace
 ) -> QuantizedTensor | NDArray:
     """The weight or array to write under a name."""
-    with as_bad_input("the file may be damaged; its other copies may not be"):
+    with as_bad_input("--from says which tool quantised MODEL; another copy of it may be whole"):
         value = model[name]
     if not is_chosen or isinstance(value, QuantizedTensor):
         return value
