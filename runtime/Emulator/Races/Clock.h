@@ -12,7 +12,12 @@
 // Threads synchronise in crowds, so that is what is stored: BlockClock has a
 // floor for all threads of a block, and entries for sets of lanes above it;
 // GridClock is a persistent tree of BlockClocks, whose copies share what is
-// equal. Both are immutable once shared; joining equal pointers costs nothing.
+// equal. Both are immutable once shared; joining equal pointers costs nothing,
+// and others one walk over their entries.
+//
+// A copy in flight (cp.async) that lands before its thread waits for it is written
+// by nobody whom barriers know: it has a clock entry of its own, as if by a further
+// warp, which the floor does not reach.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_EMULATOR_RACES_CLOCK_H
@@ -26,6 +31,9 @@
 namespace tilewright::emulator::races {
 
 using Epoch = uint32_t;
+
+/// `warp | kCopies`: the copies of that warp's lanes, where they landed unawaited.
+constexpr uint32_t kCopies = 1u << 15;
 
 /// What is known of one block's threads.
 class BlockClock : public llvm::RefCountedBase<BlockClock> {
@@ -46,8 +54,16 @@ public:
     Epoch epoch;
   };
   Epoch floor; ///< every thread is known up to here
-  /// Above the floor; of two entries of a warp the masks have no lane in common.
+  /// Above the floor, by warp, the newest of a warp first; of two entries of a warp
+  /// the masks have no lane in common.
   llvm::SmallVector<Entry, 2> entries;
+
+private:
+  friend llvm::IntrusiveRefCntPtr<const BlockClock>
+  join(const llvm::IntrusiveRefCntPtr<const BlockClock> &a,
+       const llvm::IntrusiveRefCntPtr<const BlockClock> &b);
+  const Entry *findFirst(uint32_t warp) const;
+  Epoch floorOf(uint32_t warp) const { return warp & kCopies ? 0 : floor; }
 };
 
 using BlockClockRef = llvm::IntrusiveRefCntPtr<const BlockClock>;
@@ -56,7 +72,8 @@ using BlockClockRef = llvm::IntrusiveRefCntPtr<const BlockClock>;
 /// covers the other.
 BlockClockRef join(const BlockClockRef &a, const BlockClockRef &b);
 
-/// What is known of all blocks of a grid: a radix tree by the block's index.
+/// What is known of all blocks of a grid: a radix tree by the block's index, as high
+/// as the highest index asks for.
 class GridClock {
 public:
   GridClock() = default;
@@ -69,15 +86,17 @@ public:
   bool operator==(const GridClock &other) const { return root == other.root; }
 
 private:
-  static constexpr unsigned kBits = 4, kFanout = 1 << kBits, kLevels = 8;
+  static constexpr unsigned kBits = 4, kFanout = 1 << kBits;
   struct Node : llvm::RefCountedBase<Node> {
     std::array<llvm::IntrusiveRefCntPtr<const Node>, kFanout> children;
     BlockClockRef leaf; ///< at level 0
   };
   using NodeRef = llvm::IntrusiveRefCntPtr<const Node>;
   static NodeRef join(const NodeRef &a, const NodeRef &b, unsigned level);
+  static NodeRef makePath(NodeRef node, uint32_t block, unsigned from, unsigned to);
 
   NodeRef root;
+  unsigned levels = 0; ///< above the leaves
 };
 
 /// A thread's knowledge: of its own block, looked up most, and of the others.

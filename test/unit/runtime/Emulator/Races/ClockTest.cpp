@@ -9,7 +9,9 @@ using namespace tilewright::emulator::races;
 
 namespace {
 
-constexpr unsigned kWarps = 3, kLanes = 32;
+constexpr unsigned kWarps = 4, kLanes = 32;
+/// The last of them stands for copies.
+constexpr uint32_t kNumbers[kWarps] = {0, 1, 31, 1 | kCopies};
 
 /// What a BlockClock stands for: an epoch a thread.
 struct Plain {
@@ -17,7 +19,8 @@ struct Plain {
   Epoch floor = 0;
   Epoch get(unsigned warp, unsigned lane) const {
     auto it = epochs.find({warp, lane});
-    return it == epochs.end() ? floor : std::max(floor, it->second);
+    Epoch least = warp == kWarps - 1 ? 0 : floor;
+    return it == epochs.end() ? least : std::max(least, it->second);
   }
   void add(unsigned warp, uint32_t mask, Epoch epoch) {
     for (unsigned lane = 0; lane < kLanes; ++lane)
@@ -34,7 +37,18 @@ struct Plain {
 void expectEqual(const BlockClock &clock, const Plain &plain) {
   for (unsigned warp = 0; warp < kWarps; ++warp)
     for (unsigned lane = 0; lane < kLanes; ++lane)
-      ASSERT_EQ(clock.get(warp, lane), plain.get(warp, lane)) << warp << "." << lane;
+      ASSERT_EQ(clock.get(kNumbers[warp], lane), plain.get(warp, lane)) << warp << "." << lane;
+  uint32_t last = UINT32_MAX, seen = 0;
+  Epoch epoch = 0;
+  for (const BlockClock::Entry &entry : clock.entries) {
+    bool isSame = entry.warp == last;
+    ASSERT_TRUE(isSame ? entry.epoch < epoch : last == UINT32_MAX || entry.warp > last);
+    ASSERT_EQ(entry.mask & (isSame ? seen : 0), 0u);
+    ASSERT_NE(entry.mask, 0u);
+    seen = (isSame ? seen : 0) | entry.mask;
+    last = entry.warp;
+    epoch = entry.epoch;
+  }
 }
 
 class Random {
@@ -62,7 +76,7 @@ TEST(BlockClock, AddsAndJoinsLikeAMap) {
       for (unsigned i = random.below(6); i > 0; --i) {
         unsigned warp = random.below(kWarps), epoch = random.below(9);
         uint32_t mask = random.mask();
-        clock->add(warp, mask, epoch);
+        clock->add(kNumbers[warp], mask, epoch);
         plains[side].add(warp, mask, epoch);
       }
       clocks[side] = clock;
