@@ -89,8 +89,8 @@ public:
   }
   /// Gives up the bits of an allocation that has become defined.
   void finish() {
-    if (!written && allocation)
-      allocation->settleDefined();
+    if (!written && allocation && allocation->defined && allocation->defined->isAll())
+      allocation->defined.reset();
   }
 
   bool isGlobal;
@@ -249,7 +249,7 @@ void tilewright::emulator::reportUndefined(Warp &warp, unsigned lane, const llvm
     finding.hasAddress = true;
     finding.space = place->space;
     finding.address = place->address;
-    finding.symbol = warp.describe(place->space, place->address);
+    finding.symbol = warp.launch.describe(place->space, place->address);
   }
   if (from & kUnassigned) {
     const std::string &name = warp.launch.program.unassigned[from & ~kUnassigned].name;
@@ -261,7 +261,7 @@ void tilewright::emulator::reportUndefined(Warp &warp, unsigned lane, const llvm
     std::string what = "the undefined bytes were read at ";
     what += parser::getName(source.space);
     what += " address 0x" + llvm::utohexstr(source.address, /*LowerCase=*/true);
-    if (std::string symbol = warp.describe(source.space, source.address); !symbol.empty())
+    if (std::string symbol = warp.launch.describe(source.space, source.address); !symbol.empty())
       what += " (" + symbol + ")";
     what += ", which nobody has written, by";
     Party &party = finding.other.emplace();

@@ -81,9 +81,11 @@ uint64_t compute(Operation operation, ScalarType type, uint64_t old, uint64_t b,
 }
 
 /// One 32-bit integer a lane. `slots`: of the result, the value and cas' new value.
+/// Returns the lanes whose value cas did not find.
 template <typename T>
-void updateWords(Warp &w, Operation operation, const Access &access, const Slot *slots,
-                 uint32_t m) {
+uint32_t updateWords(Warp &w, Operation operation, const Access &access, const Slot *slots,
+                     uint32_t m) {
+  uint32_t failed = 0;
   const T *b = w.at<T>(slots[1]), *c = operation == Operation::Cas ? w.at<T>(slots[2]) : b;
   T *d = slots[0] == kNoSlot ? nullptr : w.at<T>(slots[0]);
   forEachLane(m, [&](unsigned l) {
@@ -93,9 +95,17 @@ void updateWords(Warp &w, Operation operation, const Access &access, const Slot 
     T value = computeInteger<T>(operation, old, b[l], c[l]);
     std::memcpy(host, &value, sizeof(T));
     w.launch.progress += value != old;
+    failed |= uint32_t(operation == Operation::Cas && old != b[l]) << l;
     if (d)
       d[l] = old;
   });
+  return failed;
+}
+
+// Only now is it known which lanes have written, and have handed something on.
+void synchronise(Warp &w, const Access &access, uint32_t failed) {
+  if (w.launch.races)
+    w.launch.races->synchronise(w, access, failed);
 }
 
 // flags: operation; target: type (no atomic branches); extra: slots of results,
@@ -119,8 +129,11 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
     return;
   unsigned width = info.vectorWidth, bytes = info.elementBytes;
   if (bytes == 4 && width == 1 && !isFloat(type))
-    return type == ScalarType::S32 ? updateWords<int32_t>(w, operation, access, slots, m)
-                                   : updateWords<uint32_t>(w, operation, access, slots, m);
+    return synchronise(w, access,
+                       type == ScalarType::S32
+                           ? updateWords<int32_t>(w, operation, access, slots, m)
+                           : updateWords<uint32_t>(w, operation, access, slots, m));
+  uint32_t failed = 0;
   forEachLane(m, [&](unsigned l) {
     uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
     for (unsigned k = 0; k < width; ++k, host += bytes) {
@@ -130,10 +143,12 @@ void handleAtomic(Warp &w, const Inst &i, uint32_t m) {
       uint64_t value = compute(operation, type, old, b, c);
       std::memcpy(host, &value, bytes);
       w.launch.progress += value != old;
+      failed |= uint32_t(operation == Operation::Cas && old != b) << l;
       if (slots[k] != kNoSlot)
         writeLane(w, slots[k], bytes, l, old);
     }
   });
+  synchronise(w, access, failed);
 }
 
 struct Wide {
@@ -151,10 +166,12 @@ void handleWideAtomic(Warp &w, const Inst &i, uint32_t m) {
   access.info = &info;
   computeAddresses(w, i, info, access);
   w.hasSpun = true;
+  bool isCas = static_cast<Operation>(i.flags) == Operation::Cas;
+  access.isSwap = isCas;
   if (!resolve(w, access))
     return;
   const Slot *slots = &w.launch.program.slots[i.extra];
-  bool isCas = static_cast<Operation>(i.flags) == Operation::Cas;
+  uint32_t failed = 0;
   forEachLane(m, [&](unsigned l) {
     uint8_t *host = access.isContiguous ? access.host[0] + l * info.bytes() : access.host[l];
     Wide old, b = w.at<Wide>(slots[1])[l];
@@ -164,8 +181,11 @@ void handleWideAtomic(Warp &w, const Inst &i, uint32_t m) {
       std::memcpy(host, &b, sizeof b);
     else if (old.words[0] == b.words[0] && old.words[1] == b.words[1])
       std::memcpy(host, &w.at<Wide>(slots[2])[l], sizeof b);
+    else
+      failed |= 1u << l;
     w.at<Wide>(slots[0])[l] = old;
   });
+  synchronise(w, access, failed);
 }
 
 bool isLegal(Operation operation, ScalarType type) {

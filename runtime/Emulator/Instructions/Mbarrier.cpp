@@ -47,13 +47,13 @@ template <typename F> void forObjects(uint32_t m, const Access &access, F f) {
   });
 }
 
-// All that the lanes did is released to who waits at their objects.
-void releaseTo(Warp &w, uint32_t m, const uint64_t *address) {
+/// Calls f(address, lanes) for the lanes of each object.
+template <typename F> void forAddresses(uint32_t m, const uint64_t *address, F f) {
   for (uint32_t rest = m; rest;) {
     uint64_t object = address[std::countr_zero(rest)];
     uint32_t same = 0;
     forEachLane(rest, [&](unsigned l) { same |= uint32_t(address[l] == object) << l; });
-    w.launch.races->order.arrive(w.clocks, same, w.block.clocks.phases[object]);
+    f(object, same);
     rest &= ~same;
   }
 }
@@ -61,14 +61,17 @@ void releaseTo(Warp &w, uint32_t m, const uint64_t *address) {
 // b: count; d: the state before the arrival.
 void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
   Action action = static_cast<Action>(i.flags & 15);
-  bool releases = action == Action::Arrive || action == Action::ArriveDrop;
+  bool arrives = action == Action::Arrive || action == Action::ArriveDrop;
   uint64_t addresses[kLanes];
   Access access;
   if (!locate(w, i, m, action == Action::Init ? AccessKind::Store : AccessKind::Atomic, access))
     return;
   std::copy_n(access.address, kLanes, addresses);
-  if (releases && w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed)
-    releaseTo(w, m, addresses);
+  if (arrives && w.launch.races)
+    forAddresses(m, addresses, [&](uint64_t object, uint32_t lanes) {
+      w.launch.races->order.arrive(w.clocks, lanes, w.block.clocks.phases[object],
+                                   access.info->ordering != Ordering::Relaxed);
+    });
   forObjects(m, access, [&](unsigned lane, Mbarrier &object) {
     uint32_t count = i.b == kNoSlot ? 1 : w.at<uint32_t>(i.b)[lane];
     uint64_t before = object.encode(), address = addresses[lane];
@@ -114,13 +117,15 @@ void handleUpdate(Warp &w, const Inst &i, uint32_t m) {
   if (!w.unsettled.empty())
     settleStores(w, m);
   if (action == Action::CopyArrive)
-    forEachLane(m, [&](unsigned lane) { w.copies.arriveOnceLanded(w, lane, addresses[lane]); });
+    forAddresses(m, addresses, [&](uint64_t object, uint32_t lanes) {
+      w.copies.arriveOnceLanded(w, lanes, object);
+    });
 }
 
 // d: predicate; b: a state or a parity (flags).
 void handleTest(Warp &w, const Inst &i, uint32_t m) {
   uint32_t done = 0;
-  bool orders = w.launch.races && w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
+  bool acquires = w.launch.program.memory[i.aux].ordering != Ordering::Relaxed;
   Access access;
   if (!locate(w, i, m, AccessKind::Load, access))
     return;
@@ -136,8 +141,8 @@ void handleTest(Warp &w, const Inst &i, uint32_t m) {
     if (!isDone())
       return;
     done |= 1u << lane;
-    if (orders)
-      w.launch.races->order.wait(w.clocks, 1u << lane, w.block.clocks.phases[address]);
+    if (w.launch.races)
+      w.launch.races->order.wait(w.clocks, 1u << lane, w.block.clocks.phases[address], acquires);
   });
   w.setPredicate(i.d, m, done);
   w.waitFailed = w.hasSpun = (done & m) != m;

@@ -13,7 +13,7 @@
 
 using namespace tilewright::emulator;
 
-void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes, races::Epoch epoch) {
+void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes, bool isAwaited) {
   Block &block = warp.block;
   for (uint32_t rest = lanes & copy.mask; rest; rest &= rest - 1) {
     unsigned lane = std::countr_zero(rest);
@@ -28,8 +28,13 @@ void CopyQueue::land(Warp &warp, Copy &copy, uint32_t lanes, races::Epoch epoch)
     }
     block.pending.clear(copy.destination[lane] - kSharedBase, copy.bytes);
   }
-  if (warp.launch.races && (lanes & copy.mask))
-    warp.launch.races->land(warp, copy, lanes & copy.mask, epoch);
+  if (warp.launch.races && (lanes & copy.mask)) {
+    // What an arrival hands on are copies alone, nothing else that their thread did
+    // before it waited.
+    bool isOwn = isAwaited && arrivals.empty();
+    warp.launch.races->land(warp, copy, lanes & copy.mask, isOwn);
+    unawaited |= isOwn ? 0 : lanes & copy.mask;
+  }
   copy.mask &= ~lanes;
   ++warp.launch.progress;
 }
@@ -46,13 +51,13 @@ void CopyQueue::issue(Warp &warp, Copy copy) {
   copies.push_back(copy);
   // Landing early is legal; a program that never waits must not fill the host.
   if (copies.size() > kMaxCopiesInFlight)
-    land(warp, copies.front(), kFullMask);
+    land(warp, copies.front(), kFullMask, /*isAwaited=*/false);
   if (launch.options.landing == LandingPolicy::Eager)
-    land(warp, copies.back(), kFullMask);
+    land(warp, copies.back(), kFullMask, /*isAwaited=*/false);
   else if (launch.options.landing == LandingPolicy::Random)
     // Any copy may land at any time: a quarter of the lanes of a random one.
     land(warp, copies[launch.landing() % copies.size()],
-         static_cast<uint32_t>(launch.landing() & launch.landing()));
+         static_cast<uint32_t>(launch.landing() & launch.landing()), /*isAwaited=*/false);
   finish(warp);
 }
 
@@ -100,16 +105,24 @@ void CopyQueue::waitGroups(Warp &warp, uint32_t mask, uint32_t allowed) {
       if (unsigned lane = std::countr_zero(rest); commits[lane] - copy.group > allowed)
         due |= 1u << lane;
     if (due)
-      land(warp, copy, due);
+      land(warp, copy, due, /*isAwaited=*/true);
   }
-  finish(warp);
+  finishWait(warp, mask);
 }
 
 void CopyQueue::waitAll(Warp &warp, uint32_t mask) {
   for (Copy &copy : copies)
     if (copy.mask & mask)
-      land(warp, copy, mask);
+      land(warp, copy, mask, /*isAwaited=*/true);
+  finishWait(warp, mask);
+}
+
+// Copies that landed earlier are waited for as well.
+void CopyQueue::finishWait(Warp &warp, uint32_t mask) {
   finish(warp);
+  if (warp.launch.races && (unawaited & mask))
+    warp.launch.races->order.waitForCopies(warp.clocks, unawaited & mask);
+  unawaited &= ~mask;
 }
 
 void CopyQueue::finish(Warp &warp) {
@@ -123,10 +136,8 @@ void CopyQueue::finish(Warp &warp) {
     arrivals.erase(arrivals.begin() + i);
     if (warp.launch.races) {
       races::Order &order = warp.launch.races->order;
-      // The lane has waited for the copies itself: they are written as of now.
-      if (!arrival.isAwaited)
-        arrival.released = {warp.clocks.stateOf(arrival.lane).clock, order.now()};
-      order.arrive(warp.clocks, arrival.lane, arrival.released,
+      arrival.released.copies = order.now();
+      order.arrive(warp.clocks, arrival.lanes, arrival.released,
                    warp.block.clocks.phases[arrival.address]);
       order.tick();
     }
@@ -134,7 +145,8 @@ void CopyQueue::finish(Warp &warp) {
     uint8_t *host = warp.block.at(arrival.address);
     std::memcpy(&word, host, sizeof word);
     Mbarrier object = Mbarrier::decode(word);
-    object.arrive(warp, arrival.lane, arrival.address, 1);
+    for (uint32_t rest = arrival.lanes; rest; rest &= rest - 1)
+      object.arrive(warp, std::countr_zero(rest), arrival.address, 1);
     word = object.encode();
     std::memcpy(host, &word, sizeof word);
   }
@@ -146,50 +158,70 @@ void CopyQueue::finish(Warp &warp) {
 
 bool CopyQueue::hasCopies(const CopyArrival &arrival) const {
   return std::any_of(copies.begin(), copies.end(), [&](const Copy &copy) {
-    return copy.mask >> arrival.lane & 1 && copy.number < arrival.before;
+    return (copy.mask & arrival.lanes) && copy.number < arrival.before;
   });
 }
 
-void CopyQueue::arriveOnceLanded(Warp &warp, unsigned lane, uint64_t address) {
-  CopyArrival arrival;
-  arrival.address = address;
-  arrival.lane = lane;
-  arrival.before = issued;
+void CopyQueue::arriveOnceLanded(Warp &warp, uint32_t lanes, uint64_t address) {
   Launch &launch = warp.launch;
-  if (launch.races) {
-    arrival.released = {warp.clocks.stateOf(lane).clock, launch.races->order.now()};
-    launch.races->order.tick();
+  while (lanes) {
+    CopyArrival arrival;
+    arrival.address = address;
+    arrival.lanes = lanes;
+    arrival.before = issued;
+    if (launch.races) {
+      const races::LaneState &state = warp.clocks.stateOf(std::countr_zero(lanes));
+      arrival.lanes &= state.mask;
+      arrival.released = {state.clock, launch.races->order.now()};
+    }
+    lanes &= ~arrival.lanes;
+    arrivals.push_back(std::move(arrival));
   }
-  arrivals.push_back(std::move(arrival));
+  if (launch.races)
+    launch.races->order.tick();
   // Any moment from now on is legal.
   if (launch.options.landing == LandingPolicy::Random && launch.landing() % 2)
     return landArrivals(warp, address);
   finish(warp);
 }
 
-// The copies count as written when their lane asked for the arrival: it did not
-// wait for them, so what it has done since is not handed on with them.
-template <typename F> void CopyQueue::landArrivalsIf(Warp &warp, F isDue) {
-  for (CopyArrival &arrival : arrivals) {
-    if (!isDue(arrival))
+// Lands what the first `end` arrivals of `lanes` wait for: in order, each at an epoch
+// of its own, so that who waits for one knows nothing of what the next will bring.
+void CopyQueue::landArrivals(Warp &warp, uint32_t lanes, size_t end) {
+  for (size_t i = 0; i < std::min(end, arrivals.size());) {
+    const CopyArrival &arrival = arrivals[i];
+    if (!(arrival.lanes & lanes)) {
+      ++i;
       continue;
-    arrival.isAwaited = true;
+    }
     for (Copy &copy : copies)
-      if (copy.mask >> arrival.lane & 1 && copy.number < arrival.before)
-        land(warp, copy, 1u << arrival.lane, arrival.released.self);
+      if ((copy.mask & arrival.lanes & lanes) && copy.number < arrival.before)
+        land(warp, copy, arrival.lanes & lanes, /*isAwaited=*/false);
+    size_t before = arrivals.size();
+    finish(warp);
+    size_t gone = before - arrivals.size();
+    end -= std::min(end, gone);
+    i += gone == 0; // other lanes of it have copies left
   }
-  finish(warp);
 }
 
 void CopyQueue::landArrivals(Warp &warp, uint64_t address) {
-  if (!arrivals.empty())
-    landArrivalsIf(warp, [&](const CopyArrival &arrival) { return arrival.address == address; });
+  size_t end = 0;
+  uint32_t lanes = 0;
+  for (size_t i = 0; i < arrivals.size(); ++i)
+    if (arrivals[i].address == address) {
+      lanes |= arrivals[i].lanes;
+      end = i + 1;
+    }
+  landArrivals(warp, lanes, end);
 }
 
 void CopyQueue::landAtExit(Warp &warp, uint32_t mask) {
-  if (!arrivals.empty())
-    landArrivalsIf(warp, [&](const CopyArrival &arrival) { return mask >> arrival.lane & 1; });
-  waitAll(warp, mask);
+  landArrivals(warp, mask, arrivals.size());
+  for (Copy &copy : copies)
+    if (copy.mask & mask)
+      land(warp, copy, mask, /*isAwaited=*/false);
+  finish(warp);
 }
 
 uint64_t CopyQueue::bytesInFlight() const {

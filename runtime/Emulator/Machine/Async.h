@@ -71,14 +71,13 @@ struct Copy {
   std::array<uint32_t, kLanes> destination; ///< shared address
 };
 
-/// cp.async.mbarrier.arrive of one lane: counts once the copies that the lane
-/// issued before have landed.
+/// cp.async.mbarrier.arrive of lanes that know the same: counts once the copies that
+/// they issued before have landed.
 struct CopyArrival {
   uint64_t address = 0; ///< of the mbarrier
-  unsigned lane = 0;
+  uint32_t lanes = 0;
   uint64_t before = 0;     ///< copies with lower numbers
-  races::Release released; ///< what who waits at the mbarrier will know
-  bool isAwaited = false;  ///< lands because someone waits at the mbarrier
+  races::Release released; ///< what who waits at the mbarrier will know, but for the copies
 };
 
 /// The copies in flight of one warp.
@@ -90,8 +89,8 @@ public:
   void waitGroups(Warp &warp, uint32_t mask, uint32_t allowed);
   /// Lands everything of the lanes in `mask`, committed or not.
   void waitAll(Warp &warp, uint32_t mask);
-  /// Arrives at an mbarrier for a lane, now or when its copies have landed.
-  void arriveOnceLanded(Warp &warp, unsigned lane, uint64_t address);
+  /// Arrives at an mbarrier for lanes, now or when their copies have landed.
+  void arriveOnceLanded(Warp &warp, uint32_t lanes, uint64_t address);
   /// Lands what arrivals at an mbarrier wait for: someone waits for them.
   void landArrivals(Warp &warp, uint64_t address);
   /// Lands everything of lanes that exit without having waited.
@@ -102,17 +101,19 @@ public:
   std::optional<std::pair<uint32_t, unsigned>> findWriter(uint64_t address, uint32_t bytes) const;
 
 private:
-  /// `epoch`: when the bytes count as written, for the race checker; 0: now.
-  void land(Warp &warp, Copy &copy, uint32_t lanes, races::Epoch epoch = 0);
+  /// `isAwaited`: by the lanes themselves.
+  void land(Warp &warp, Copy &copy, uint32_t lanes, bool isAwaited);
   /// Forgets copies that have wholly landed; arrivals that waited for them count.
   void finish(Warp &warp);
-  template <typename F> void landArrivalsIf(Warp &warp, F isDue);
+  void finishWait(Warp &warp, uint32_t mask);
+  void landArrivals(Warp &warp, uint32_t lanes, size_t end);
   bool hasCopies(const CopyArrival &arrival) const;
 
   std::vector<Copy> copies; ///< in order of issue
   std::vector<CopyArrival> arrivals;
   uint64_t issued = 0;
   std::array<uint32_t, kLanes> commits{};
+  uint32_t unawaited = 0; ///< lanes with copies that landed before the lanes waited
 };
 
 } // namespace tilewright::emulator

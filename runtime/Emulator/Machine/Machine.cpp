@@ -142,12 +142,12 @@ void Launch::record(Finding finding, bool stops) {
     findings.push_back(std::move(finding));
 }
 
-std::string Warp::describe(Space space, uint64_t address) const {
+std::string Launch::describe(Space space, uint64_t address) const {
   if (space == Space::Global || space == Space::Const || space == Space::Generic)
-    return launch.global.describe(address);
+    return global.describe(address);
   std::string text;
   if (space == Space::Shared)
-    for (const Program::SharedSymbol &symbol : launch.program.sharedSymbols)
+    for (const Program::SharedSymbol &symbol : program.sharedSymbols)
       if (address >= symbol.address && (address - symbol.address < symbol.bytes || text.empty()))
         text = symbol.name + " + " + std::to_string(address - symbol.address);
   return text;
@@ -171,6 +171,6 @@ Finding Warp::makeFindingAt(FindingKind kind, int lane, Space space, uint64_t ad
   finding.hasAddress = true;
   finding.space = space;
   finding.address = address;
-  finding.symbol = describe(space, address);
+  finding.symbol = launch.describe(space, address);
   return finding;
 }

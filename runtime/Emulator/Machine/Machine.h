@@ -98,6 +98,8 @@ struct Launch {
   /// For what only one thread can do: a part stops, and is run again in order.
   void needsOrder() { isStopped |= footprint != nullptr; }
 
+  /// The variable or allocation nearest to an address.
+  std::string describe(Space space, uint64_t address) const;
   /// Keeps the first finding of an instruction and kind.
   void record(Finding finding, bool stops);
   /// %ctaid of a block.
@@ -164,8 +166,6 @@ public:
   Finding makeFinding(FindingKind kind, int lane, uint32_t atPc) const;
   /// At the running instruction, about the bytes at an address.
   Finding makeFindingAt(FindingKind kind, int lane, Space space, uint64_t address) const;
-  /// The variable or allocation nearest to an address.
-  std::string describe(Space space, uint64_t address) const;
   void record(Finding finding, bool stops) { launch.record(std::move(finding), stops); }
   Counters &counters() { return launch.counters[pc]; }
 
@@ -206,9 +206,8 @@ public:
   Taint taint;
 
   // Said by handlers to the interpreter.
-  bool waitFailed = false;     ///< a wait that may succeed later
-  bool hasSpun = false;        ///< looked at memory that others change
-  uint32_t spentBackEdges = 0; ///< of a turn that preemption has cut short
+  bool waitFailed = false; ///< a wait that may succeed later
+  bool hasSpun = false;    ///< looked at memory that others change
   bool blockAtBarrier = false;
   uint8_t barrier = 0;
 };

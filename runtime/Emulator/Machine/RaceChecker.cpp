@@ -7,7 +7,9 @@
 #include "runtime/Emulator/Machine/Access.h"
 #include "runtime/Emulator/Machine/Lanes.h"
 #include "runtime/Emulator/Machine/Limits.h"
+#include "llvm/ADT/STLExtras.h"
 #include <cstring>
+#include <tuple>
 
 using namespace tilewright::emulator;
 using races::Conflict;
@@ -21,6 +23,8 @@ using races::Run;
 
 RaceChecker::RaceChecker(Launch &launch) : order(launch.options.strictAcquire), launch(launch) {}
 
+static uint64_t keyOf(uint32_t block, uint32_t warp) { return uint64_t(block) << 32 | warp; }
+
 Page *RaceChecker::getPage(Block &block, Space space, uint64_t page) {
   if (space == Space::Global)
     return global.get(page);
@@ -31,7 +35,7 @@ Page *RaceChecker::getPage(Block &block, Space space, uint64_t page) {
 
 bool RaceChecker::isFull() const {
   return numRecords + global.size() > launch.options.raceRecordLimit ||
-         order.numLocations() > kMaxSyncLocations || guesses.size() > kMaxGuesses;
+         order.numLocations() > kMaxSyncLocations || numGuesses > kMaxGuesses;
 }
 
 std::string RaceChecker::describeFull() const {
@@ -41,7 +45,7 @@ std::string RaceChecker::describeFull() const {
   return "races are checked up to step " + std::to_string(launch.steps) + " only: " +
          (order.numLocations() > kMaxSyncLocations
               ? more(kMaxSyncLocations, " locations order threads")
-          : guesses.size() > kMaxGuesses
+          : numGuesses > kMaxGuesses
               ? more(kMaxGuesses, " reads wait for what is done with them")
               : more(launch.options.raceRecordLimit, " accesses are to be remembered"));
 }
@@ -49,6 +53,11 @@ std::string RaceChecker::describeFull() const {
 void RaceChecker::forget(const Block &block) {
   for (const Page &page : block.pages)
     numRecords -= page.size();
+  for (size_t warp = 0; warp < block.warps.size() && !guesses.empty(); ++warp)
+    if (auto open = guesses.find(keyOf(block.clocks.block, warp)); open != guesses.end()) {
+      report(open->second);
+      guesses.erase(open);
+    }
 }
 
 static const uint8_t *hostOf(const Access &access, unsigned lane) {
@@ -84,8 +93,9 @@ template <typename F> bool RaceChecker::forUnits(const Access &access, F f) {
   return true;
 }
 
-/// Calls f(page, run) for the runs that make up an access.
-template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
+/// Calls f(page, run) for the runs that make up an access whose lanes are looked at one
+/// by one.
+template <typename F> void RaceChecker::forLaneRuns(const Access &access, F f) {
   if (access.collective && access.bytes == kUnitBytes && forUnits(access, f))
     return;
   Run run;
@@ -131,6 +141,26 @@ static Run rowOf(const Access &access, unsigned begin, unsigned end, int64_t off
           static_cast<int16_t>(access.bytes), static_cast<uint8_t>(access.bytes), 0};
 }
 
+/// Calls f(page, run) for the runs that make up an access.
+template <typename F> void RaceChecker::forRuns(const Access &access, F f) {
+  bool isRow = access.isContiguous && !access.collective;
+  uint64_t first = access.address[0], last = first + kLanes * access.bytes - 1;
+  if (isRow && first >> kPageBits == last >> kPageBits) {
+    f(first >> kPageBits, rowOf(access, 0, kLanes, first % kPageBytes));
+  } else if (isRow && std::has_single_bit(access.bytes) && (first & (access.bytes - 1)) == 0) {
+    // Cut where pages end, which is between two lanes.
+    unsigned shift = std::countr_zero(access.bytes);
+    for (unsigned lane = 0, end; lane < kLanes; lane = end) {
+      uint64_t page = (first + lane * access.bytes) >> kPageBits;
+      int64_t offset = int64_t(first) - int64_t(page << kPageBits);
+      end = std::min<int64_t>((kPageBytes - offset) >> shift, kLanes);
+      f(page, rowOf(access, lane, end, offset));
+    }
+  } else {
+    forLaneRuns(access, f);
+  }
+}
+
 void RaceChecker::access(Warp &warp, const Access &access) {
   if (access.space != Space::Shared && access.space != Space::Global)
     return;
@@ -149,7 +179,8 @@ void RaceChecker::access(Warp &warp, const Access &access) {
   record.warp = static_cast<uint16_t>(warp.index);
   record.pc = warp.pc;
   record.step = launch.steps;
-  record.flags = (isStore || isAtomic ? races::kWrite : 0) | (isStrong ? races::kStrong : 0) |
+  record.flags = (isStore || isAtomic ? races::kWrite : 0) | (isAtomic ? races::kAtomic : 0) |
+                 (isStrong ? races::kStrong : 0) |
                  (isStrong && info && info->scope < Scope::Device ? races::kBlockScope : 0) |
                  (isStrong && !isStore && !access.isBlind ? races::kObserves : 0) |
                  (access.collective ? races::kCollective : 0) |
@@ -157,50 +188,45 @@ void RaceChecker::access(Warp &warp, const Access &access) {
                           info && info->isVolatile
                       ? races::kVolatile
                       : 0);
-  bool isRow = access.isContiguous && !access.collective;
-  uint64_t first = access.address[0], last = first + kLanes * access.bytes - 1;
-  if (isRow && first >> kPageBits == last >> kPageBits) {
-    record.run = rowOf(access, 0, kLanes, first % kPageBytes);
-    checkRun(warp, access, first >> kPageBits, record);
-  } else if (isRow && std::has_single_bit(access.bytes) && (first & (access.bytes - 1)) == 0) {
-    // Cut where pages end, which is between two lanes.
-    unsigned shift = std::countr_zero(access.bytes);
-    for (unsigned lane = 0, end; lane < kLanes; lane = end) {
-      uint64_t page = (first + lane * access.bytes) >> kPageBits;
-      int64_t offset = int64_t(first) - int64_t(page << kPageBits);
-      end = std::min<int64_t>((kPageBytes - offset) >> shift, kLanes);
-      record.run = rowOf(access, lane, end, offset);
-      checkRun(warp, access, page, record);
-    }
-  } else {
-    forRuns(access, [&](uint64_t page, const Run &run) {
-      record.run = run;
-      checkRun(warp, access, page, record);
-    });
-  }
-  if (isStrong && !access.isStrong)
-    synchronise(warp, access);
+  if (access.isSwap)
+    markGuesses(warp, access);
+  bool meetsStrong = false;
+  forRuns(access, [&](uint64_t page, const Run &run) {
+    record.run = run;
+    meetsStrong |= checkRun(warp, access, page, record);
+  });
+  if (isStrong && !access.isStrong && !isAtomic)
+    synchronise(warp, access, 0);
+  else if (meetsStrong && isStore)
+    order.overwrite(access.mask, access.address, access.bytes,
+                    access.space == Space::Global ? nullptr : &warp.block.clocks);
 }
 
-void RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, const Record &record) {
+/// True: strong accesses have been to the page.
+bool RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, const Record &record) {
   Page *logs = getPage(warp.block, access.space, page);
   races::Epoch common = access.space == Space::Shared ? warp.block.clocks.common : 0;
   PageCheck check(*logs, warp.clocks, common);
-  // First, since lanes of one instruction may have guessed alike.
-  if (access.isSwap)
-    forEachLane(record.run.mask, [&](unsigned lane) { check.markGuess(record.run, lane); });
   numRecords -= logs->size();
-  for (const Conflict &conflict : check.find(record))
-    handleConflict(warp, access, page, record, conflict,
-                   conflict.earlier.step == record.step
-                       ? record.run.mask
-                       : check.lanesInConflict(conflict.earlier, record));
+  uint32_t held = 0;
+  for (Conflict &conflict : check.find(record)) {
+    // Lanes of one instruction are settled together.
+    if (conflict.earlier.step == record.step)
+      conflict.lanes = record.run.mask;
+    if (conflict.isGuess && record.flags == 0)
+      held |= conflict.lanes;
+    handleConflict(warp, access, {record, conflict, access.space, page << kPageBits});
+  }
   if (record.flags == races::kWrite && !record.run.units)
     checkSelf(warp, access, page, record);
   // A copy in flight writes when it lands.
-  if (access.kind != AccessKind::AsyncWrite)
+  if (access.kind != AccessKind::AsyncWrite) {
     check.remember(record);
+    if (held)
+      check.excuse(held);
+  }
   numRecords += logs->size();
+  return !logs->strong.empty();
 }
 
 //===----------------------------------------------------------------------===//
@@ -219,42 +245,45 @@ void RaceChecker::checkSelf(Warp &warp, const Access &access, uint64_t page, con
   conflict.earlierLane = std::countr_zero(meeting);
   conflict.lane = 31 - std::countl_zero(meeting);
   conflict.begin = record.run.begin(conflict.lane);
-  handleConflict(warp, access, page, record, conflict, meeting);
+  conflict.lanes = meeting;
+  handleConflict(warp, access, {record, conflict, access.space, page << kPageBits});
 }
 
-void RaceChecker::handleConflict(Warp &warp, const Access &access, uint64_t page,
-                                 const Record &record, const Conflict &conflict, uint32_t lanes) {
+void RaceChecker::handleConflict(Warp &warp, const Access &access, Race race) {
   if (reported.contains(warp.pc))
     return;
-  uint64_t address = (page << kPageBits) + conflict.begin;
-  const Record &earlier = conflict.earlier;
+  const Conflict &conflict = race.conflict;
+  const Record &earlier = conflict.earlier, &later = race.later;
   // Lanes that part, and a word that all of them look at, are flags.
   bool isExchange = access.mask >> conflict.earlierLane & 1 &&
                     access.address[conflict.earlierLane] != access.address[conflict.lane];
-  if (earlier.flags & record.flags & races::kVolatile && !isExchange)
+  if (earlier.flags & later.flags & races::kVolatile && !isExchange)
     return;
-  bool mayAgree = access.kind == AccessKind::Store && earlier.pc == record.pc &&
-                  earlier.flags == races::kWrite && record.flags == races::kWrite;
-  Finding finding = describe(warp, access, address, record, conflict);
-  constexpr uint8_t atomic = races::kWrite | races::kObserves;
-  bool isGuess = (record.flags == 0 && (earlier.flags & atomic) == atomic) ||
-                 (earlier.flags == 0 && (record.flags & atomic) == atomic);
-  if (isGuess && earlier.run.bytes == record.run.bytes)
-    return hold(warp, access, address, conflict, std::move(finding));
+  if (conflict.isGuess) {
+    Guess guess{std::move(race), conflict.lanes};
+    if (guess.race.later.flags != 0)
+      guess.lanes = guess.race.conflict.earlierLanes;
+    const Record &reader = guess.getReader();
+    guesses[keyOf(reader.block, reader.warp)].push_back(std::move(guess));
+    ++numGuesses;
+    return;
+  }
+  bool mayAgree = access.kind == AccessKind::Store && earlier.pc == later.pc &&
+                  earlier.flags == races::kWrite && later.flags == races::kWrite;
   if (!mayAgree) {
     reported.insert(warp.pc);
-    return warp.record(std::move(finding), /*stops=*/false);
+    return launch.record(describe(race), /*stops=*/false);
   }
   UnsettledStore store;
-  store.finding = std::move(finding);
-  store.lanes = lanes | 1u << conflict.lane;
-  store.isSameInstruction = earlier.step == record.step;
+  store.lanes = conflict.lanes | 1u << conflict.lane;
+  store.isSameInstruction = earlier.step == later.step;
   store.bytes = access.bytes;
   forEachLane(store.lanes, [&](unsigned lane) {
     const uint8_t *host = hostOf(access, lane);
     store.host.push_back(host);
     store.before.insert(store.before.end(), host, host + access.bytes);
   });
+  store.race = std::move(race);
   warp.unsettled.push_back(std::move(store));
 }
 
@@ -264,57 +293,97 @@ void tilewright::emulator::settleStores(Warp &warp, uint32_t differing) {
     for (size_t i = 0; i < store.host.size() && !store.isSameInstruction; ++i)
       isRace |= std::memcmp(store.host[i], &store.before[i * store.bytes], store.bytes) != 0;
     if (isRace)
-      warp.record(std::move(store.finding), /*stops=*/false);
+      warp.launch.record(warp.launch.races->describe(store.race), /*stops=*/false);
   }
   warp.unsettled.clear();
 }
 
-void RaceChecker::hold(Warp &warp, const Access &access, uint64_t address, const Conflict &conflict,
-                       Finding finding) {
-  Guess guess;
-  bool readsNow = access.kind == AccessKind::Load;
-  guess.block = readsNow ? warp.clocks.block : conflict.earlier.block;
-  guess.warp = readsNow ? warp.index : conflict.earlier.warp;
-  guess.lane = readsNow ? conflict.lane : conflict.earlierLane;
-  guess.space = access.space;
-  guess.address = address;
-  guess.bytes = access.bytes;
-  guess.finding = std::move(finding);
-  for (const Guess &known : guesses)
-    if (known.finding.location.line == guess.finding.location.line && known.lane == guess.lane &&
-        known.warp == guess.warp && known.block == guess.block && known.address == guess.address)
-      return;
-  guesses.push_back(std::move(guess));
+//===----------------------------------------------------------------------===//
+// Guesses
+//===----------------------------------------------------------------------===//
+
+// Of all lanes, before any of them is judged: they may have guessed alike.
+void RaceChecker::markGuesses(Warp &warp, const Access &access) {
+  forRuns(access, [&](uint64_t page, const Run &run) {
+    Page *logs = getPage(warp.block, access.space, page);
+    numRecords -= logs->size();
+    PageCheck(*logs, warp.clocks, 0).markGuess(run);
+    numRecords += logs->size();
+  });
+}
+
+void Guess::pickLane(unsigned lane) {
+  Conflict &conflict = race.conflict;
+  bool readsLater = race.later.flags == 0;
+  const Run &run = getReader().run, &other = readsLater ? conflict.earlier.run : race.later.run;
+  int32_t begin = run.begin(lane);
+  unsigned otherLane = std::countr_zero(races::lanesAt(other, begin, begin + run.bytes));
+  conflict.lane = readsLater ? lane : otherLane;
+  conflict.earlierLane = readsLater ? otherLane : lane;
+  conflict.begin = begin;
 }
 
 // What a thread does next with the bytes it has read decides.
 void RaceChecker::judgeGuesses(Warp &warp, const Access &access) {
-  for (size_t i = 0; i < guesses.size();) {
-    Guess &guess = guesses[i];
-    bool isNext = guess.block == warp.clocks.block && guess.warp == warp.index &&
-                  guess.space == access.space && access.mask >> guess.lane & 1 &&
-                  access.address[guess.lane] < guess.address + guess.bytes &&
-                  guess.address < access.address[guess.lane] + access.bytes;
-    if (!isNext) {
-      ++i;
-      continue;
+  auto open = guesses.find(keyOf(warp.clocks.block, warp.index));
+  if (open == guesses.end())
+    return;
+  GuessesOfWarp races;
+  llvm::erase_if(open->second, [&](Guess &guess) {
+    if (guess.race.space != access.space)
+      return false;
+    const Run &run = guess.getReader().run;
+    uint32_t checked = 0, used = 0;
+    forEachLane(access.mask & guess.lanes, [&](unsigned lane) {
+      uint64_t first = guess.race.page + run.begin(lane), address = access.address[lane];
+      if (address >= first + run.bytes || first >= address + access.bytes)
+        return;
+      bool isChecked = access.isSwap && address == first && access.bytes == run.bytes;
+      (isChecked ? checked : used) |= 1u << lane;
+    });
+    guess.lanes &= ~checked;
+    if (used) {
+      guess.lanes = used;
+      races.push_back(guess);
+    } else if (!guess.lanes) {
+      --numGuesses;
     }
-    bool isChecked =
-        access.isSwap && access.address[guess.lane] == guess.address && access.bytes == guess.bytes;
-    if (!isChecked)
-      warp.record(std::move(guess.finding), /*stops=*/false);
-    guesses.erase(guesses.begin() + i);
+    return used || !guess.lanes;
+  });
+  if (open->second.empty())
+    guesses.erase(open);
+  report(races);
+}
+
+void RaceChecker::report(GuessesOfWarp &open) {
+  numGuesses -= open.size();
+  for (Guess &guess : open) {
+    guess.pickLane(std::countr_zero(guess.lanes));
+    reported.insert(guess.race.later.pc);
+    launch.record(describe(guess.race), /*stops=*/false);
   }
 }
 
 void RaceChecker::finish() {
-  for (Guess &guess : guesses)
-    launch.record(std::move(guess.finding), /*stops=*/false);
+  GuessesOfWarp left;
+  for (auto &entry : guesses)
+    left.append(std::make_move_iterator(entry.second.begin()),
+                std::make_move_iterator(entry.second.end()));
   guesses.clear();
+  auto key = [](const Guess &guess) {
+    const Record &reader = guess.getReader();
+    return std::tuple(guess.race.later.step, reader.block, reader.warp);
+  };
+  llvm::sort(left, [&](const Guess &a, const Guess &b) { return key(a) < key(b); });
+  report(left);
 }
 
-static llvm::StringRef verbOf(uint8_t flags, bool isAtomic) {
-  return isAtomic ? "updates" : flags & races::kWrite ? "writes" : "reads";
+//===----------------------------------------------------------------------===//
+// Words for findings
+//===----------------------------------------------------------------------===//
+
+static llvm::StringRef verbOf(uint8_t flags) {
+  return flags & races::kAtomic ? "updates" : flags & races::kWrite ? "writes" : "reads";
 }
 
 static std::string remedyFor(const Record &earlier, const Record &record,
@@ -330,6 +399,10 @@ static std::string remedyFor(const Record &earlier, const Record &record,
     return "blocks of one launch have no order of their own: release after the first access (a "
            "fence, __threadfence(), then an atomic or volatile flag) and acquire before the "
            "second, or make both atomic, or use two launches";
+  if ((earlier.warp & races::kCopies) && conflict.earlierLane == conflict.lane &&
+      (earlier.warp & ~races::kCopies) == record.warp)
+    return "the thread that issues a copy must wait for it as well (cp.async.wait_all, or at the "
+           "mbarrier that the copy arrives at)";
   if (earlier.flags & races::kAsync)
     return "after the issuing thread's cp.async wait, a barrier (bar.sync, __syncthreads()) makes "
            "the copy visible to other threads";
@@ -350,24 +423,34 @@ Party RaceChecker::makeParty(const Record &record, unsigned lane) const {
   party.sourceFile = program.getFile(origin.source.file);
   party.inlinedAt = getCallers(program, origin.source);
   party.block = launch.blockIndex(record.block);
-  party.warp = record.warp;
+  party.warp = record.warp & ~races::kCopies;
   if (!(record.flags & races::kCollective))
     party.lane = static_cast<int>(lane);
   return party;
 }
 
-Finding RaceChecker::describe(Warp &warp, const Access &access, uint64_t address,
-                              const Record &record, const Conflict &conflict) {
-  const Record &earlier = conflict.earlier;
-  Finding finding =
-      warp.makeFindingAt(FindingKind::Race, static_cast<int>(conflict.lane), access.space, address);
-  bool hasWritten = earlier.flags & races::kWrite;
-  finding.message = (verbOf(record.flags, access.kind == AccessKind::Atomic) + " " +
-                     llvm::Twine(access.bytes) + " bytes that another thread has " +
-                     (hasWritten ? "written" : "read") + ", without an order between the two")
-                        .str();
-  finding.other = makeParty(earlier, conflict.earlierLane);
-  finding.remedy = remedyFor(earlier, record, conflict);
+Finding RaceChecker::describe(const Race &race) const {
+  const Record &earlier = race.conflict.earlier, &later = race.later;
+  Party party = makeParty(later, race.conflict.lane);
+  Finding finding;
+  finding.kind = FindingKind::Race;
+  finding.message =
+      (verbOf(later.flags) + " " + llvm::Twine(unsigned(later.run.bytes)) +
+       " bytes that another thread has " + (earlier.flags & races::kWrite ? "written" : "read") +
+       ", without an order between the two")
+          .str();
+  finding.kernel = launch.program.kernelName;
+  finding.instruction = std::move(party.instruction);
+  finding.location = party.location;
+  finding.source = party.source;
+  finding.sourceFile = std::move(party.sourceFile);
+  finding.inlinedAt = std::move(party.inlinedAt);
+  finding.block = party.block;
+  finding.warp = party.warp;
+  finding.lane = static_cast<int>(race.conflict.lane);
+  finding.setAddress(race.space, race.getAddress(), launch.describe(race.space, race.getAddress()));
+  finding.other = makeParty(earlier, race.conflict.earlierLane);
+  finding.remedy = remedyFor(earlier, later, race.conflict);
   return finding;
 }
 
@@ -375,7 +458,9 @@ Finding RaceChecker::describe(Warp &warp, const Access &access, uint64_t address
 // Synchronisation through memory
 //===----------------------------------------------------------------------===//
 
-void RaceChecker::synchronise(Warp &warp, const Access &access) {
+void RaceChecker::synchronise(Warp &warp, const Access &access, uint32_t failed) {
+  if (access.space != Space::Shared && access.space != Space::Global)
+    return;
   const MemoryInfo &info = *access.info;
   // Nothing to hand on, and nobody has.
   bool releases = access.kind != AccessKind::Load &&
@@ -391,21 +476,15 @@ void RaceChecker::synchronise(Warp &warp, const Access &access) {
   strong.acquires = strong.reads && (isBoth || info.ordering == Ordering::Acquire);
   strong.releases = releases;
   strong.isGrid = info.scope >= Scope::Device;
-  forEachLane(access.mask, [&](unsigned lane) {
-    // A wide flag is all its words; a narrow one does not stand for its neighbours.
-    for (uint64_t word = 0; word < access.bytes; word += 4)
-      if (block)
-        order.access(warp.clocks, lane, strong, access.address[lane] + word, *block);
-      else
-        order.access(warp.clocks, lane, strong, access.address[lane] + word);
-  });
+  strong.failed = failed;
+  order.access(warp.clocks, access.mask, strong, access.address, access.bytes, block);
 }
 
 //===----------------------------------------------------------------------===//
 // Copies
 //===----------------------------------------------------------------------===//
 
-void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoch epoch) {
+void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes, bool isAwaited) {
   Access access;
   access.kind = AccessKind::AsyncWrite;
   access.space = Space::Shared;
@@ -424,13 +503,13 @@ void RaceChecker::land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoc
       checkSource(warp, copy, lane);
   });
   Record record;
-  record.epoch = epoch ? epoch : order.now();
+  record.epoch = isAwaited ? order.now() : order.landCopies();
   record.block = warp.clocks.block;
-  record.warp = static_cast<uint16_t>(warp.index);
+  record.warp = static_cast<uint16_t>(warp.index | (isAwaited ? 0 : races::kCopies));
   record.pc = copy.pc;
   record.step = launch.steps;
   record.flags = races::kWrite | races::kAsync;
-  forRuns(access, [&](uint64_t page, const Run &run) {
+  forLaneRuns(access, [&](uint64_t page, const Run &run) {
     record.run = run;
     Page &logs = *getPage(warp.block, Space::Shared, page);
     numRecords -= logs.size();

@@ -24,9 +24,19 @@ struct Launch;
 class Block;
 class Warp;
 
+/// Two accesses that race, unless something excuses them. Words are found for it
+/// once nothing has.
+struct Race {
+  races::Record later;
+  races::Conflict conflict;
+  Space space = Space::Global;
+  uint64_t page = 0; ///< address of its first byte
+  uint64_t getAddress() const { return page + conflict.begin; }
+};
+
 /// A store that races unless it leaves the bytes as they were.
 struct UnsettledStore {
-  Finding finding;
+  Race race;
   uint32_t lanes = 0;             ///< of the store that met others
   bool isSameInstruction = false; ///< met each other in this very instruction
   uint32_t bytes = 0;             ///< a lane
@@ -34,16 +44,17 @@ struct UnsettledStore {
   std::vector<uint8_t> before; ///< what memory held, lane after lane
 };
 
-/// A weak read that races with an atomic, unless its thread checks the value by
+/// A weak read that races with an atomic, unless each lane checks the value by
 /// atom.cas before it does anything else with those bytes, as in
 ///   old = *p; do { seen = old; old = atomicCAS(p, seen, f(seen)); } while (old != seen);
 struct Guess {
-  uint32_t block = 0, warp = 0;
-  unsigned lane = 0;
-  Space space = Space::Global;
-  uint64_t address = 0;
-  uint32_t bytes = 0;
-  Finding finding;
+  Race race;
+  uint32_t lanes = 0; ///< of the reader, that have not done so yet
+  /// Makes the race that of one of them.
+  void pickLane(unsigned lane);
+  const races::Record &getReader() const {
+    return race.later.flags == 0 ? race.later : race.conflict.earlier;
+  }
 };
 
 class RaceChecker {
@@ -52,9 +63,12 @@ public:
 
   /// Checks and remembers an access that has been resolved.
   void access(Warp &warp, const Access &access);
-  /// A copy's bytes are written, and its source was read until now. `epoch`: when
-  /// the write counts as done, if not now (0).
-  void land(Warp &warp, const Copy &copy, uint32_t lanes, races::Epoch epoch);
+  /// What a strong access hands on and takes, once it is executed: lanes in `failed`
+  /// have compared and not swapped. access() does it for all but atomics.
+  void synchronise(Warp &warp, const Access &access, uint32_t failed);
+  /// A copy's bytes are written, and its source was read until now. `isAwaited`: by
+  /// its own thread, whose access it is from now on.
+  void land(Warp &warp, const Copy &copy, uint32_t lanes, bool isAwaited);
 
   /// At the end of the launch: reports what was held back.
   void finish();
@@ -69,26 +83,28 @@ public:
   races::Order order;
 
 private:
+  using GuessesOfWarp = llvm::SmallVector<Guess, 1>;
+
   races::Page *getPage(Block &block, Space space, uint64_t page);
   template <typename F> void forRuns(const Access &access, F f);
+  template <typename F> void forLaneRuns(const Access &access, F f);
   template <typename F> bool forUnits(const Access &access, F f);
-  void checkRun(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
-  void handleConflict(Warp &warp, const Access &access, uint64_t page, const races::Record &record,
-                      const races::Conflict &conflict, uint32_t lanes);
+  bool checkRun(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
+  void handleConflict(Warp &warp, const Access &access, Race race);
   void checkSelf(Warp &warp, const Access &access, uint64_t page, const races::Record &record);
   void checkSource(Warp &warp, const Copy &copy, unsigned lane);
-  void hold(Warp &warp, const Access &access, uint64_t address, const races::Conflict &conflict,
-            Finding finding);
+  void markGuesses(Warp &warp, const Access &access);
   void judgeGuesses(Warp &warp, const Access &access);
-  void synchronise(Warp &warp, const Access &access);
+  void report(GuessesOfWarp &open);
   Party makeParty(const races::Record &record, unsigned lane) const;
-  Finding describe(Warp &warp, const Access &access, uint64_t address, const races::Record &record,
-                   const races::Conflict &conflict);
+  Finding describe(const Race &race) const;
+  friend void settleStores(Warp &warp, uint32_t differing);
 
   Launch &launch;
   races::GlobalShadow global;
-  llvm::DenseSet<uint32_t> reported; ///< by pc
-  std::vector<Guess> guesses;
+  llvm::DenseSet<uint32_t> reported;               ///< by pc
+  llvm::DenseMap<uint64_t, GuessesOfWarp> guesses; ///< by block << 32 | warp
+  size_t numGuesses = 0;
   size_t numRecords = 0;
 };
 

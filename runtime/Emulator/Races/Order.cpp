@@ -56,7 +56,9 @@ static Clock withThreads(Clock clock, uint32_t warp, uint32_t mask, Epoch epoch)
 
 // A release made good for any thread: nobody's own accesses are left implicit.
 static Clock publish(const Release &release, uint32_t warp, uint32_t mask) {
-  return release.self ? withThreads(release.clock, warp, mask, release.self) : release.clock;
+  Clock clock = release.self ? withThreads(release.clock, warp, mask, release.self) : release.clock;
+  return release.copies ? withThreads(std::move(clock), warp | kCopies, mask, release.copies)
+                        : clock;
 }
 
 static void joinRelease(Release &into, const Release &from, uint32_t warp, uint32_t mask) {
@@ -67,6 +69,8 @@ static void joinRelease(Release &into, const Release &from, uint32_t warp, uint3
 // Everything but the lanes' own accesses.
 static void joinState(LaneState &into, const LaneState &from, uint32_t warp) {
   into.clock.join(from.clock);
+  if (from.copies)
+    into.clock = withThreads(std::move(into.clock), warp | kCopies, from.mask, from.copies);
   joinRelease(into.blockRelease, from.blockRelease, warp, from.mask);
   joinRelease(into.gridRelease, from.gridRelease, warp, from.mask);
   into.blockPending.join(from.blockPending);
@@ -113,8 +117,9 @@ void Order::shareAcquired(WarpOrder &warp, uint32_t mask) {
   forStates(warp, mask, [&](LaneState &state) { joined.join(state.clock); });
   if (joined.own) {
     auto own = copy(joined.own);
-    llvm::erase_if(own->entries,
-                   [&](const BlockClock::Entry &entry) { return entry.warp == warp.warp; });
+    llvm::erase_if(own->entries, [&](const BlockClock::Entry &entry) {
+      return (entry.warp & ~kCopies) == warp.warp;
+    });
     joined.own = std::move(own);
   }
   forStates(warp, mask, [&](LaneState &state) { state.clock.join(joined); });
@@ -129,7 +134,7 @@ void Order::fence(WarpOrder &warp, uint32_t mask, bool acquires, bool releases, 
     }
     if (!releases)
       return;
-    state.blockRelease = {state.clock, epoch};
+    state.blockRelease = {state.clock, epoch, state.copies};
     if (isGrid)
       state.gridRelease = state.blockRelease;
   });
@@ -147,7 +152,11 @@ void Order::arrive(WarpOrder &warp, uint32_t mask, BarrierOrder &barrier) {
 void Order::complete(BarrierOrder &barrier, BlockOrder &block, bool everyone) {
   LaneState &joined = barrier.joined;
   if (everyone) {
-    joined.clock.own = BlockClockRef(new BlockClock(epoch));
+    auto own = llvm::makeIntrusiveRefCnt<BlockClock>(epoch);
+    if (joined.clock.own)
+      llvm::copy_if(joined.clock.own->entries, std::back_inserter(own->entries),
+                    [](const BlockClock::Entry &entry) { return entry.warp & kCopies; });
+    joined.clock.own = std::move(own);
     block.common = epoch;
   } else {
     auto own = copy(joined.clock.own);
@@ -171,20 +180,29 @@ void Order::wake(WarpOrder &warp, uint32_t mask, const BarrierOrder &barrier) {
 // mbarriers
 //===----------------------------------------------------------------------===//
 
-void Order::arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase) {
+void Order::arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase, bool releases) {
   forStates(warp, mask, [&](LaneState &state) {
-    phase.arrived.join(publish({state.clock, epoch}, warp.warp, state.mask));
+    Release now{state.clock, epoch, state.copies};
+    const Release &released = releases ? now : state.blockRelease;
+    if (!released.isEmpty())
+      phase.arrived.join(publish(released, warp.warp, state.mask));
   });
   tick();
 }
 
-void Order::arrive(const WarpOrder &warp, unsigned lane, const Release &released,
+void Order::arrive(const WarpOrder &warp, uint32_t mask, const Release &released,
                    PhaseOrder &phase) {
-  phase.arrived.join(publish(released, warp.warp, 1u << lane));
+  phase.arrived.join(publish(released, warp.warp, mask));
 }
 
-void Order::wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase) {
-  forStates(warp, mask, [&](LaneState &state) { state.clock.join(phase.completed); });
+void Order::wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase, bool acquires) {
+  forStates(warp, mask, [&](LaneState &state) {
+    (acquires ? state.clock : state.blockPending).join(phase.completed);
+  });
+}
+
+void Order::waitForCopies(WarpOrder &warp, uint32_t mask) {
+  forStates(warp, mask, [&](LaneState &state) { state.copies = epoch; });
 }
 
 //===----------------------------------------------------------------------===//
@@ -198,15 +216,36 @@ bool Order::isIdle(const WarpOrder &warp, const BlockOrder *block) const {
          });
 }
 
-void Order::synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access,
-                        uint64_t address, Locations &locations) {
-  if (access.observes && !locations.empty()) {
-    auto found = locations.find(address);
-    if (found != locations.end())
-      read(warp, lane, access, found->second);
+void Order::access(WarpOrder &warp, uint32_t mask, const StrongAccess &access,
+                   const uint64_t *address, unsigned bytes, BlockOrder *block) {
+  Locations &locations = block ? block->shared : global;
+  for (; mask; mask &= mask - 1) {
+    unsigned lane = std::countr_zero(mask);
+    bool writes = access.writes && !(access.failed >> lane & 1);
+    // A wide flag is all its words; a narrow one does not stand for its neighbours.
+    for (uint64_t word = address[lane]; word < address[lane] + bytes; word += 4) {
+      if (access.observes && !locations.empty())
+        if (auto found = locations.find(word); found != locations.end())
+          read(warp, lane, access, found->second);
+      if (writes)
+        write(warp, lane, access, word, locations);
+    }
   }
-  if (access.writes)
-    write(warp, lane, access, address, locations);
+  // Once for all lanes: what any of them does next is new, and clocks whose lanes
+  // have one epoch are short.
+  if (access.releases)
+    tick();
+}
+
+void Order::overwrite(uint32_t mask, const uint64_t *address, unsigned bytes, BlockOrder *block) {
+  Locations &locations = block ? block->shared : global;
+  if (locations.empty())
+    return;
+  for (; mask; mask &= mask - 1) {
+    uint64_t first = address[std::countr_zero(mask)];
+    for (uint64_t byte = first; byte < first + bytes; ++byte)
+      locations.erase(byte);
+  }
 }
 
 void Order::read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from) {
@@ -233,7 +272,7 @@ void Order::read(WarpOrder &warp, unsigned lane, const StrongAccess &access, con
 void Order::write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
                   Locations &locations) {
   const LaneState &state = warp.stateOf(lane);
-  Release current{state.clock, epoch}, none;
+  Release current{state.clock, epoch, state.copies}, none;
   const Release &block = access.releases ? current : state.blockRelease;
   const Release &grid = !access.isGrid ? none : access.releases ? current : state.gridRelease;
   bool isAtomic = access.reads;
@@ -249,11 +288,11 @@ void Order::write(WarpOrder &warp, unsigned lane, const StrongAccess &access, ui
   if (!isAtomic)
     location.gridClock = GridClock();
   location.block = warp.block;
-  location.blockClock.join(publish(block, warp.warp, 1u << lane));
+  Clock clock = publish(block, warp.warp, 1u << lane);
+  location.blockClock.join(clock);
   if (!grid.isEmpty()) {
-    Clock clock = publish(grid, warp.warp, 1u << lane);
+    if (!access.releases)
+      clock = publish(grid, warp.warp, 1u << lane);
     location.gridClock = location.gridClock.join(clock.others.with(warp.block, clock.own));
   }
-  if (access.releases)
-    tick();
 }

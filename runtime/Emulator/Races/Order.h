@@ -11,6 +11,8 @@
 //   a: st.relaxed     the flag's clock  := a's release clock
 //   b: ld.relaxed     b's pending clock := the flag's clock
 //   b: fence          b's clock joins its pending clock: the write is known
+// A mbarrier's phase is such a location too: a relaxed arrival hands on what the
+// last fence released, a relaxed wait leaves it pending until the next.
 // Scopes: a fence or access of .cta scope orders threads of one block only, so
 // all these clocks exist twice. A cluster counts as its one block.
 //
@@ -26,10 +28,10 @@
 namespace tilewright::emulator::races {
 
 /// What a release hands on: a clock, and the releasing thread's own accesses up
-/// to `self` (0: none beyond the clock).
+/// to `self` (0: none beyond the clock), its own copies up to `copies`.
 struct Release {
   Clock clock;
-  Epoch self = 0;
+  Epoch self = 0, copies = 0;
   bool isEmpty() const { return self == 0 && clock.isEmpty(); }
 };
 
@@ -44,6 +46,9 @@ struct Location {
 struct LaneState {
   uint32_t mask = 0;
   Clock clock;
+  /// Each lane has waited for those of its own copies that landed up to here. Copies
+  /// that land when their thread waits are its own accesses and need no entry.
+  Epoch copies = 0;
   Release blockRelease, gridRelease; ///< of the last fence of that scope
   Clock blockPending;                ///< read by strong accesses, not yet acquired
   GridClock gridPending;
@@ -89,6 +94,8 @@ struct StrongAccess {
   bool observes = false; ///< its thread gets what it read; not so with red
   bool acquires = false, releases = false;
   bool isGrid = false; ///< of .gpu scope or wider
+  /// Lanes whose compare-and-swap has not swapped: they have read and no more.
+  uint32_t failed = 0;
 };
 
 class Order {
@@ -121,23 +128,26 @@ public:
   /// Lets lanes that waited at a barrier know what complete() found.
   void wake(WarpOrder &warp, uint32_t mask, const BarrierOrder &barrier);
 
-  void arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase);
-  /// On behalf of a lane, with what it released earlier.
-  void arrive(const WarpOrder &warp, unsigned lane, const Release &released, PhaseOrder &phase);
-  void wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase);
+  /// `releases`, `acquires`: not so for .relaxed ones, which fences make good.
+  void arrive(WarpOrder &warp, uint32_t mask, PhaseOrder &phase, bool releases);
+  void wait(WarpOrder &warp, uint32_t mask, const PhaseOrder &phase, bool acquires);
+  /// On behalf of lanes, with what they released earlier.
+  void arrive(const WarpOrder &warp, uint32_t mask, const Release &released, PhaseOrder &phase);
+
+  /// A copy lands that its thread has not waited for; returns its epoch.
+  Epoch landCopies() { return ++epoch; }
+  /// Lanes have waited for all of their copies that have landed.
+  void waitForCopies(WarpOrder &warp, uint32_t mask);
 
   /// No location of global memory, or of the block's, has a clock to hand on, and
   /// no lane of the warp has released one: strong accesses change nothing.
   bool isIdle(const WarpOrder &warp, const BlockOrder *block) const;
-  /// A strong access of one lane to global memory, or to shared memory of its
-  /// block.
-  void access(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address) {
-    synchronise(warp, lane, access, address, global);
-  }
-  void access(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
-              BlockOrder &block) {
-    synchronise(warp, lane, access, address, block.shared);
-  }
+  /// A strong access of the lanes in `mask`, one after the other, to `bytes` bytes
+  /// each from address[lane] on; of global memory, or of `block`'s own.
+  void access(WarpOrder &warp, uint32_t mask, const StrongAccess &access, const uint64_t *address,
+              unsigned bytes, BlockOrder *block);
+  /// A weak store: who reads its value has not observed what was released before.
+  void overwrite(uint32_t mask, const uint64_t *address, unsigned bytes, BlockOrder *block);
 
   /// Up to which epoch `state`, of a thread of `block`, knows another thread.
   static Epoch known(const LaneState &state, uint32_t block, uint32_t otherBlock,
@@ -146,8 +156,6 @@ public:
 private:
   void shareAcquired(WarpOrder &warp, uint32_t mask);
   using Locations = llvm::DenseMap<uint64_t, Location>;
-  void synchronise(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
-                   Locations &locations);
   void read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from);
   void write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
              Locations &locations);

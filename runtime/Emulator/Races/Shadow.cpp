@@ -12,6 +12,8 @@ using namespace tilewright::emulator::races;
 
 /// Entries of a log that is never thinned below what is distinct.
 constexpr size_t kLogLimit = 2048;
+/// Writes of a page that are looked through for the warp's own before all else.
+constexpr size_t kFewWrites = 8;
 /// Conflicts of one access that are looked into.
 constexpr size_t kMostReaders = 16;
 /// Reads of bytes that nobody has written: the newest are enough to find a
@@ -100,39 +102,27 @@ static bool isOwnRun(const Record &earlier, const Record &access) {
          !mine.units && std::abs(mine.stride) >= std::max(mine.bytes, theirs.bytes);
 }
 
-// As isObserved, for all lanes at once and without a look at each: what spins on
-// a word meets long logs of others that do.
-bool PageCheck::isObservedByAll(const Log &log, size_t index, const Record &access) {
-  const Record &earlier = log[index];
-  if (!(earlier.flags & kStrong) || !(earlier.flags & kWrite))
-    return false;
-  if (!observedUpTo) {
-    observedUpTo = log.size();
-    for (uint32_t rest = access.run.mask; rest; rest &= rest - 1) {
-      unsigned lane = std::countr_zero(rest);
-      int32_t begin = access.run.begin(lane), end = begin + access.run.bytes;
-      const LaneState &state = warp.stateOf(lane);
-      auto knows = [&](const Record &read) {
-        if (!(read.flags & kObserves))
-          return false;
-        for (uint32_t lanes = lanesAt(read.run, begin, end); lanes; lanes &= lanes - 1) {
-          unsigned reader = std::countr_zero(lanes);
-          int32_t first = read.run.begin(reader);
-          bool isWhole = first <= begin && end <= first + read.run.bytes;
-          bool isOwn = read.block == warp.block && read.warp == warp.warp && reader == lane;
-          if (isWhole && (isOwn || Order::known(state, warp.block, read.block, read.warp, reader) >=
-                                       read.epoch))
-            return true;
-        }
-        return false;
-      };
-      size_t last = log.size();
-      while (last > index && !knows(log[last - 1]))
-        --last;
-      observedUpTo = std::min(*observedUpTo, last);
+// Those of `lanes` that know of `read`, a strong read of all their bytes of `access`.
+// What spins on a word meets long logs of others that do: a search asks each of them
+// once, and spares isObserved().
+uint32_t PageCheck::findWitnesses(const Record &read, const Record &access, uint32_t lanes) const {
+  uint32_t found = 0;
+  for (; lanes; lanes &= lanes - 1) {
+    unsigned lane = std::countr_zero(lanes);
+    int32_t begin = access.run.begin(lane), end = begin + access.run.bytes;
+    for (uint32_t readers = lanesAt(read.run, begin, end); readers; readers &= readers - 1) {
+      unsigned reader = std::countr_zero(readers);
+      int32_t first = read.run.begin(reader);
+      bool isWhole = first <= begin && end <= first + read.run.bytes;
+      bool isOwn = read.block == warp.block && read.warp == warp.warp && reader == lane;
+      if (isWhole && (isOwn || Order::known(warp.stateOf(lane), warp.block, read.block, read.warp,
+                                            reader) >= read.epoch)) {
+        found |= 1u << lane;
+        break;
+      }
     }
   }
-  return index + 1 < *observedUpTo;
+  return found;
 }
 
 // All of `earlier` is ordered before all of `access`: the usual case, in one
@@ -151,8 +141,9 @@ bool PageCheck::isKnown(const Record &earlier, const Record &access) const {
   return true;
 }
 
-std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
-                                           const Record &access) const {
+/// `lanes`: of the access that are looked at.
+std::optional<Conflict> PageCheck::compare(const Log &log, size_t index, const Record &access,
+                                           uint32_t lanes) const {
   const Record &earlier = log[index];
   const Run &mine = access.run, &theirs = earlier.run;
   if (isKnown(earlier, access))
@@ -161,15 +152,15 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
     for (uint32_t rest = mine.units; rest; rest &= rest - 1) {
       int32_t begin = std::countr_zero(rest) * kUnitBytes;
       uint32_t others = lanesAt(theirs, begin, begin + kUnitBytes);
-      for (uint32_t lanes = others ? mine.mask : 0; lanes; lanes &= lanes - 1)
-        if (auto conflict = compareLane(log, index, std::countr_zero(lanes), begin,
+      for (uint32_t left = others ? lanes : 0; left; left &= left - 1)
+        if (auto conflict = compareLane(log, index, std::countr_zero(left), begin,
                                         begin + int32_t(kUnitBytes), others))
           return conflict;
     }
     return std::nullopt;
   }
-  for (uint32_t rest = mine.mask; rest; rest &= rest - 1) {
-    unsigned lane = std::countr_zero(rest);
+  for (; lanes; lanes &= lanes - 1) {
+    unsigned lane = std::countr_zero(lanes);
     int32_t begin = mine.begin(lane);
     uint32_t others = lanesAt(theirs, begin, begin + mine.bytes);
     if (auto conflict = compareLane(log, index, lane, begin, begin + mine.bytes, others))
@@ -178,11 +169,20 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index,
   return std::nullopt;
 }
 
+// What `lane` is compared with: not its own access, or its copy that it waited for.
+uint32_t PageCheck::comparedLanes(const Record &earlier, uint32_t others, unsigned lane) const {
+  if (isAtomic)
+    others &= ~earlier.excused;
+  bool isOfWarp = earlier.block == warp.block && (earlier.warp & ~kCopies) == warp.warp;
+  if (isOfWarp && (!(earlier.warp & kCopies) || warp.stateOf(lane).copies >= earlier.epoch))
+    others &= ~(1u << lane);
+  return others;
+}
+
 std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, unsigned lane,
                                                int32_t begin, int32_t end, uint32_t others) const {
   const Record &earlier = log[index];
-  if (earlier.block == warp.block && earlier.warp == warp.warp)
-    others &= ~(1u << lane);
+  others = comparedLanes(earlier, others, lane);
   if (!others)
     return std::nullopt;
   const LaneState &state = warp.stateOf(lane);
@@ -190,9 +190,28 @@ std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, uns
     unsigned other = std::countr_zero(others);
     if (Order::known(state, warp.block, earlier.block, earlier.warp, other) < earlier.epoch &&
         !isObserved(log, index, other, lane, begin, end))
-      return Conflict{earlier, other, lane, begin};
+      return Conflict{earlier, other, lane, begin, 1u << other, 1u << lane, false};
   }
   return std::nullopt;
+}
+
+/// Of both accesses, the lanes that have no order; of `access` among `lanes`.
+void PageCheck::fillLanes(Conflict &conflict, const Record &access, uint32_t lanes) const {
+  const Record &earlier = conflict.earlier;
+  for (lanes = access.run.units ? 0 : lanes; lanes; lanes &= lanes - 1) {
+    unsigned lane = std::countr_zero(lanes);
+    int32_t begin = access.run.begin(lane);
+    uint32_t others =
+        comparedLanes(earlier, lanesAt(earlier.run, begin, begin + access.run.bytes), lane);
+    for (; others; others &= others - 1) {
+      unsigned other = std::countr_zero(others);
+      if (Order::known(warp.stateOf(lane), warp.block, earlier.block, earlier.warp, other) >=
+          earlier.epoch)
+        continue;
+      conflict.lanes |= 1u << lane;
+      conflict.earlierLanes |= 1u << other;
+    }
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -209,72 +228,113 @@ static bool covers(const Run &outer, const Run &inner) {
          outer.low() <= inner.low() && inner.high() <= outer.high();
 }
 
+/// The two may race, going by what they are.
+bool PageCheck::mayRace(const Record &earlier, const Record &access, bool onlyBlockScope) const {
+  if (!((earlier.flags | access.flags) & kWrite))
+    return false;
+  if (isAtomic && (earlier.run.mask & ~earlier.excused) == 0)
+    return false;
+  if (!onlyBlockScope)
+    return true;
+  return earlier.block != access.block
+             ? ((earlier.flags | access.flags) & kBlockScope) != 0
+             : earlier.warp == access.warp && (earlier.flags & access.flags & kVolatile);
+}
+
+/// A conflict, with all its lanes; `open`: the lanes of the access that need an answer.
+void PageCheck::add(Conflict conflict, Record &earlier, const Record &access, uint32_t &open,
+                    llvm::SmallVectorImpl<Conflict> &found) const {
+  bool isRead = access.flags == 0;
+  fillLanes(conflict, access, open);
+  conflict.isGuess = access.run.bytes == earlier.run.bytes &&
+                     ((isRead && earlier.flags & kAtomic) || (isAtomic && !earlier.flags));
+  if (isAtomic && conflict.isGuess)
+    earlier.excused |= conflict.earlierLanes;
+  if (isRead)
+    open = conflict.isGuess ? open & ~conflict.lanes : 0;
+  found.push_back(conflict);
+}
+
 void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
                        llvm::SmallVectorImpl<Conflict> &found) {
-  bool isWrite = access.flags & kWrite, overwrites = isWrite && !(access.flags & kStrong);
-  bool isAtomic = isWrite && access.flags & kObserves;
-  observedUpTo.reset();
-  // A warp goes on with bytes that only it has touched: remember() will put the
-  // new access in the old one's place.
-  if (log.size() == 1 && log[0].run == access.run && log[0].flags == access.flags &&
-      !(access.flags & kObserves) && isOwnRun(log[0], access))
-    return;
-  // A plain store may be excused for one of them and not for the next.
-  size_t wanted = found.size() + (isWrite ? kMostReaders : 1), kept = 0;
+  const bool isWrite = access.flags & kWrite, overwrites = isWrite && !(access.flags & kStrong);
+  const Epoch stale = &log == &page.landed ? 0 : common;
+  // A plain store may be excused for one of them and not for the next; a read lane by
+  // lane.
+  size_t wanted = found.size() + (isWrite || access.flags == 0 ? kMostReaders : 1);
+  uint32_t open = access.run.mask, observed = 0;
+  bool hasGone = false;
   const int32_t low = access.run.low(), high = access.run.high();
-  for (size_t i = 0; i < log.size(); ++i) {
-    const Record &earlier = log[i];
+  for (size_t i = log.size(); i-- > 0 && open && found.size() < wanted;) {
+    Record &earlier = log[i];
     bool meets = earlier.low < high && low < earlier.high;
-    if (!meets && earlier.epoch > common) {
-      if (kept != i)
-        log[kept] = log[i];
-      ++kept;
+    if (!meets && earlier.epoch > stale)
       continue;
-    }
-    bool isRelevant = isWrite || earlier.flags & kWrite;
-    if (onlyBlockScope)
-      isRelevant &= earlier.block != access.block
-                        ? ((earlier.flags | access.flags) & kBlockScope) != 0
-                        : earlier.warp == access.warp && (earlier.flags & access.flags & kVolatile);
-    isRelevant &= !(isAtomic && earlier.flags & kGuess);
+    bool isOwn = isOwnRun(earlier, access);
+    bool hasWitness =
+        (earlier.flags & kStrong) && (earlier.flags & kWrite) && (open & ~observed) == 0;
     std::optional<Conflict> conflict;
-    if (isRelevant && earlier.epoch > common && !isOwnRun(earlier, access) &&
-        !isObservedByAll(log, i, access))
-      conflict = compare(log, i, access);
-    if (conflict && found.size() < wanted)
-      found.push_back(*conflict);
+    if (earlier.epoch > stale && !isOwn && !hasWitness && mayRace(earlier, access, onlyBlockScope))
+      conflict = compare(log, i, access, open);
+    if (conflict)
+      add(*conflict, earlier, access, open, found);
+    if ((earlier.flags & kObserves) && (open & ~observed) && !access.run.units)
+      observed |= findWitnesses(earlier, access, open & ~observed);
     // What comes after a write and has an order with it has one with what the
     // write was ordered after. What observed others stays as their witness.
-    bool isGone = earlier.epoch <= common ||
-                  (meets && overwrites && !conflict && earlier.step != access.step &&
-                   !(earlier.flags & kObserves) && covers(access.run, earlier.run));
-    if (isGone)
-      continue;
-    if (kept != i)
-      log[kept] = log[i];
-    ++kept;
+    if (earlier.epoch <= stale ||
+        (meets && overwrites && !conflict && earlier.step != access.step &&
+         !(earlier.flags & kObserves) && covers(access.run, earlier.run))) {
+      earlier.run.mask = 0;
+      hasGone = true;
+    }
   }
-  log.truncate(kept);
+  if (hasGone)
+    llvm::erase_if(log, [](const Record &record) { return record.run.mask == 0; });
+}
+
+/// The warp's own weak write of just these bytes, where nobody else has written any.
+Record *PageCheck::findRepeated(const Record &access, int32_t low, int32_t high) {
+  if (page.writes.size() > kFewWrites || access.flags != kWrite)
+    return nullptr;
+  Record *own = nullptr;
+  for (Record &earlier : page.writes) {
+    if (earlier.low >= high || low >= earlier.high)
+      continue;
+    if (own || earlier.run != access.run || earlier.flags != kWrite || !isOwnRun(earlier, access))
+      return nullptr;
+    own = &earlier;
+  }
+  return own;
 }
 
 llvm::SmallVector<Conflict, 1> PageCheck::find(const Record &access) {
   llvm::SmallVector<Conflict, 1> found;
+  bool isWrite = access.flags & kWrite, isStrong = access.flags & kStrong;
+  isAtomic = access.flags & kAtomic;
+  if (!page.landed.empty())
+    search(page.landed, access, false, found);
   if (page.latest <= common && page.latest) {
     page.reads.clear();
     page.writes.clear();
     page.strong.clear();
+    page.guesses.clear();
     page.latest = 0;
     page.hasBlockScope = false;
     return found;
   }
-  bool isWrite = access.flags & kWrite, isStrong = access.flags & kStrong;
-  if (!page.writes.empty())
+  // A warp that goes on with bytes of its own meets nobody's: remember() will put the
+  // new access in the old one's place.
+  repeated = findRepeated(access, access.run.low(), access.run.high());
+  if (!repeated && !page.writes.empty())
     search(page.writes, access, false, found);
   if (!page.strong.empty() &&
       (!isStrong || page.hasBlockScope || (access.flags & (kBlockScope | kVolatile))))
     search(page.strong, access, isStrong, found);
   if (isWrite && !page.reads.empty())
     search(page.reads, access, false, found);
+  if (isWrite && !isAtomic && !page.guesses.empty())
+    search(page.guesses, access, false, found);
   return found;
 }
 
@@ -295,56 +355,49 @@ static uint64_t getKey(const Record &record) {
 // Drops entries that a newer one of the same threads and bytes repeats.
 static void thin(Log &log, size_t limit) {
   llvm::SmallDenseSet<uint64_t, 256> seen;
-  Log newest;
+  llvm::SmallVector<Record, 0> newest;
   for (const Record &record : llvm::reverse(log))
     if (newest.size() < limit && seen.insert(getKey(record)).second)
       newest.push_back(record);
   log.assign(newest.rbegin(), newest.rend());
 }
 
-uint32_t PageCheck::lanesInConflict(const Record &earlier, const Record &access) const {
-  uint32_t lanes = 0;
-  for (uint32_t rest = access.run.units ? 0 : access.run.mask; rest; rest &= rest - 1) {
-    unsigned lane = std::countr_zero(rest);
-    int32_t begin = access.run.begin(lane);
-    uint32_t others = lanesAt(earlier.run, begin, begin + access.run.bytes);
-    if (earlier.block == warp.block && earlier.warp == warp.warp)
-      others &= ~(1u << lane);
-    for (; others; others &= others - 1)
-      if (Order::known(warp.stateOf(lane), warp.block, earlier.block, earlier.warp,
-                       std::countr_zero(others)) < earlier.epoch) {
-        lanes |= 1u << lane;
-        break;
-      }
+void PageCheck::markGuess(const Run &swap) {
+  bool hasMoved = false;
+  for (Record &read : page.reads) {
+    bool isOwn = read.block == warp.block && read.warp == warp.warp && !read.run.units &&
+                 read.run.bytes == swap.bytes;
+    for (uint32_t lanes = isOwn ? read.run.mask & swap.mask : 0; lanes; lanes &= lanes - 1)
+      if (unsigned lane = std::countr_zero(lanes); read.run.begin(lane) == swap.begin(lane))
+        read.excused |= 1u << lane;
+    // Out of the way of further atomics.
+    if (read.excused == read.run.mask) {
+      page.guesses.push_back(read);
+      read.run.mask = 0;
+      hasMoved = true;
+    }
   }
-  return lanes;
-}
-
-void PageCheck::markGuess(const Run &run, unsigned lane) {
-  for (size_t i = 0, end = page.reads.size(); i < end; ++i) {
-    Record &read = page.reads[i];
-    bool isSame = read.block == warp.block && read.warp == warp.warp && read.run.mask >> lane & 1 &&
-                  read.run.begin(lane) == run.begin(lane) && read.run.bytes == run.bytes;
-    if (!isSame || read.flags & kGuess)
-      continue;
-    Record guess = read;
-    guess.flags |= kGuess;
-    guess.run.mask = 1u << lane;
-    guess.low = guess.run.low();
-    guess.high = guess.run.high();
-    read.run.mask &= ~guess.run.mask;
-    page.reads.push_back(guess);
-  }
-  llvm::erase_if(page.reads, [](const Record &read) { return read.run.mask == 0; });
+  if (hasMoved)
+    llvm::erase_if(page.reads, [](const Record &read) { return read.run.mask == 0; });
+  if (page.guesses.size() >= 2 * kLogLimit)
+    thin(page.guesses, kLogLimit);
 }
 
 void PageCheck::remember(Record access) {
-  access.low = access.run.low();
-  access.high = access.run.high();
+  access.low = static_cast<int16_t>(access.run.low());
+  access.high = static_cast<int16_t>(access.run.high());
   bool isWrite = access.flags & kWrite;
-  Log &log = access.flags & kStrong ? page.strong : isWrite ? page.writes : page.reads;
-  page.latest = std::max(page.latest, access.epoch);
+  Log &log = access.warp & kCopies    ? static_cast<Log &>(page.landed)
+             : access.flags & kStrong ? static_cast<Log &>(page.strong)
+             : isWrite                ? static_cast<Log &>(page.writes)
+                                      : static_cast<Log &>(page.reads);
+  if (!(access.warp & kCopies))
+    page.latest = std::max(page.latest, access.epoch);
   page.hasBlockScope |= (access.flags & kStrong) && (access.flags & kBlockScope);
+  if (repeated) {
+    *repeated = access;
+    return;
+  }
   if (!log.empty()) {
     Record &last = log.back();
     if (last.run == access.run && last.block == access.block && last.warp == access.warp &&

@@ -8,7 +8,9 @@
 // Logs stay short, because what a later access makes irrelevant is dropped:
 // what every thread of the block knows of (after a barrier of all, shared memory
 // starts afresh), and what a write that is ordered after it has overwritten.
-// Beyond a limit only the newest entries are kept.
+// Beyond a limit only the newest entries are kept. They are searched from the
+// newest on, and only until enough is found: in words that many threads update,
+// that is at once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_EMULATOR_RACES_SHADOW_H
@@ -31,8 +33,8 @@ enum AccessFlag : uint8_t {
   kAsync = 8,       ///< of a copy in flight
   kCollective = 16, ///< every lane of the mask touches all the bytes, as in ldmatrix
   kObserves = 32,   ///< a strong access that reads, be it as part of an atomic
+  kAtomic = 64,     ///< atom, red
   kVolatile = 128,  ///< strong, but neither atomic nor ordering; lanes in step must not rely on it
-  kGuess = 64,      ///< a weak read whose value its thread has checked by atom.cas
 };
 
 constexpr uint32_t kUnitBytes = kPageBytes / 32;
@@ -55,10 +57,7 @@ struct Run {
   int32_t begin(unsigned lane) const { return offset + int32_t(lane) * stride; }
   int32_t low() const;
   int32_t high() const;
-  bool operator==(const Run &other) const {
-    return mask == other.mask && offset == other.offset && stride == other.stride &&
-           bytes == other.bytes && units == other.units;
-  }
+  bool operator==(const Run &other) const = default;
 };
 
 /// The lanes of `run` whose bytes meet [begin, end).
@@ -69,22 +68,29 @@ struct Record {
   Run run;
   Epoch epoch = 0;
   uint32_t block = 0;
-  uint16_t warp = 0;
+  uint16_t warp = 0; ///< | kCopies: by copies of that warp, landed before it waited
   uint8_t flags = 0;
   uint32_t pc = 0;
   uint64_t step = 0; ///< of the launch: equal for runs of one dynamic instruction
   /// Of the run; set when it is remembered.
-  int32_t low = 0, high = 0;
+  int16_t low = 0, high = 0;
+  /// Of a weak read: lanes that need not be compared with atomics, since their threads
+  /// have checked the value by atom.cas, or it is held back until they do.
+  uint32_t excused = 0;
 };
 
-using Log = llvm::SmallVector<Record, 1>;
+using Log = llvm::SmallVectorImpl<Record>;
 
 struct Page {
-  Log reads, writes, strong; ///< weak reads, weak writes, strong accesses
-  Epoch latest = 0;          ///< of any access
+  llvm::SmallVector<Record, 1> reads, writes, strong; ///< weak, weak, either
+  llvm::SmallVector<Record, 0> guesses;               ///< weak reads of which all lanes are excused
+  llvm::SmallVector<Record, 0> landed; ///< copies that landed before their thread waited
+  Epoch latest = 0;                    ///< of any access but those of `landed`
   /// Some strong access has .cta scope: strong ones may race with each other.
   bool hasBlockScope = false;
-  size_t size() const { return reads.size() + writes.size() + strong.size(); }
+  size_t size() const {
+    return reads.size() + writes.size() + strong.size() + guesses.size() + landed.size();
+  }
 };
 
 /// Two accesses without an order.
@@ -92,6 +98,11 @@ struct Conflict {
   Record earlier;
   unsigned earlierLane = 0, lane = 0;
   int32_t begin = 0; ///< of the later access's bytes in the page
+  /// All that are in conflict, of either.
+  uint32_t earlierLanes = 0, lanes = 0;
+  /// A weak read and an atomic of the same width, either first: to be held back until
+  /// the reader's next access shows what it does with the value.
+  bool isGuess = false;
 };
 
 /// Pages of the global memory of a launch.
@@ -119,34 +130,40 @@ public:
   PageCheck(Page &page, const WarpOrder &warp, Epoch common)
       : page(page), warp(warp), common(common) {}
 
-  /// Earlier accesses that conflict with `access` and have no order with it: the
-  /// first of each log, or a few readers of what an atomic updates.
+  /// Earlier accesses that conflict with `access` and have no order with it, the
+  /// newest of each log first: one, or a few where the next may be judged otherwise.
+  /// An atomic finds a read that is a guess only once.
   llvm::SmallVector<Conflict, 1> find(const Record &access);
   void remember(Record access);
-  /// The lanes of `access` that meet lanes of `earlier` without an order.
-  uint32_t lanesInConflict(const Record &earlier, const Record &access) const;
-  /// A lane compares and swaps the bytes that `run` has for it: what it has read
-  /// of them was a guess and does not race with atomics.
-  void markGuess(const Run &run, unsigned lane);
+  /// Lanes of the weak read remembered last need not be compared with atomics.
+  void excuse(uint32_t lanes) { page.reads.back().excused |= lanes; }
+  /// Lanes of the warp are about to swap what they have read: a weak read of theirs
+  /// of just those bytes was a guess.
+  void markGuess(const Run &swap);
 
 private:
+  Record *findRepeated(const Record &access, int32_t low, int32_t high);
+  bool mayRace(const Record &earlier, const Record &access, bool onlyBlockScope) const;
+  void add(Conflict conflict, Record &earlier, const Record &access, uint32_t &open,
+           llvm::SmallVectorImpl<Conflict> &found) const;
   void search(Log &log, const Record &access, bool onlyBlockScope,
               llvm::SmallVectorImpl<Conflict> &found);
-  std::optional<Conflict> compare(const Log &log, size_t index, const Record &access) const;
-  /// Lane `lane` touches bytes from `begin` on that lanes `others` touched before.
+  std::optional<Conflict> compare(const Log &log, size_t index, const Record &access,
+                                  uint32_t lanes) const;
   std::optional<Conflict> compareLane(const Log &log, size_t index, unsigned lane, int32_t begin,
                                       int32_t end, uint32_t others) const;
+  void fillLanes(Conflict &conflict, const Record &access, uint32_t lanes) const;
+  uint32_t comparedLanes(const Record &earlier, uint32_t others, unsigned lane) const;
   bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane, int32_t begin,
                   int32_t end) const;
-  bool isObservedByAll(const Log &log, size_t index, const Record &access);
+  uint32_t findWitnesses(const Record &read, const Record &access, uint32_t lanes) const;
   bool isKnown(const Record &earlier, const Record &access) const;
 
   Page &page;
   const WarpOrder &warp;
   Epoch common;
-  /// Of the log that is searched: each lane of the access knows of a strong read
-  /// of all its bytes at this index or later; unset until asked for.
-  std::optional<size_t> observedUpTo;
+  bool isAtomic = false;      ///< the access that is judged
+  Record *repeated = nullptr; ///< its place, where its warp has written just these bytes
 };
 
 } // namespace tilewright::emulator::races

@@ -37,6 +37,11 @@ struct Model {
     bool writes, strong, narrow, observes;
   };
 
+  struct Phase {
+    Vector arrived{}, completed{};
+  };
+
+  Phase phase;
   Vector clock[kThreads]{}, released[2][kThreads]{}, pending[2][kThreads]{};
   bool hasReleased[2][kThreads]{};
   std::map<unsigned, Flag> flags;
@@ -131,6 +136,24 @@ struct Model {
       joinInto(flag.wide, given[1]);
   }
 
+  void arrive(unsigned thread, bool releases) {
+    Vector given = releases ? clock[thread] : released[0][thread];
+    ++clock[thread][thread];
+    if (releases || hasReleased[0][thread])
+      joinInto(phase.arrived, given);
+  }
+
+  void wait(unsigned thread, bool acquires) {
+    joinInto(acquires ? clock[thread] : pending[0][thread], phase.completed);
+  }
+
+  /// A weak store: the flag's value is no longer what was released.
+  void overwrite(unsigned begin, unsigned end) {
+    for (unsigned flag : {0u, 1u})
+      if (begin <= 4 * flag && 4 * flag < end)
+        flags.erase(flag);
+  }
+
   bool isKnown(unsigned thread, const Past &other) const {
     return thread == other.thread || clock[thread][other.thread] >= other.time;
   }
@@ -191,7 +214,9 @@ private:
 
   void step() {
     ++number;
-    switch (below(10)) {
+    switch (below(11)) {
+    case 10:
+      return phase();
     case 0:
       return syncWarp();
     case 1:
@@ -243,6 +268,26 @@ private:
              [&](unsigned lane) { model.fence(threadOf(w, lane), acquires, releases, isGrid); });
   }
 
+  // An mbarrier of block 0.
+  void phase() {
+    unsigned w = below(kWarps);
+    uint32_t mask = lanes();
+    PhaseOrder &phase = blocks[0].phases[0];
+    bool isStrong = below(2);
+    switch (below(3)) {
+    case 0:
+      order.arrive(warps[w], mask, phase, isStrong);
+      return forLanes(mask, [&](unsigned lane) { model.arrive(threadOf(w, lane), isStrong); });
+    case 1:
+      phase.completed = phase.arrived;
+      model.phase.completed = model.phase.arrived;
+      return;
+    default:
+      order.wait(warps[w], mask, phase, isStrong);
+      forLanes(mask, [&](unsigned lane) { model.wait(threadOf(w, lane), isStrong); });
+    }
+  }
+
   void flag() {
     unsigned w = below(warps.size()), lane = below(kLanes), address = below(2);
     StrongAccess access;
@@ -253,7 +298,13 @@ private:
     access.acquires = access.observes && below(3) == 0;
     access.releases = access.writes && below(3) == 0;
     access.isGrid = below(2);
-    order.access(warps[w], lane, access, address);
+    bool hasFailed = access.reads && access.writes && below(3) == 0;
+    access.failed = hasFailed ? 1u << lane : 0;
+    uint64_t addresses[32] = {};
+    addresses[lane] = 4 * address;
+    order.access(warps[w], 1u << lane, access, addresses, 4, nullptr);
+    access.writes &= !hasFailed;
+    access.releases &= !hasFailed;
     model.strong(threadOf(w, lane), address, access);
   }
 
@@ -287,6 +338,14 @@ private:
       expected |= model.races(added.back());
     });
     model.past.insert(model.past.end(), added.begin(), added.end());
+    if (writes && !strong) {
+      uint64_t addresses[32] = {};
+      forLanes(record.run.mask, [&](unsigned lane) {
+        addresses[lane] = static_cast<uint64_t>(record.run.begin(lane));
+        model.overwrite(addresses[lane], addresses[lane] + record.run.bytes);
+      });
+      order.overwrite(record.run.mask, addresses, record.run.bytes, nullptr);
+    }
     EXPECT_EQ(found, expected) << "step " << number;
   }
 
@@ -298,6 +357,29 @@ private:
   Model model;
   unsigned number = 0;
 };
+
+// What one location hands on after every thread of a block of 1024 has acquired and
+// released it, twice: an entry a warp.
+TEST(Order, ClocksOfManyReleasesStayShort) {
+  Order order(/*strictAcquire=*/true);
+  std::vector<WarpOrder> warps;
+  for (unsigned w = 0; w < 32; ++w)
+    warps.push_back(order.makeWarp(0, w, ~0u));
+  StrongAccess access;
+  access.reads = access.writes = access.observes = true;
+  access.acquires = access.releases = access.isGrid = true;
+  uint64_t addresses[32] = {};
+  for (unsigned round = 0; round < 2; ++round)
+    for (WarpOrder &warp : warps)
+      order.access(warp, ~0u, access, addresses, 4, nullptr);
+  // The last of all lanes knows what the others did before; of itself it has been told
+  // in the first round.
+  const BlockClock &last = *warps.back().stateOf(31).clock.own;
+  EXPECT_EQ(last.entries.size(), 32u + 1u);
+  for (unsigned w = 0; w < 32; ++w)
+    for (unsigned lane = 0; lane < 31; ++lane)
+      EXPECT_EQ(last.get(w, lane), 33 + w);
+}
 
 TEST(Order, FindsTheRacesThatFullVectorClocksFind) {
   unsigned seed = std::random_device()();

@@ -89,4 +89,40 @@ TEST(Shadow, UnitsAgainstBytes) {
   EXPECT_GT(conflicts, 300u);
 }
 
+// A thousand warps guess a word and swap it: a guess that its thread has checked is
+// compared with no further atomic, and no log grows beyond its limit.
+TEST(Shadow, GuessesLeaveTheWayOfAtomics) {
+  Order order(false);
+  Page page;
+  Record record;
+  record.run = {~0u, 8, 0, 4, 0};
+  for (uint32_t block = 0; block < 8000; ++block) {
+    WarpOrder warp = order.makeWarp(block, 0, ~0u);
+    PageCheck check(page, warp, 0);
+    record.block = block;
+    record.epoch = order.now();
+    record.flags = 0;
+    ++record.step;
+    auto found = check.find(record);
+    ASSERT_EQ(found.size(), block ? 1u : 0u) << "the newest update says it all";
+    for (const Conflict &conflict : found)
+      EXPECT_TRUE(conflict.isGuess && conflict.lanes == ~0u);
+    check.remember(record);
+    check.markGuess(record.run);
+    record.flags = kWrite | kStrong | kObserves | kAtomic;
+    ++record.step;
+    EXPECT_TRUE(check.find(record).empty());
+    check.remember(record);
+    ASSERT_TRUE(page.reads.empty());
+    ASSERT_LT(page.size(), 9000u);
+  }
+  // A plain store meets them all.
+  WarpOrder warp = order.makeWarp(8000, 0, ~0u);
+  record.block = 8000;
+  record.flags = kWrite;
+  EXPECT_GT(PageCheck(page, warp, 0).find(record).size(), 0u);
+  record.flags = 0;
+  EXPECT_EQ(page.guesses.back().flags, 0);
+}
+
 } // namespace
