@@ -6,11 +6,17 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Pack/BlockCodec.h"
 
+#include "llvm/ADT/bit.h"
 #include <cstring>
 
 namespace tilewright::pack {
 
 using namespace layout;
+
+// Pairs are read as halves in the order of memory: low half first.
+static_assert(llvm::endianness::native == llvm::endianness::little);
+using Codes = uint8_t __attribute__((vector_size(8)));
+using Halves = uint16_t __attribute__((vector_size(16)));
 
 BlockCodec::BlockCodec(unsigned bits) : bits(bits) {
   const WordLayout &words = WordLayout::get(bits);
@@ -46,9 +52,12 @@ void BlockCodec::encode(const BlockColumns &columns, uint32_t *words) const {
   for (unsigned fragment = 0; fragment < 4; ++fragment) {
     alignas(64) Lanes pairs[pairsPerFragment];
     forEachOctet(fragment, [&](unsigned n, unsigned k, unsigned pair, unsigned lane) {
-      const uint8_t *codes = &columns[n][k];
-      for (unsigned t = 0; t < 4; ++t)
-        pairs[pair][lane + t] = codes[2 * t] | uint32_t(codes[2 * t + 1]) << 16;
+      // Code 2t is the low half of lane t, code 2t + 1 the high one: eight codes,
+      // widened, are the four lanes as they lie in memory.
+      Codes codes;
+      std::memcpy(&codes, &columns[n][k], sizeof(codes));
+      Halves halves = __builtin_convertvector(codes, Halves);
+      std::memcpy(&pairs[pair][lane], &halves, sizeof(halves));
     });
     for (const Run &run : runs) {
       Lanes &to = laneWords[fragment * bits + run.word];
@@ -78,11 +87,10 @@ void BlockCodec::decode(const uint32_t *words, BlockColumns &columns) const {
         to[lane] |= (from[lane] >> run.wordBit & run.mask) << run.codeBit;
     }
     forEachOctet(fragment, [&](unsigned n, unsigned k, unsigned pair, unsigned lane) {
-      uint8_t *codes = &columns[n][k];
-      for (unsigned t = 0; t < 4; ++t) {
-        codes[2 * t] = uint8_t(pairs[pair][lane + t]);
-        codes[2 * t + 1] = uint8_t(pairs[pair][lane + t] >> 16);
-      }
+      Halves halves;
+      std::memcpy(&halves, &pairs[pair][lane], sizeof(halves));
+      Codes codes = __builtin_convertvector(halves, Codes);
+      std::memcpy(&columns[n][k], &codes, sizeof(codes));
     });
   }
 }

@@ -42,49 +42,83 @@ uint64_t PackedShape::getWordCount() const { return layout::getPackedBytes(k, n,
 
 namespace {
 
-/// The blocks of a matrix, in the order in which they are stored.
+/// The blocks of a matrix, in the order in which they are visited: strip by strip,
+/// as they are stored, or `stripsAtOnce` neighbouring strips side by side. Rows that
+/// run along N are best read that way: a row of a block is half a cache line, and
+/// the next row lies on another page.
 class BlockGrid {
 public:
-  BlockGrid(int64_t k, int64_t n) : k(k), n(n), blocksAlongK(divideCeil(uint64_t(k), blockK)) {}
+  BlockGrid(const PackedShape &shape, unsigned stripsAtOnce)
+      : shape(shape), blocksAlongK(divideCeil(uint64_t(shape.k), blockK)),
+        strips(divideCeil(uint64_t(shape.n), blockN)), stripsAtOnce(stripsAtOnce) {}
 
-  uint64_t count() const { return blocksAlongK * divideCeil(uint64_t(n), blockN); }
+  uint64_t count() const { return blocksAlongK * strips; }
 
   struct Block {
+    uint64_t stored;    ///< its place among the blocks in memory
     int64_t k0, n0;     ///< first weight
     int64_t kEnd, nEnd; ///< extents inside the matrix, at most 128 and 32
   };
-  Block get(uint64_t index) const {
-    int64_t k0 = index % blocksAlongK * blockK, n0 = index / blocksAlongK * blockN;
-    return {k0, n0, std::min<int64_t>(blockK, k - k0), std::min<int64_t>(blockN, n - n0)};
+  Block get(uint64_t visited) const {
+    uint64_t group = visited / (blocksAlongK * stripsAtOnce) * stripsAtOnce;
+    uint64_t width = std::min<uint64_t>(stripsAtOnce, strips - group);
+    uint64_t within = visited - group * blocksAlongK;
+    return getStored((group + within % width) * blocksAlongK + within / width);
+  }
+  Block getStored(uint64_t stored) const {
+    int64_t k0 = stored % blocksAlongK * blockK, n0 = stored / blocksAlongK * blockN;
+    return {stored, k0, n0, std::min<int64_t>(blockK, shape.k - k0),
+            std::min<int64_t>(blockN, shape.n - n0)};
   }
 
 private:
-  int64_t k, n;
-  uint64_t blocksAlongK;
+  PackedShape shape;
+  uint64_t blocksAlongK, strips, stripsAtOnce;
 };
+
+/// Strips of four cache lines side by side, where rows run along N.
+template <typename T> BlockGrid makeGrid(const PackedShape &shape, const Matrix<T> &codes) {
+  return BlockGrid(shape, codes.columnStride == 1 ? 8 : 1);
+}
 
 using Block = BlockGrid::Block;
 
-/// Transposes 8 x 8 bytes: byte j of row i becomes byte i of row j. Swaps
-/// quarters of 4 x 4, then of 2 x 2, then single bytes across the diagonal.
-void transpose(uint64_t (&rows)[8]) {
-  auto swap = [&](unsigned distance, uint64_t mask) {
-    for (unsigned i = 0; i < 8; ++i) {
-      if (i & distance)
-        continue;
-      uint64_t &low = rows[i], &high = rows[i + distance];
-      uint64_t difference = (low >> (8 * distance) ^ high) & mask;
-      high ^= difference;
-      low ^= difference << (8 * distance);
-    }
-  };
-  swap(4, 0x00000000ffffffff);
-  swap(2, 0x0000ffff0000ffff);
-  swap(1, 0x00ff00ff00ff00ff);
+constexpr unsigned squareSize = 16;
+using SquareRow = uint8_t __attribute__((vector_size(squareSize)));
+
+SquareRow loadRow(const uint8_t *from) {
+  SquareRow row;
+  std::memcpy(&row, from, sizeof(row));
+  return row;
+}
+
+using Square = SquareRow[squareSize];
+
+/// Interleaves the bytes of row i with those of row i + 8: rows 2i and 2i + 1.
+[[gnu::always_inline]] inline void interleave(const Square &rows, Square &result) {
+#pragma GCC unroll 8
+  for (unsigned i = 0; i < squareSize / 2; ++i) {
+    SquareRow low = rows[i], high = rows[i + squareSize / 2];
+    result[2 * i] =
+        __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    result[2 * i + 1] = __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                                29, 14, 30, 15, 31);
+  }
+}
+
+/// Transposes 16 x 16 bytes: byte j of row i becomes byte i of row j. Interleaving
+/// rotates the eight bits (row, column) of a byte's place by one; four times swap
+/// row and column.
+[[gnu::always_inline]] inline void transpose(Square &rows) {
+  Square turned;
+  interleave(rows, turned);
+  interleave(turned, rows);
+  interleave(rows, turned);
+  interleave(turned, rows);
 }
 
 /// Whether the codes of neighbouring n are neighbours and the block is whole,
-/// so that it can be moved in squares of 8 x 8.
+/// so that it can be moved in squares.
 bool isWholeRows(const Block &block, int64_t columnStride) {
   return columnStride == 1 && block.kEnd == blockK && block.nEnd == blockN;
 }
@@ -100,14 +134,16 @@ void gather(const Block &block, Matrix<const uint8_t> codes, BlockColumns &colum
     return;
   }
   if (isWholeRows(block, codes.columnStride)) {
-    for (int64_t k = 0; k < blockK; k += 8)
-      for (int64_t n = 0; n < blockN; n += 8) {
-        uint64_t square[8];
-        for (int64_t i = 0; i < 8; ++i)
-          std::memcpy(&square[i], first + (k + i) * codes.rowStride + n, 8);
+    for (int64_t k = 0; k < blockK; k += squareSize)
+      for (int64_t n = 0; n < blockN; n += squareSize) {
+        Square square;
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < squareSize; ++i)
+          square[i] = loadRow(first + (k + i) * codes.rowStride + n);
         transpose(square);
-        for (int64_t i = 0; i < 8; ++i)
-          std::memcpy(&columns[n + i][k], &square[i], 8);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < squareSize; ++i)
+          std::memcpy(&columns[n + i][k], &square[i], squareSize);
       }
     return;
   }
@@ -125,14 +161,16 @@ void scatter(const Block &block, const BlockColumns &columns, Matrix<uint8_t> co
     return;
   }
   if (isWholeRows(block, codes.columnStride)) {
-    for (int64_t k = 0; k < blockK; k += 8)
-      for (int64_t n = 0; n < blockN; n += 8) {
-        uint64_t square[8];
-        for (int64_t i = 0; i < 8; ++i)
-          std::memcpy(&square[i], &columns[n + i][k], 8);
+    for (int64_t k = 0; k < blockK; k += squareSize)
+      for (int64_t n = 0; n < blockN; n += squareSize) {
+        Square square;
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < squareSize; ++i)
+          square[i] = loadRow(&columns[n + i][k]);
         transpose(square);
-        for (int64_t i = 0; i < 8; ++i)
-          std::memcpy(first + (k + i) * codes.rowStride + n, &square[i], 8);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < squareSize; ++i)
+          std::memcpy(first + (k + i) * codes.rowStride + n, &square[i], squareSize);
       }
     return;
   }
@@ -192,7 +230,7 @@ Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
                 MutableArrayRef<uint32_t> words, unsigned threads) {
   if (Error error = verifyWords(shape, words.size()))
     return error;
-  BlockGrid grid(shape.k, shape.n);
+  BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
   BlockCodec codec(shape.bits);
@@ -200,18 +238,20 @@ Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
     for (uint64_t index = begin; index < end; ++index) {
-      gather(grid.get(index), codes, columns);
+      Block block = grid.get(index);
+      gather(block, codes, columns);
       if (hasBitsAbove(columns, shape.bits)) {
+        // Others may come before it in memory, so the search goes on.
         uint64_t seen = firstBad;
-        while (index < seen && !firstBad.compare_exchange_weak(seen, index)) {
+        while (block.stored < seen && !firstBad.compare_exchange_weak(seen, block.stored)) {
         }
-        return;
+        continue;
       }
-      codec.encode(columns, words.data() + index * codec.getWordsPerBlock());
+      codec.encode(columns, words.data() + block.stored * codec.getWordsPerBlock());
     }
   });
   if (firstBad < grid.count())
-    return reportCode(grid.get(firstBad), codes, shape.bits);
+    return reportCode(grid.getStored(firstBad), codes, shape.bits);
   return Error::success();
 }
 
@@ -219,15 +259,16 @@ Error unpackCodes(const PackedShape &shape, ArrayRef<uint32_t> words, Matrix<uin
                   unsigned threads) {
   if (Error error = verifyWords(shape, words.size()))
     return error;
-  BlockGrid grid(shape.k, shape.n);
+  BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
   BlockCodec codec(shape.bits);
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
     for (uint64_t index = begin; index < end; ++index) {
-      codec.decode(words.data() + index * codec.getWordsPerBlock(), columns);
-      scatter(grid.get(index), columns, codes);
+      Block block = grid.get(index);
+      codec.decode(words.data() + block.stored * codec.getWordsPerBlock(), columns);
+      scatter(block, columns, codes);
     }
   });
   return Error::success();

@@ -170,7 +170,9 @@ llvm::BitVector Assignment::run() {
 void tilewright::emulator::findUnassigned(Program &program, FunctionCode &code,
                                           std::vector<UnassignedRegister> registers) {
   code.firstUnassigned = program.unassigned.size();
-  for (unsigned index : Assignment(program, code, registers).run().set_bits())
+  // Named: the range of a `for` keeps no temporary within it alive.
+  const llvm::BitVector unassigned = Assignment(program, code, registers).run();
+  for (unsigned index : unassigned.set_bits())
     program.unassigned.push_back(std::move(registers[index]));
   code.endUnassigned = program.unassigned.size();
 }

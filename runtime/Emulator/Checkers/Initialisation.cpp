@@ -89,8 +89,8 @@ public:
   }
   /// Gives up the bits of an allocation that has become defined.
   void finish() {
-    if (!written && allocation && allocation->defined && allocation->defined->isAll())
-      allocation->defined.reset();
+    if (!written && allocation)
+      allocation->settleDefined();
   }
 
   bool isGlobal;

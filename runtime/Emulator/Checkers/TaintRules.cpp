@@ -273,49 +273,33 @@ void applyShuffle(const TaintView &view, uint32_t active) {
   }
 }
 
-/// Calls f(lanes) for the lanes of each member mask.
-template <typename F> void forGroups(const TaintView &view, uint32_t active, F f) {
-  if (view.inst.opClass != OpClass::Shuffle || view.inst.c == kNoSlot)
-    return f(active);
-  const uint32_t *masks = view.warp.at<uint32_t>(view.inst.c);
-  for (uint32_t rest = active; rest;) {
-    uint32_t members = masks[std::countr_zero(rest)], same = 0;
-    forEachLane(rest, [&](unsigned lane) { same |= uint32_t(masks[lane] == members) << lane; });
-    f(same);
-    rest &= ~same;
-  }
-}
-
-void applyVote(const TaintView &view, uint32_t active) {
+// `members`: an instruction with a member mask runs for those who name the same one.
+void applyVote(const TaintView &view, uint32_t members) {
   const TaintOperand *d = view.withRole(Role::Destination).front();
   uint32_t unknown = view.predicateTaint(view.inst.a);
   uint32_t value = view.warp.predicate(view.inst.a) ^ (view.facts.parameter & 4 ? kFullMask : 0);
-  forGroups(view, active, [&](uint32_t members) {
-    uint32_t defined = members & ~unknown;
-    bool isUnknown = (members & unknown) != 0;
-    bool hasTrue = defined & value, hasFalse = defined & ~value;
-    switch (view.facts.parameter & 3) {
-    case 0:
-      isUnknown &= !hasFalse;
-      break;
-    case 1:
-      isUnknown &= !hasTrue;
-      break;
-    case 2:
-      isUnknown &= !(hasTrue && hasFalse);
-      break;
-    default: // ballot: a bit a lane
-      forEachLane(members, [&](unsigned lane) { view.write(*d, lane, unknown & members); });
-      return;
-    }
-    view.fill(*d, members, isUnknown);
-  });
+  uint32_t defined = members & ~unknown;
+  bool isUnknown = (members & unknown) != 0;
+  bool hasTrue = defined & value, hasFalse = defined & ~value;
+  switch (view.facts.parameter & 3) {
+  case 0:
+    isUnknown &= !hasFalse;
+    break;
+  case 1:
+    isUnknown &= !hasTrue;
+    break;
+  case 2:
+    isUnknown &= !(hasTrue && hasFalse);
+    break;
+  default: // ballot: a bit a lane
+    forEachLane(members, [&](unsigned lane) { view.write(*d, lane, unknown & members); });
+    return;
+  }
+  view.fill(*d, members, isUnknown);
 }
 
-void applyCollective(const TaintView &view, uint32_t active) {
-  uint32_t unknown = undefinedLanes(view);
-  forGroups(view, active,
-            [&](uint32_t members) { view.fillDestinations(members, (unknown & members) != 0); });
+void applyCollective(const TaintView &view, uint32_t members) {
+  view.fillDestinations(members, (undefinedLanes(view) & members) != 0);
 }
 
 // An element of d depends on its row of a, its column of b and its own c. A

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Execution/Interpreter.h"
+#include "runtime/Emulator/Execution/WarpSync.h"
 #include "runtime/Emulator/Machine/Lanes.h"
 #include "runtime/Emulator/Machine/Limits.h"
 #include "llvm/ADT/STLExtras.h"
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <cstring>
 #include <tuple>
+#include <utility>
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -29,15 +31,13 @@ class TurnRunner {
 public:
   explicit TurnRunner(Warp &warp)
       : warp(warp), launch(warp.launch), code(launch.program.code.data()),
-        backEdges(launch.options.backEdgeBudget), isPreempting(launch.options.preemptionSeed != 0) {
-  }
+        backEdges(launch.options.backEdgeBudget - std::exchange(warp.spentBackEdges, 0u)),
+        isPreempting(launch.options.preemptionSeed != 0) {}
 
   Turn run();
 
 private:
-  void merge();
   Group *select();
-  bool releaseWarpBarrier();
   uint32_t findStop(const Group &group) const;
   /// Runs a group until it stops, splits, waits or ends; true ends the turn.
   /// `tracks`: some register of the warp has undefined bits.
@@ -48,7 +48,7 @@ private:
   void split(Group &group, uint32_t taken, uint32_t target);
   bool runBranchIndexed(Group &group, const Inst &inst, uint32_t active);
   bool runBarrier(Group &group, const Inst &inst, uint32_t active);
-  bool parkAtWarpSync(Group &group, const Inst &inst, uint32_t active);
+  template <bool tracks> bool runWarpSync(Group &group, const Inst &inst, uint32_t active);
   void runCall(Group &group, const CallSite &site, uint32_t active);
   void runCallIndirect(Group &group, const Inst &inst, uint32_t active);
   void runReturn(Group &group, uint32_t active);
@@ -67,31 +67,6 @@ private:
   Turn outcome = Turn::Blocked;
 };
 
-void TurnRunner::merge() {
-  auto &groups = warp.groups;
-  for (size_t i = 0; i < groups.size(); ++i) {
-    if (groups[i].mask == 0) {
-      groups.erase(groups.begin() + i--);
-      continue;
-    }
-    // Awaited lanes may have exited meanwhile.
-    if (groups[i].state == GroupState::AtWarpSync &&
-        !(groups[i].waitsFor & warp.live & ~groups[i].mask))
-      groups[i].state = GroupState::Ready;
-    for (size_t j = 0; j < i; ++j) {
-      Group &a = groups[j], &b = groups[i];
-      if (a.frame != b.frame || a.pc != b.pc || a.state == GroupState::AtBarrier ||
-          b.state == GroupState::AtBarrier)
-        continue;
-      a.mask |= b.mask;
-      a.state = GroupState::Ready;
-      a.demotion = std::min(a.demotion, b.demotion);
-      groups.erase(groups.begin() + i--);
-      break;
-    }
-  }
-}
-
 Group *TurnRunner::select() {
   Group *best = nullptr;
   for (Group &group : warp.groups) {
@@ -104,32 +79,6 @@ Group *TurnRunner::select() {
       best = &group;
   }
   return best;
-}
-
-// bar.warp.sync may be reached at different places: it completes when all the
-// lanes it names wait at one.
-bool TurnRunner::releaseWarpBarrier() {
-  uint32_t waiting = 0;
-  auto isWaiting = [&](const Group &group) {
-    return group.state == GroupState::AtWarpSync && code[group.pc].opClass == OpClass::Barrier;
-  };
-  for (const Group &group : warp.groups)
-    if (isWaiting(group))
-      waiting |= group.mask;
-  uint32_t released = 0, members = 0;
-  for (Group &group : warp.groups)
-    if (isWaiting(group) && !(group.waitsFor & warp.live & ~waiting)) {
-      // One barrier at a time: those of other lanes come at the next look.
-      if (released && group.waitsFor != members)
-        continue;
-      members = group.waitsFor;
-      group.state = GroupState::Ready;
-      ++group.pc;
-      released |= group.mask;
-    }
-  if (released && launch.races)
-    launch.races->order.syncWarp(warp.clocks, released);
-  return released != 0;
 }
 
 uint32_t TurnRunner::findStop(const Group &group) const {
@@ -146,15 +95,14 @@ Turn TurnRunner::run() {
   for (;;) {
     if (launch.isStopped || isOverBudget(warp))
       return Turn::Stopped;
-    merge();
+    updateGroups(warp);
+    if (launch.isStopped)
+      return Turn::Stopped;
     if (warp.groups.empty())
       return Turn::Exited;
     Group *group = select();
-    if (!group) {
-      if (releaseWarpBarrier())
-        continue;
+    if (!group)
       return Turn::Blocked;
-    }
     if (warp.taint.isTracking() ? runGroup<true>(*group) : runGroup<false>(*group))
       return launch.isStopped ? Turn::Stopped : outcome;
   }
@@ -176,6 +124,8 @@ bool TurnRunner::spendBackEdge(Group &group) {
 // Others run before the group goes on; that is progress, not a wait.
 bool TurnRunner::preempt(Group &group, uint32_t nextPc) {
   group.pc = nextPc;
+  // Lanes that spin on others of their warp count their turns all the same.
+  warp.spentBackEdges = launch.options.backEdgeBudget - backEdges;
   ++launch.progress;
   outcome = Turn::Yielded;
   return true;
@@ -249,15 +199,8 @@ template <bool tracks> bool TurnRunner::runGroup(Group &group) {
     case Flow::WarpSync:
       if (active) {
         group.pc = pc;
-        if (parkAtWarpSync(group, inst, active))
+        if (runWarpSync<tracks>(group, inst, active))
           return launch.isStopped;
-        if constexpr (tracks)
-          propagate(warp, inst, mask, active);
-        const bool isOver = runHandler(inst, active);
-        if (launch.races && inst.opClass == OpClass::Shuffle)
-          launch.races->order.converge(warp.clocks, active);
-        if (isOver)
-          return true;
       }
       ++pc;
       if (warp.taint.isTracking() != tracks)
@@ -371,42 +314,54 @@ bool TurnRunner::runBarrier(Group &group, const Inst &inst, uint32_t active) {
   return false;
 }
 
-bool TurnRunner::parkAtWarpSync(Group &group, const Inst &inst, uint32_t active) {
-  uint32_t members = inst.c == kNoSlot ? kFullMask : 0;
-  if (inst.c != kNoSlot) {
-    const uint32_t *masks = warp.at<uint32_t>(inst.c);
-    // Nearly always every lane names all of them, by an immediate.
-    if (active == kFullMask && (inst.c & kConstantBank) && masks[0] == kFullMask)
-      return false;
-    for (uint32_t rest = active; rest; rest &= rest - 1) {
-      unsigned lane = std::countr_zero(rest);
-      members |= masks[lane];
-      if (!(masks[lane] >> lane & 1)) {
-        warp.report(FindingKind::WarpSyncMisuse, lane, "a lane is not in its own member mask");
-        return true;
-      }
-    }
-  }
+/// Each set of lanes that name the same members runs by itself, if all are here;
+/// the others wait. True: some do, or the launch is to stop.
+template <bool tracks>
+bool TurnRunner::runWarpSync(Group &group, const Inst &inst, uint32_t active) {
   if (inst.c == kNoSlot && (warp.initialLanes != kFullMask || warp.live != kFullMask)) {
     warp.report(FindingKind::WarpSyncMisuse, -1,
                 "needs all 32 lanes of the warp, but some do not exist or have exited");
     return true;
   }
-  if (!(members & warp.live & ~active))
+  llvm::SmallVector<Group, 2> waiting;
+  uint32_t parked = 0;
+  for (uint32_t rest = active; rest;) {
+    const Members members = findMembers(warp, inst, rest);
+    rest &= ~members.here;
+    if (uint32_t strangers = members.here & ~members.named) {
+      warp.report(FindingKind::WarpSyncMisuse, std::countr_zero(strangers),
+                  "a lane is not in its own member mask");
+      return true;
+    }
+    if (members.named & warp.live & ~members.here) {
+      Group &parking = waiting.emplace_back(group);
+      parking.mask = members.here;
+      parking.state = GroupState::AtWarpSync;
+      parking.waitsFor = members.named;
+      parked |= members.here;
+      continue;
+    }
+    if constexpr (tracks)
+      propagate(warp, inst, members.here, members.here);
+    const bool isOver = runHandler(inst, members.here);
+    if (launch.races && inst.opClass == OpClass::Shuffle)
+      launch.races->order.converge(warp.clocks, members.here);
+    if (isOver)
+      return true;
+  }
+  if (!parked)
     return false;
-  // Lanes whose guard is off do not wait.
-  Group passing = group;
-  passing.mask = group.mask & ~active;
-  ++passing.pc;
-  group.mask = active;
-  group.state = GroupState::AtWarpSync;
-  group.waitsFor = members;
-  // Counted again when it runs.
-  --launch.steps;
-  --launch.counters[group.pc].issues;
-  launch.counters[group.pc].activeLanes -= std::popcount(active);
-  if (passing.mask)
-    add(passing);
+  // Counted again when they run.
+  Counters &counters = launch.counters[group.pc];
+  counters.activeLanes -= std::popcount(parked);
+  if (parked == active) {
+    --launch.steps;
+    --counters.issues;
+  }
+  // The rest, and lanes whose guard is off, go on.
+  group.mask &= ~parked;
+  ++group.pc;
+  warp.groups.append(waiting.begin(), waiting.end());
   return true;
 }
 

@@ -49,16 +49,10 @@ void handleBarrier(Warp &w, const Inst &i, uint32_t m) {
 
 void handleNothing(Warp &, const Inst &, uint32_t) {}
 
-// The lanes of each member mask know each other's accesses from here on.
+// The members know each other's accesses from here on.
 void handleWarpSync(Warp &w, const Inst &i, uint32_t m) {
-  if (!w.launch.races)
-    return;
-  const uint32_t *masks = w.at<uint32_t>(i.c);
-  for (uint32_t rest = m; rest;) {
-    uint32_t members = masks[std::countr_zero(rest)] & m;
-    w.launch.races->order.syncWarp(w.clocks, members);
-    rest &= ~members;
-  }
+  if (w.launch.races)
+    w.launch.races->order.syncWarp(w.clocks, m);
 }
 
 void decodeWarpSync(InstructionDecoder &d) {

@@ -182,8 +182,7 @@ Choice chooseByOpcode(const InstructionDecoder &d, llvm::ArrayRef<ScalarType> ty
   if (opcode == "bar" || opcode == "barrier" || opcode == "nanosleep" || opcode == "brx" ||
       opcode == "call" || opcode == "alloca" || opcode == "stackrestore")
     return {Rule::Require};
-  if (opcode == "prefetch" || opcode == "prefetchu" || opcode == "discard" ||
-      opcode == "applypriority" || opcode == "createpolicy")
+  if (opcode == "createpolicy")
     return {Rule::Ignore};
   bool sums =
       opcode == "add" || opcode == "sub" || opcode == "mul" || opcode == "mad" || opcode == "neg";

@@ -256,10 +256,35 @@ void decodeLoad(InstructionDecoder &d) { decodeLoadStore(d, true); }
 void decodeStore(InstructionDecoder &d) { decodeLoadStore(d, false); }
 
 //===----------------------------------------------------------------------===//
-// Hints about caches: nothing to compute
+// Hints about caches
 //===----------------------------------------------------------------------===//
 
-void handleNothing(Warp &, const Inst &, uint32_t) {}
+/// What discard and applypriority take: a line of the L2 cache.
+constexpr uint32_t kLineBytes = 128;
+
+// Nothing to compute, but what is named must exist. Of memory that has no second
+// cache a hint says nothing (PTX ISA, "prefetch, prefetchu").
+template <uint32_t bytes> void handleHint(Warp &w, const Inst &i, uint32_t m) {
+  const MemoryInfo &info = w.launch.program.memory[i.aux];
+  if (info.space == Space::Local)
+    return;
+  Access access;
+  computeAddresses(w, i, info, access);
+  for (uint32_t rest = m; rest; rest &= rest - 1) {
+    const unsigned lane = std::countr_zero(rest);
+    const uint64_t address = access.address[lane];
+    if (info.space == Space::Generic && address >= kCodeWindow)
+      continue;
+    if (address % bytes)
+      return w.reportAt(FindingKind::Misaligned, lane,
+                        "names a line that must be aligned to " + llvm::Twine(bytes), Space::Global,
+                        address);
+    if (!w.launch.global.find(address, bytes))
+      return w.reportAt(FindingKind::OutOfBounds, lane,
+                        "names " + llvm::Twine(bytes) + " bytes outside every allocation",
+                        Space::Global, address);
+  }
+}
 
 void decodePrefetch(InstructionDecoder &d) {
   MemoryInfo info;
@@ -272,7 +297,42 @@ void decodePrefetch(InstructionDecoder &d) {
     d.fail("'" + d.source.opcode + "' does not take this space");
   if (d.expectOperands(1))
     d.address(d.operand(0), info);
-  d.set(handleNothing, OpClass::Other);
+  d.inst.aux = d.addMemory(info);
+  d.inst.flow = Flow::Checked;
+  d.set(handleHint<1>, OpClass::Other);
+}
+
+// PTX ISA, "discard": a weak write of an indeterminate value. It races as a store
+// does; what reads it before it is written again gets bytes nobody has written.
+void handleDiscard(Warp &w, const Inst &i, uint32_t m) {
+  // Parts of a grid only add to what is defined.
+  if (w.launch.footprint)
+    return w.launch.needsOrder();
+  constexpr uint32_t pieceBytes = 16; // the widest that checkers take as one
+  // It moves no bytes: the counters stay what they are.
+  const Counters before = w.counters();
+  for (uint32_t at = 0; at < kLineBytes; at += pieceBytes) {
+    Access access;
+    describe(w.launch.program.memory[i.aux], AccessKind::Store, m, access);
+    access.bytes = pieceBytes;
+    access.alignment = at ? pieceBytes : kLineBytes;
+    computeAddresses(w, i, *access.info, access);
+    forEachLane(m, [&](unsigned l) { access.address[l] += at; });
+    if (!resolve(w, access))
+      return;
+    if (access.space != Space::Global)
+      return w.report(FindingKind::WrongSpace, -1, "discards what is no global memory");
+    forEachLane(m, [&](unsigned l) {
+      std::memset(access.host[l], 0xff, pieceBytes); // as fresh memory
+      if (w.launch.options.checkInitialisation)
+        w.launch.global.find(access.address[l], pieceBytes)
+            ->undefine(access.address[l], pieceBytes);
+    });
+    // Lanes that discard one line agree.
+    if (!w.unsettled.empty())
+      settleStores(w, 0);
+  }
+  w.counters() = before;
 }
 
 void decodeDiscard(InstructionDecoder &d) {
@@ -286,8 +346,10 @@ void decodeDiscard(InstructionDecoder &d) {
   if (!d.expectOperands(2))
     return;
   d.address(d.operand(0), info);
-  d.immediate(1, 128, 128);
-  d.set(handleNothing, OpClass::Other);
+  d.immediate(1, kLineBytes, kLineBytes);
+  d.inst.aux = d.addMemory(info);
+  d.inst.flow = Flow::Checked;
+  d.set(isDiscard ? handleDiscard : handleHint<kLineBytes>, OpClass::Other);
 }
 
 void handlePolicy(Warp &w, const Inst &i, uint32_t m) {

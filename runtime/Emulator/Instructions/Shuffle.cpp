@@ -1,7 +1,8 @@
 //===- Shuffle.cpp - Exchange between the lanes of a warp -----------------------------------===//
 //
 // PTX ISA: shfl.sync, vote.sync, match.sync, redux.sync, elect.sync. All wait
-// for the lanes their member mask (slot c) names (Flow::WarpSync).
+// for the lanes their member mask (slot c) names (Flow::WarpSync): a handler runs
+// for the lanes `m` that name the same members, and they are those members.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
@@ -100,42 +101,26 @@ void decodeShuffle(InstructionDecoder &d) {
   d.set(handleShuffle, OpClass::Shuffle);
 }
 
-/// Calls f(members) once for each distinct member mask among the lanes.
-template <typename F> void forMembers(const Warp &w, const Inst &i, uint32_t m, F f) {
-  const uint32_t *masks = w.at<uint32_t>(i.c);
-  for (uint32_t rest = m; rest;) {
-    uint32_t members = masks[std::countr_zero(rest)], same = 0;
-    forEachLane(rest, [&](unsigned l) { same |= uint32_t(masks[l] == members) << l; });
-    f(same);
-    rest &= ~same;
-  }
-}
-
 enum class Vote : uint8_t { All, Any, Uniform, Ballot };
 
 void handleVote(Warp &w, const Inst &i, uint32_t m) {
-  uint32_t a = w.predicate(i.a) ^ (i.imm ? kFullMask : 0), result = 0;
-  forMembers(w, i, m, [&](uint32_t members) {
-    uint32_t in = a & members;
-    bool value = false;
-    switch (static_cast<Vote>(i.flags)) {
-    case Vote::All:
-      value = in == members;
-      break;
-    case Vote::Any:
-      value = in != 0;
-      break;
-    case Vote::Uniform:
-      value = in == members || in == 0;
-      break;
-    case Vote::Ballot:
-      forEachLane(members, [&](unsigned l) { w.at<uint32_t>(i.d)[l] = in; });
-      return;
-    }
-    result |= value ? members : 0;
-  });
-  if (static_cast<Vote>(i.flags) != Vote::Ballot)
-    w.setPredicate(i.d, m, result);
+  uint32_t in = (w.predicate(i.a) ^ (i.imm ? kFullMask : 0)) & m;
+  bool value = false;
+  switch (static_cast<Vote>(i.flags)) {
+  case Vote::All:
+    value = in == m;
+    break;
+  case Vote::Any:
+    value = in != 0;
+    break;
+  case Vote::Uniform:
+    value = in == m || in == 0;
+    break;
+  case Vote::Ballot:
+    forEachLane(m, [&](unsigned l) { w.at<uint32_t>(i.d)[l] = in; });
+    return;
+  }
+  w.setPredicate(i.d, m, value ? kFullMask : 0);
 }
 
 void decodeVote(InstructionDecoder &d) {
@@ -163,19 +148,16 @@ void decodeVote(InstructionDecoder &d) {
 // match.any: lanes with my value; match.all: members if all agree, else 0.
 template <typename T> void handleMatch(Warp &w, const Inst &i, uint32_t m) {
   const T *a = w.at<T>(i.a);
-  uint32_t *d = w.at<uint32_t>(i.d), agreed = 0;
+  uint32_t result[kLanes], agreed = 0;
   bool isAll = i.flags;
-  forMembers(w, i, m, [&](uint32_t members) {
-    uint32_t result[kLanes];
-    forEachLane(members, [&](unsigned l) {
-      uint32_t same = 0;
-      forEachLane(members, [&](unsigned other) { same |= uint32_t(a[other] == a[l]) << other; });
-      result[l] = !isAll || same == members ? same : 0;
-    });
-    forEachLane(members, [&](unsigned l) {
-      d[l] = result[l];
-      agreed |= uint32_t(result[l] == members) << l;
-    });
+  forEachLane(m, [&](unsigned l) {
+    uint32_t same = 0;
+    forEachLane(m, [&](unsigned other) { same |= uint32_t(a[other] == a[l]) << other; });
+    result[l] = !isAll || same == m ? same : 0;
+  });
+  forEachLane(m, [&](unsigned l) {
+    w.at<uint32_t>(i.d)[l] = result[l];
+    agreed |= uint32_t(result[l] == m) << l;
   });
   if (i.extra != kNoSlot)
     w.setPredicate(i.extra, m, agreed);
@@ -209,32 +191,30 @@ enum class Reduction : uint8_t { Add, Min, Max, And, Or, Xor };
 
 template <typename T> void handleReduce(Warp &w, const Inst &i, uint32_t m) {
   const T *a = w.at<T>(i.a);
-  forMembers(w, i, m, [&](uint32_t members) {
-    T value = a[std::countr_zero(members)];
-    forEachLane(members & (members - 1), [&](unsigned l) {
-      switch (static_cast<Reduction>(i.flags)) {
-      case Reduction::Add:
-        value = T(uint32_t(value) + uint32_t(a[l]));
-        break;
-      case Reduction::Min:
-        value = std::min(value, a[l]);
-        break;
-      case Reduction::Max:
-        value = std::max(value, a[l]);
-        break;
-      case Reduction::And:
-        value &= a[l];
-        break;
-      case Reduction::Or:
-        value |= a[l];
-        break;
-      case Reduction::Xor:
-        value ^= a[l];
-        break;
-      }
-    });
-    forEachLane(members, [&](unsigned l) { w.at<T>(i.d)[l] = value; });
+  T value = a[std::countr_zero(m)];
+  forEachLane(m & (m - 1), [&](unsigned l) {
+    switch (static_cast<Reduction>(i.flags)) {
+    case Reduction::Add:
+      value = T(uint32_t(value) + uint32_t(a[l]));
+      break;
+    case Reduction::Min:
+      value = std::min(value, a[l]);
+      break;
+    case Reduction::Max:
+      value = std::max(value, a[l]);
+      break;
+    case Reduction::And:
+      value &= a[l];
+      break;
+    case Reduction::Or:
+      value |= a[l];
+      break;
+    case Reduction::Xor:
+      value ^= a[l];
+      break;
+    }
   });
+  forEachLane(m, [&](unsigned l) { w.at<T>(i.d)[l] = value; });
 }
 
 void decodeReduce(InstructionDecoder &d) {
@@ -259,13 +239,9 @@ void decodeReduce(InstructionDecoder &d) {
 
 // elect.sync d|p, members: the lowest member leads.
 void handleElect(Warp &w, const Inst &i, uint32_t m) {
-  uint32_t leaders = 0;
-  forMembers(w, i, m, [&](uint32_t members) {
-    unsigned leader = std::countr_zero(members);
-    leaders |= 1u << leader;
-    forEachLane(members, [&](unsigned l) { w.at<uint32_t>(i.d)[l] = leader; });
-  });
-  w.setPredicate(i.extra, m, leaders);
+  const unsigned leader = std::countr_zero(m);
+  forEachLane(m, [&](unsigned l) { w.at<uint32_t>(i.d)[l] = leader; });
+  w.setPredicate(i.extra, m, 1u << leader);
 }
 
 void decodeElect(InstructionDecoder &d) {

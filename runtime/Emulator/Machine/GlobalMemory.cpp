@@ -53,10 +53,19 @@ llvm::Error GlobalMemory::release(uint64_t address) {
 void Allocation::define(uint64_t address, uint64_t size) const {
   if (!defined)
     return;
-  if (size != bytes)
-    defined->define(address - base, size);
-  if (size == bytes || defined->isAll())
-    defined.reset();
+  if (size == bytes)
+    return defined.reset();
+  defined->define(address - base, size);
+  settleDefined();
+}
+
+void Allocation::undefine(uint64_t address, uint64_t size) const {
+  if (!defined) {
+    defined = std::make_unique<DefinedBytes>(bytes);
+    defined->define(0, bytes);
+  }
+  isDiscarded = true;
+  defined->undefine(address - base, size);
 }
 
 void GlobalMemory::defineAll() {

@@ -33,6 +33,7 @@ struct Allocation {
   std::string name; ///< of the variable, or "allocation 3"
   /// Which bytes have been written; null once all have.
   mutable std::unique_ptr<DefinedBytes> defined;
+  mutable bool isDiscarded = false; ///< some of it has been: `defined` is kept
 
   bool contains(uint64_t address, uint64_t size) const {
     return address >= base && size <= bytes && address - base <= bytes - size;
@@ -40,6 +41,13 @@ struct Allocation {
   uint8_t *at(uint64_t address) const { return storage.get() + (address - base); }
   /// Notes a write from the host, which always defines.
   void define(uint64_t address, uint64_t size) const;
+  /// Notes that bytes have lost their value.
+  void undefine(uint64_t address, uint64_t size) const;
+  /// Gives up `defined` where it says nothing any more, and is not likely to.
+  void settleDefined() const {
+    if (defined && !isDiscarded && defined->isAll())
+      defined.reset();
+  }
 };
 
 class GlobalMemory {

@@ -206,8 +206,9 @@ public:
   Taint taint;
 
   // Said by handlers to the interpreter.
-  bool waitFailed = false; ///< a wait that may succeed later
-  bool hasSpun = false;    ///< looked at memory that others change
+  bool waitFailed = false;     ///< a wait that may succeed later
+  bool hasSpun = false;        ///< looked at memory that others change
+  uint32_t spentBackEdges = 0; ///< of a turn that preemption has cut short
   bool blockAtBarrier = false;
   uint8_t barrier = 0;
 };

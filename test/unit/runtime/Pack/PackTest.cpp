@@ -58,7 +58,8 @@ class Pack : public testing::TestWithParam<unsigned> {
 protected:
   static std::vector<PackedShape> makeShapes(std::mt19937 &random) {
     std::vector<PackedShape> shapes;
-    for (auto [k, n] : {std::pair(128, 32), {1, 1}, {127, 33}, {256, 65}, {129, 32}, {640, 96}})
+    for (auto [k, n] :
+         {std::pair(128, 32), {1, 1}, {127, 33}, {256, 65}, {129, 32}, {640, 96}, {300, 549}})
       shapes.push_back({k, n, GetParam()});
     for (int i = 0; i < 6; ++i)
       shapes.push_back({int64_t(random() % 500 + 1), int64_t(random() % 150 + 1), GetParam()});

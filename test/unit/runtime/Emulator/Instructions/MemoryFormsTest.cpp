@@ -385,9 +385,9 @@ TEST_F(MemoryForms, AtomicsOf128Bits) {
 TEST(Hints, ChangeNothing) {
   const std::pair<const char *, const char *> sections[] = {
       {"memory", "Loads and stores"}, {"barrier", "Barriers and fences"}, {"barrier", "Control"}};
-  const char *opcodes[] = {"prefetch",  "prefetchu", "applypriority", "discard",
-                           "fence",     "membar",    "createpolicy",  "brkpt",
-                           "nanosleep", "pmevent",   "griddepcontrol"};
+  const char *opcodes[] = {"prefetch", "prefetchu",     "applypriority", "fence",
+                           "membar",   "createpolicy",  "brkpt",         "nanosleep",
+                           "pmevent",  "griddepcontrol"};
   Snippet snippet;
   snippet.isRecorded = false;
   unsigned count = 0;
@@ -405,13 +405,88 @@ TEST(Hints, ChangeNothing) {
                           "; mov.u32 %r1, 1; mov.u32 %r2, 1; mov.u32 %r3, 1;\n" + statement.text +
                           "\nld.global.b64 %rd1, [%in]; add.u64 %rd1, %rd1, 1;"
                           "st.global.b64 [%out], %rd1;",
-                      {41}, 1);
+                      std::vector<uint64_t>(16, 41), 1);
       ASSERT_EQ(snippet.error, "");
       ASSERT_EQ(out[0], 42u);
       Executed::add(llvm::StringRef(statement.text).split(' ').first.rtrim(';'));
       ++count;
     }
-  EXPECT_GE(count, 50u);
+  EXPECT_GE(count, 48u);
+}
+
+/// The body of one thread on 256 bytes: %d1, %d2 are the address of the second line.
+std::string runOnLines(const std::string &body, unsigned threads = 1, Options options = {}) {
+  Snippet snippet("h200", options);
+  snippet.isRecorded = false;
+  snippet.run(".reg .b64 %d<9>; .shared .align 128 .b8 near[128]; ld.param.b64 %d0, [in];\n"
+              "add.s64 %d1, %d0, 128; mov.b64 %d2, %d1;\n" +
+                  body,
+              std::vector<uint64_t>(32, 41), threads);
+  return snippet.error;
+}
+
+TEST(Hints, DiscardedBytesAreUndefinedUntilTheyAreWritten) {
+  const std::string use = "; ld.global.b64 %rd1, [%d1+120]; st.global.b64 [%out], %rd1;";
+  unsigned count = 0;
+  for (const Statement &statement : readForms("memory", "Loads and stores")) {
+    if (statement.opcode != "discard")
+      continue;
+    SCOPED_TRACE(statement.text);
+    std::string error = runOnLines(statement.text + use);
+    EXPECT_EQ(error.find("uninitialised: writes 8 undefined of 8 bytes"), 0u) << error;
+    EXPECT_NE(error.find("read at global address"), std::string::npos) << error;
+    EXPECT_EQ(runOnLines(statement.text + "st.global.b64 [%d1+120], %d1" + use), "");
+    Executed::add(llvm::StringRef(statement.text).split(' ').first.rtrim(';'));
+    ++count;
+  }
+  EXPECT_EQ(count, 2u);
+  const std::string discard = "discard.global.L2 [%d1], 128; ";
+  // The line before it is what it was; so is a line that is written whole.
+  EXPECT_EQ(runOnLines(discard + "ld.global.b64 %rd1, [%d0+120]; st.global.b64 [%out], %rd1;"), "");
+  // Twice: what is noted of the memory is given up when all of it is defined.
+  const std::string refill = "mov.u32 %r1, 0; L: st.global.b64 [%d2], %d1; add.s64 %d2, %d2, 8; "
+                             "add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 16; @%p1 bra L";
+  EXPECT_EQ(runOnLines(discard + refill + use), "");
+  EXPECT_EQ(runOnLines(discard + refill + "; " + discard + use).find("uninitialised: "), 0u);
+  Options off;
+  off.checkInitialisation = false;
+  EXPECT_EQ(runOnLines(discard + use, 1, off), "");
+}
+
+TEST(Hints, ADiscardIsAStoreToTheRaceChecker) {
+  const std::string discard = "discard.global.L2 [%d1], 128; ";
+  EXPECT_EQ(runOnLines(discard, 64), ""); // all agree
+  std::string error =
+      runOnLines("setp.eq.u32 %p1, %t, 32; ld.global.b64 %rd1, [%d1+8]; @%p1 " + discard, 64);
+  EXPECT_EQ(error.find("race: writes 16 bytes that another thread has read"), 0u) << error;
+  EXPECT_EQ(runOnLines("setp.eq.u32 %p1, %t, 32; ld.global.b64 %rd1, [%d1+8]; bar.sync 0; @%p1 " +
+                           discard,
+                       64),
+            "");
+}
+
+TEST(Hints, NameMemoryThatExists) {
+  for (const char *hint : {"discard.global.L2 [%d3], 128;", "discard.L2 [%d3], 128;",
+                           "applypriority.global.L2::evict_normal [%d3], 128;",
+                           "applypriority.L2::evict_normal [%d3], 128;"}) {
+    EXPECT_EQ(runOnLines(std::string("add.s64 %d3, %d0, 64; ") + hint).find("misaligned: "), 0u)
+        << hint;
+    EXPECT_EQ(runOnLines(std::string("add.s64 %d3, %d0, 256; ") + hint).find("out-of-bounds: "), 0u)
+        << hint;
+  }
+  for (const char *hint :
+       {"prefetch.global.L2 [%d3];", "prefetch.L1 [%d3];", "prefetchu.L1 [%d3];"}) {
+    EXPECT_EQ(runOnLines(std::string("add.s64 %d3, %d0, 255; ") + hint), "") << hint;
+    EXPECT_EQ(runOnLines(std::string("add.s64 %d3, %d0, 256; ") + hint).find("out-of-bounds: "), 0u)
+        << hint;
+    EXPECT_EQ(
+        runOnLines(std::string("setp.eq.u32 %p1, %t, 9; add.s64 %d3, %d0, 256; @%p1 ") + hint), "")
+        << "not executed: " << hint;
+  }
+  EXPECT_EQ(runOnLines("mov.b64 %d3, near; cvta.shared.u64 %d3, %d3; prefetch.L1 [%d3];"), "");
+  EXPECT_EQ(runOnLines("mov.b64 %d3, near; cvta.shared.u64 %d3, %d3; discard.L2 [%d3], 128;")
+                .find("wrong-space: discards what is no global memory"),
+            0u);
 }
 
 } // namespace
