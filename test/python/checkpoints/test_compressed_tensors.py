@@ -116,7 +116,7 @@ class TestErrors:
             tw.from_compressed_tensors(bits=bits, **tensors)
 
     def test_bits(self):
-        self.refuse(tw.UnsupportedError, "bits is 9; supported: 1 to 8", bits=9)
+        self.refuse(tw.UnsupportedError, "bits is 9; expects 1 to 8", bits=9)
         self.refuse(tw.ShapeError, r"shape \(8, 8\); expects \(8, 16\)", bits=8)
 
     def test_missing(self):

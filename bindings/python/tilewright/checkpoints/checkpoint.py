@@ -113,7 +113,7 @@ class Checkpoint(Mapping[str, "QuantizedTensor | NDArray"]):
         layers = {}
         for name in self._places:
             layer, _, part = name.rpartition(".")
-            if part in scheme.anchors and _is_quantised(layer, scheme, self._places):
+            if part in scheme.anchors and _is_quantised(layer, part, scheme, self._places):
                 layers[f"{layer}.weight" if layer else "weight"] = self._parts(layer, part, scheme)
         if not layers:
             raise ArgumentError(
@@ -154,12 +154,10 @@ class Checkpoint(Mapping[str, "QuantizedTensor | NDArray"]):
         return {}
 
 
-def _is_quantised(layer: str, scheme: Scheme, names: Mapping[str, Any]) -> bool:
+def _is_quantised(layer: str, anchor: str, scheme: Scheme, names: Mapping[str, Any]) -> bool:
     """Whether a layer with an anchor is one of the scheme's: `weight` may also be plain."""
     prefix = f"{layer}." if layer else ""
-    return f"{prefix}weight" not in scheme.anchors or any(
-        prefix + part in names for part in scheme.required
-    )
+    return anchor != "weight" or any(prefix + part in names for part in scheme.required)
 
 
 def _open_files(path: Path, stack: contextlib.ExitStack) -> list[TensorFile]:

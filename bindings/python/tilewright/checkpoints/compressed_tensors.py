@@ -35,7 +35,7 @@ FORMATS = ("pack-quantized", "int-quantized")
 
 def from_compressed_tensors(
     *,
-    bits: int,
+    bits: int | None = None,
     weight_scale: ArrayLike | Any,
     weight_packed: ArrayLike | Any | None = None,
     weight: ArrayLike | Any | None = None,
@@ -48,7 +48,7 @@ def from_compressed_tensors(
     """Integer weights as compressed-tensors stores them, bit for bit.
 
     Args:
-        bits: of a code, 1 to 8 (`num_bits`).
+        bits: of a code, 1 to 8 (`num_bits`); there is no default.
         weight_scale: float16 or bfloat16 [N, groups], [N, 1] or [1].
         weight_packed: int32 [N, ceil(K / (32 // bits))] ("pack-quantized"), or
         weight: int8 [N, K] ("int-quantized").
@@ -68,7 +68,9 @@ def from_compressed_tensors(
         UnsupportedError: a width or dtype that no kernel handles.
     """
     if not isinstance(bits, int) or not 1 <= bits <= 8:
-        raise UnsupportedError(f"bits is {bits}; supported: 1 to 8")
+        raise UnsupportedError(
+            f"bits is {bits}; expects 1 to 8, which a checkpoint's config.json calls num_bits"
+        )
     if (weight_packed is None) == (weight is None):
         raise ArgumentError("expects one of weight_packed and weight")
     if weight is None:
