@@ -110,10 +110,25 @@ double Runtime::getCompileSeconds(const problem::Problem &problem, size_t first)
 py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weights,
                                    const py::dict &epilogue, py::array y,
                                    const std::string &deviceName,
-                                   const std::optional<std::string> &scheduleText, int detail) {
+                                   const std::optional<std::string> &schedule, int detail) {
   launch::QuantMatmulCall call{readEpilogue(epilogue), describeArray(x), weights.get(),
                                describeArray(y)};
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
+py::object Runtime::runMatmul(const py::array &x, const py::array &w, bool isTransposed,
+                              const py::dict &epilogue, py::array y, const std::string &deviceName,
+                              const std::optional<std::string> &schedule, int detail) {
+  launch::MatmulCall call{readEpilogue(epilogue), describeArray(x), describeArray(w), isTransposed,
+                          describeArray(y)};
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
+py::object Runtime::runCall(const launch::Call &call, const problem::Problem &problem,
+                            const std::string &deviceName,
+                            const std::optional<std::string> &scheduleText, int detail) {
   auto device = unwrap(registry.get(deviceName), exception::device);
   std::optional<schedule::Schedule> pinned;
   if (scheduleText) {
@@ -121,13 +136,14 @@ py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weig
     check(schedule::verify(*pinned, problem, target::getTarget(device->getModel())),
           exception::resource);
   }
-  if (call.y.isEmpty())
+  llvm::SmallVector<launch::Tensor, 12> operands = call.getTensors();
+  if (operands.back().isEmpty())
     return py::none();
 
   size_t compiledBefore = countCompilations();
   auto executable = [&] {
     py::gil_scoped_release release;
-    return cache.get(problem, device, x.shape(0), pinned);
+    return cache.get(problem, device, call.rows, pinned);
   }();
   auto kernel = unwrap(std::move(executable), exception::compile);
   Stopwatch watch;
@@ -137,7 +153,7 @@ py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weig
     std::optional<py::gil_scoped_release> release;
     if (!isEmulated(*device))
       release.emplace();
-    return launch::launchStaged(*kernel, launch::getOperands(call));
+    return launch::launchStaged(*kernel, operands);
   }();
   checkLaunch(std::move(error), *device, watch.getSeconds());
   if (!detail)
@@ -185,6 +201,8 @@ void bindRuntime(py::module_ &module) {
           "device"_a, "options"_a)
       .def("describe_device", &describeDevice, "name"_a)
       .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "epilogue"_a, "y"_a,
+           "device"_a, "schedule"_a, "detail"_a)
+      .def("matmul", &Runtime::runMatmul, "x"_a, "w"_a, "transposed"_a, "epilogue"_a, "y"_a,
            "device"_a, "schedule"_a, "detail"_a);
 }
 

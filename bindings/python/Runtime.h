@@ -9,6 +9,7 @@
 #define TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
 
 #include "runtime/Launch/DeviceRegistry.h"
+#include "runtime/Launch/Matmul.h"
 #include "runtime/Launch/QuantMatmul.h"
 #include "runtime/Launch/ResidentBuffer.h"
 #include <chrono>
@@ -68,7 +69,18 @@ public:
                                   const std::string &device,
                                   const std::optional<std::string> &schedule, int detail);
 
+  /// The same with dense weights, [N,K] where `isTransposed` and [K,N] otherwise.
+  pybind11::object runMatmul(const pybind11::array &x, const pybind11::array &w, bool isTransposed,
+                             const pybind11::dict &epilogue, pybind11::array y,
+                             const std::string &device, const std::optional<std::string> &schedule,
+                             int detail);
+
 private:
+  /// Compiles where needed and launches a call that is an instance of `problem`.
+  pybind11::object runCall(const launch::Call &call, const problem::Problem &problem,
+                           const std::string &device, const std::optional<std::string> &schedule,
+                           int detail);
+
   /// A kernel that was compiled for a call.
   struct Compilation {
     problem::Problem problem;

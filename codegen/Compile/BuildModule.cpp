@@ -115,9 +115,19 @@ static llvm::Expected<Signature> getSignature(Builder &builder, const problem::P
   return signature;
 }
 
-/// A function that holds one matrix product of `w`.
-template <typename Op>
-static llvm::Error buildProduct(OpBuilder &builder, const problem::Problem &problem, Type w) {
+/// What a product op is created from. Operands: x, w, bias, row_scale,
+/// column_scale, residual; null where the problem has none.
+struct ProductParts {
+  Type result;
+  SmallVector<Value> operands;
+  nn::ActivationAttr activation;
+  nn::ProblemAttr problem;
+};
+
+/// A function that holds one matrix product of a `w`; `create` makes its op and
+/// returns y.
+static llvm::Error buildProduct(OpBuilder &builder, const problem::Problem &problem, Type w,
+                                function_ref<Value(const ProductParts &)> create) {
   auto signature = getSignature(builder, problem, w);
   if (!signature)
     return signature.takeError();
@@ -131,29 +141,61 @@ static llvm::Error buildProduct(OpBuilder &builder, const problem::Problem &prob
   OpBuilder::InsertionGuard guard(builder);
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToStart(body);
-  SmallVector<Value> operands;
-  for (int position : signature->positions)
-    operands.push_back(position < 0 ? Value() : body->getArgument(position));
   MLIRContext *context = builder.getContext();
-  auto product = Op::create(builder, loc, signature->result, operands[0], operands[1], operands[2],
-                            operands[3], operands[4], operands[5],
-                            nn::ActivationAttr::get(context, *activation),
-                            toAttribute(context, problem), tile::ScheduleAttr());
-  func::ReturnOp::create(builder, loc, product.getY());
+  ProductParts parts{signature->result,
+                     {},
+                     nn::ActivationAttr::get(context, *activation),
+                     toAttribute(context, problem)};
+  for (int position : signature->positions)
+    parts.operands.push_back(position < 0 ? Value() : body->getArgument(position));
+  func::ReturnOp::create(builder, loc, create(parts));
   return llvm::Error::success();
 }
 
+/// Fails unless the problem has x, y and static N and K.
+static llvm::Error checkProduct(const problem::Problem &problem) {
+  if (problem.findOperand("x") && problem.findOperand("y") &&
+      !ShapedType::isDynamic(getExtent(problem, "N")) &&
+      !ShapedType::isDynamic(getExtent(problem, "K")))
+    return llvm::Error::success();
+  return llvm::createStringError("expects operands x and y and static dimensions N and K in a " +
+                                 problem.op + " problem");
+}
+
 static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &problem) {
-  int64_t n = getExtent(problem, "N"), k = getExtent(problem, "K");
-  if (!problem.findOperand("x") || !problem.findOperand("y") || ShapedType::isDynamic(n) ||
-      ShapedType::isDynamic(k))
-    return llvm::createStringError(
-        "expects operands x and y and static dimensions N and K in a quant_matmul problem");
+  if (auto error = checkProduct(problem))
+    return error;
   auto format = getFormat(builder, problem);
   if (!format)
     return format.takeError();
-  return buildProduct<nn::QuantMatmulOp>(
-      builder, problem, nn::QuantizedType::get(builder.getContext(), k, n, *format));
+  Type w = nn::QuantizedType::get(builder.getContext(), getExtent(problem, "K"),
+                                  getExtent(problem, "N"), *format);
+  return buildProduct(builder, problem, w, [&](const ProductParts &parts) -> Value {
+    ArrayRef<Value> in = parts.operands;
+    return nn::QuantMatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],
+                                     in[2], in[3], in[4], in[5], parts.activation, parts.problem,
+                                     tile::ScheduleAttr());
+  });
+}
+
+static llvm::Error buildMatmul(OpBuilder &builder, const problem::Problem &problem) {
+  if (auto error = checkProduct(problem))
+    return error;
+  auto element = getFloatType(builder, problem.findOperand("x")->dtype, "x");
+  if (!element)
+    return element.takeError();
+  bool isTransposed = problem.getAttribute("layout") == "nk";
+  SmallVector<int64_t> shape = {getExtent(problem, "K"), getExtent(problem, "N")};
+  if (isTransposed)
+    std::swap(shape[0], shape[1]);
+  Type w = RankedTensorType::get(shape, *element);
+  return buildProduct(builder, problem, w, [&](const ProductParts &parts) -> Value {
+    ArrayRef<Value> in = parts.operands;
+    return nn::MatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],
+                                isTransposed ? builder.getUnitAttr() : UnitAttr(), in[2], in[3],
+                                in[4], in[5], parts.activation, parts.problem,
+                                tile::ScheduleAttr());
+  });
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,
@@ -161,10 +203,11 @@ llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,
   OpBuilder builder(&context);
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder, builder.getUnknownLoc());
   builder.setInsertionPointToStart(module->getBody());
-  if (problem.op != "quant_matmul")
+  if (problem.op != "quant_matmul" && problem.op != "matmul")
     return llvm::createStringError("no kernel family for op '" + problem.op +
-                                   "'; supported is quant_matmul");
-  if (auto error = buildQuantMatmul(builder, problem))
+                                   "'; supported are quant_matmul and matmul");
+  if (auto error = problem.op == "matmul" ? buildMatmul(builder, problem)
+                                          : buildQuantMatmul(builder, problem))
     return std::move(error);
   return module;
 }

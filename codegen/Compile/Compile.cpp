@@ -13,6 +13,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Memory/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/SourceMgr.h"
 #include <chrono>
@@ -113,7 +114,8 @@ public:
   DiagnosticLog &getLog() { return *log; }
 
 private:
-  llvm::Error attachSchedule(ModuleOp module);
+  llvm::Error attachSchedules(ModuleOp module);
+  template <typename Op> llvm::Error attachSchedule(Op op);
   llvm::Error runPhases(ModuleOp module);
   llvm::Error readKernel(func::FuncOp function);
   void observe(StringRef phase, ModuleOp module) {
@@ -133,26 +135,37 @@ private:
 
 /// The schedule the options name, the one the op carries, or the family's
 /// default; checked against the target in each case.
-llvm::Error Compilation::attachSchedule(ModuleOp module) {
-  SmallVector<nn::QuantMatmulOp> ops;
-  module.walk([&](nn::QuantMatmulOp op) { ops.push_back(op); });
-  for (nn::QuantMatmulOp op : ops) {
-    if (metadata.problem.op.empty())
-      metadata.problem = compile::getProblem(op);
-    std::optional<schedule::Schedule> chosen = options.schedule;
-    if (!chosen && op.getSchedule())
-      chosen = tile::fromAttribute(*op.getSchedule());
-    if (!chosen) {
-      auto standard = schedule::chooseDefault(metadata.problem, model, options.expectedM);
-      if (!standard)
-        return standard.takeError();
-      chosen = *standard;
-    }
-    if (auto error = schedule::verify(*chosen, metadata.problem, target))
-      return error;
-    op.setScheduleAttr(tile::toAttribute(&context, *chosen));
+template <typename Op> llvm::Error Compilation::attachSchedule(Op op) {
+  if (metadata.problem.op.empty())
+    metadata.problem = compile::getProblem(op);
+  std::optional<schedule::Schedule> chosen = options.schedule;
+  if (!chosen && op.getSchedule())
+    chosen = tile::fromAttribute(*op.getSchedule());
+  if (!chosen) {
+    auto standard = schedule::chooseDefault(metadata.problem, model, options.expectedM);
+    if (!standard)
+      return standard.takeError();
+    chosen = *standard;
   }
+  if (auto error = schedule::verify(*chosen, metadata.problem, target))
+    return error;
+  op.setScheduleAttr(tile::toAttribute(&context, *chosen));
   return llvm::Error::success();
+}
+
+llvm::Error Compilation::attachSchedules(ModuleOp module) {
+  llvm::Error failed = llvm::Error::success();
+  module.walk([&](Operation *op) {
+    llvm::Error error =
+        llvm::TypeSwitch<Operation *, llvm::Error>(op)
+            .Case<nn::QuantMatmulOp, nn::MatmulOp>([&](auto op) { return attachSchedule(op); })
+            .Default([](Operation *) { return llvm::Error::success(); });
+    if (!error)
+      return WalkResult::advance();
+    failed = llvm::joinErrors(std::move(failed), std::move(error));
+    return WalkResult::interrupt();
+  });
+  return failed;
 }
 
 static artifact::Parameter::Kind getKind(tile::ParameterKind kind) {
@@ -248,7 +261,7 @@ llvm::Expected<artifact::Artifact> Compilation::run(OwningOpRef<ModuleOp> module
     metadata.problem = *problem;
   metadata.target = target.name.str();
   (*module)->setAttr(tile::targetAttrName, StringAttr::get(&context, target.name));
-  if (auto error = attachSchedule(*module))
+  if (auto error = attachSchedules(*module))
     return std::move(error);
   clock.finish("schedule");
   if (auto error = runPhases(*module))

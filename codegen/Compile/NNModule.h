@@ -21,6 +21,7 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> buildModule(mlir::MLIRContext 
 /// The problem an nn op states: its types and its #nn.problem, with contiguous
 /// aligned operands where there is none.
 problem::Problem getProblem(nn::QuantMatmulOp op);
+problem::Problem getProblem(nn::MatmulOp op);
 
 } // namespace tilewright::compile
 

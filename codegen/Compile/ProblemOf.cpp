@@ -96,3 +96,21 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
   addEpilogue(op, problem);
   return problem;
 }
+
+problem::Problem compile::getProblem(nn::MatmulOp op) {
+  auto x = cast<RankedTensorType>(op.getX().getType());
+  auto w = cast<RankedTensorType>(op.getW().getType());
+  bool isTransposed = op.getTransposeW();
+  problem::Problem problem;
+  problem.op = "matmul";
+  if (op.getProblem())
+    problem.indexWidth = op.getProblem()->getIndex();
+  problem.dimensions = {getRows(op), {"N", op.getN(), 1}, {"K", op.getK(), 1}};
+  std::vector<std::string> dimensions = {isTransposed ? "N" : "K", isTransposed ? "K" : "N"};
+  problem.operands = {
+      getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {op.getK(), 1}),
+      getOperand(op, "w", getName(w.getElementType()), dimensions, {w.getDimSize(1), 1})};
+  problem.attributes = {{"layout", isTransposed ? "nk" : "kn"}};
+  addEpilogue(op, problem);
+  return problem;
+}

@@ -82,6 +82,7 @@ static LogicalResult lowerTiles(ModuleOp module) {
   nvvm::populateElementwisePatterns(converter, patterns);
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
+  nvvm::populateLdmatrixPatterns(converter, patterns);
   nvvm::populateMmaPatterns(converter, patterns);
   nvvm::populateShufflePatterns(converter, patterns);
   nvvm::populateDequantPatterns(converter, patterns);

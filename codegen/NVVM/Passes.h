@@ -30,6 +30,8 @@ void populateElementwisePatterns(const mlir::TypeConverter &converter,
 void populateMemoryPatterns(const mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 void populateAsyncPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateLdmatrixPatterns(const mlir::TypeConverter &converter,
+                              mlir::RewritePatternSet &patterns);
 void populateMmaPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateShufflePatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);

@@ -19,7 +19,7 @@ defvar NN_EpilogueArguments = (ins
     OptionalAttr<NN_ProblemAttr>:$problem,
     OptionalAttr<Tile_ScheduleAttr>:$schedule);
 
-class NN_MatmulOp<string mnemonic, dag weights>
+class NN_ProductOp<string mnemonic, dag weights>
     : NN_Op<mnemonic, [Pure, AttrSizedOperandSegments]> {
   let arguments = !con((ins AnyRankedTensor:$x), weights, NN_EpilogueArguments);
   let results = (outs AnyRankedTensor:$y);
@@ -32,7 +32,7 @@ class NN_MatmulOp<string mnemonic, dag weights>
   let hasVerifier = 1;
 }
 
-def NN_QuantMatmulOp : NN_MatmulOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
+def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
   let summary = "matrix product with packed low-bit weights";
   let description = [{
     With `p[m, n] = sum_g s[g, n] * sum_{k in g} x[m, k] * (q[k, n] - z[g, n])`:
@@ -69,6 +69,31 @@ def NN_QuantMatmulOp : NN_MatmulOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
         : tensor<?x384xf16>, !nn.quantized<384x1536, #nn.qformat<u4, group = 128, scale = f16>>
         -> tensor<?x1536xf16>
     ```
+  }];
+}
+
+def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$transpose_w)> {
+  let summary = "matrix product with weights of the activations' dtype";
+  let description = [{
+    With `p[m, n] = sum_k x[m, k] * w[k, n]`, ends as `nn.quant_matmul` does.
+    Products are exact, sums are those of the tensor cores in f32, the rest is
+    f32 with one rounding to the result dtype.
+
+    Constraints:
+    - (C1) `x` is a rank-2 tensor of f16 or bf16.
+    - (C2) `w` is a static rank-2 tensor of the dtype of `x`, K x N, or N x K
+      with `transpose_w`; K is the columns of `x`.
+    - (C3) to (C9) as for `nn.quant_matmul`, with the family "matmul"; C6 also
+      for `w`.
+
+    ```mlir
+    %y = nn.matmul %x, %w bias %b {transpose_w}
+        : tensor<?x384xf16>, tensor<1536x384xf16>, tensor<1536xf16> -> tensor<?x1536xf16>
+    ```
+  }];
+  let extraClassDeclaration = [{
+    int64_t getK();
+    int64_t getN();
   }];
 }
 

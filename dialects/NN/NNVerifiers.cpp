@@ -16,7 +16,7 @@ static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(va
 /// The parts of C6 and C7: what the problem says of the op's operands.
 template <typename Op>
 static LogicalResult verifyProblem(Op op, ProblemAttr problem, int64_t rows, int64_t columnsOfY) {
-  for (StringRef name : {"x", "y", "residual"}) { // C6
+  for (StringRef name : {"x", "w", "y", "residual"}) { // C6
     OperandAttr operand = problem.findOperand(name);
     if (!operand || operand.getStrides().empty())
       continue;
@@ -91,3 +91,18 @@ LogicalResult QuantMatmulOp::verify() {
                          << x;
   return verifyEpilogue(*this, w.getN(), "quant_matmul");
 }
+
+LogicalResult MatmulOp::verify() {
+  RankedTensorType x = tensorOf(getX()), w = tensorOf(getW());
+  if (x.getRank() != 2 || !isHalf(x.getElementType())) // C1
+    return emitOpError() << "expects x to be a rank-2 tensor of f16 or bf16, but got " << x;
+  if (w.getRank() != 2 || !w.hasStaticShape() || w.getElementType() != x.getElementType()) // C2
+    return emitOpError() << "expects w to be a static rank-2 tensor of " << x.getElementType()
+                         << ", but got " << w;
+  if (x.getDimSize(1) != getK()) // C2
+    return emitOpError() << "expects x to have K = " << getK() << " columns like w, but got " << x;
+  return verifyEpilogue(*this, getN(), "matmul");
+}
+
+int64_t MatmulOp::getK() { return tensorOf(getW()).getDimSize(getTransposeW() ? 1 : 0); }
+int64_t MatmulOp::getN() { return tensorOf(getW()).getDimSize(getTransposeW() ? 0 : 1); }

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/Expand/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -53,12 +54,14 @@ struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
       Operation *op = findOnlyOp(function);
       if (!op)
         return signalPassFailure();
-      auto matmul = dyn_cast<nn::QuantMatmulOp>(op);
-      if (!matmul) {
-        op->emitOpError() << "has no expansion to a tile program";
-        return signalPassFailure();
-      }
-      if (failed(expand::expandQuantMatmul(matmul, function)))
+      LogicalResult expanded =
+          llvm::TypeSwitch<Operation *, LogicalResult>(op)
+              .Case([&](nn::QuantMatmulOp op) { return expand::expandQuantMatmul(op, function); })
+              .Case([&](nn::MatmulOp op) { return expand::expandMatmul(op, function); })
+              .Default([](Operation *op) {
+                return op->emitOpError() << "has no expansion to a tile program";
+              });
+      if (failed(expanded))
         return signalPassFailure();
       function.erase();
     }

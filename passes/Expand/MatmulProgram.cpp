@@ -76,6 +76,7 @@ void MatmulProgram::buildFunction() {
   if (ShapedType::isDynamic(m))
     mArg = addParameter(tile::ParameterKind::Dimension, "M", builder.getI32Type(), "");
   x.stride = addStride("x", k);
+  addWeightStrides();
   if (facts.residual)
     residual.stride = addStride("residual", outputs);
   y.stride = addStride("y", outputs);

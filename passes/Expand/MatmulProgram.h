@@ -64,6 +64,8 @@ protected:
 
   /// Adds the parameters of w; they follow x.
   virtual void addWeightParameters() = 0;
+  /// Adds the strides of w that only a launch knows; they follow those of x.
+  virtual void addWeightStrides() {}
   /// Builds the views of w at the start of the program.
   virtual void buildWeightViews() = 0;
   /// Adds tile `kTile` of the product to the f32 accumulator.

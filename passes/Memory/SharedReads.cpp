@@ -5,21 +5,28 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Memory/SharedReads.h"
 
+#include "dialects/Support/Layout/MatrixRead.h"
+
 using namespace mlir;
 using namespace tilewright;
 
-static bool feedsOperandA(Value tile) {
-  return !tile.use_empty() && llvm::all_of(tile.getUses(), [](OpOperand &use) {
-    if (isa<tilegpu::MmaOp>(use.getOwner()))
-      return use.getOperandNumber() == 0;
-    auto slice = dyn_cast<tile::SliceOp>(use.getOwner());
-    return slice && feedsOperandA(slice.getResult());
-  });
+/// Whether a read of `tile` from shared memory is one of matrices.
+static bool isReadAsMatrices(Value tile) {
+  unsigned bits = cast<RankedTensorType>(tile.getType()).getElementTypeBitWidth();
+  return layout::getMatrixRead(tilegpu::getLayout(tile), bits).has_value();
 }
 
 std::optional<unsigned> memory::getOperandSwizzle(Value tile) {
   auto type = cast<RankedTensorType>(tile.getType());
-  if (type.getRank() != 2 || !feedsOperandA(tile))
+  if (type.getRank() != 2 || tile.use_empty())
+    return std::nullopt;
+  bool isSliced = isOnlySliced(tile);
+  bool isOperand =
+      isSliced
+          ? llvm::all_of(tile.getUsers(),
+                         [](Operation *slice) { return isReadAsMatrices(slice->getResult(0)); })
+          : isReadAsMatrices(tile);
+  if (!isOperand)
     return std::nullopt;
   int64_t rowBytes = type.getShape().back() * type.getElementTypeBitWidth() / 8;
   return layout::chooseLdmatrixSwizzle(rowBytes).swizzleBytes;

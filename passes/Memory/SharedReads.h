@@ -10,8 +10,9 @@
 
 namespace tilewright::memory {
 
-/// The swizzle bytes that keep ldmatrix free of bank conflicts, where every use
-/// of the tile (or of its slices) is as mma operand A; nullopt otherwise.
+/// The swizzle bytes that keep ldmatrix free of bank conflicts, where the tile
+/// (or each slice of it, where it is only sliced) has a layout that ldmatrix
+/// reads; nullopt otherwise.
 std::optional<unsigned> getOperandSwizzle(mlir::Value tile);
 
 /// Every use takes a static part of the tile.

@@ -35,7 +35,7 @@ from .errors import (
 )
 from .hardware import Device, device, device_problems, devices
 from .kernels import Kernel, compile
-from .matmul import linear
+from .matmul import linear, matmul
 from .module import KernelSignature, Module
 from .packed_file import load_packed, save_packed
 from .profiling import Launch, Profile, profile
@@ -80,6 +80,7 @@ __all__ = [
     "from_q4_0",
     "linear",
     "load_packed",
+    "matmul",
     "profile",
     "quantize",
     "save_packed",

@@ -75,6 +75,19 @@ class Runtime:
     ) -> dict[str, Any] | None:
         """Writes epilogue(x @ w) to y; with `detail`, what tilewright.Launch holds."""
 
+    def matmul(
+        self,
+        x: NDArray,
+        w: NDArray,
+        transposed: bool,
+        epilogue: dict[str, Any],
+        y: NDArray,
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """The same for dense weights, [N, K] where transposed."""
+
 class CompiledKernel:
     """An artifact and how it came about."""
 

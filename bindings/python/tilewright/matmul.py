@@ -1,9 +1,10 @@
-"""The quantised linear layer: y = activation(x @ w + bias), and what else ends a layer."""
+"""Linear layers: y = activation(x @ w + bias), with quantised or dense weights."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -82,28 +83,116 @@ def linear(
     )
     where = hardware.device(device).name
 
-    y = np.empty((len(rows), epilogue.outputs), FLOATS[out_name])
-    facts = y.size and runtime().quant_matmul(
-        rows, weights.packed(), epilogue.to_native(), y, where, schedule, detail()
-    )
-    if facts:
-        report = facts.pop("report")
-        note(Launch(device=where, report=report and json.loads(report), **facts))
+    def run(y: NDArray) -> dict[str, Any] | None:
+        return runtime().quant_matmul(
+            rows, weights.packed(), epilogue.to_native(), y, where, schedule, detail()
+        )
+
+    y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)
     return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
 
 
-def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
-    """`x` as a matrix [M, K] whose rows are contiguous and follow each other upwards.
+def matmul(
+    x: ArrayLike | Any,
+    w: ArrayLike | Any,
+    bias: ArrayLike | Any | None = None,
+    activation: Activation | None = None,
+    out_dtype: DTypeLike | None = None,
+    device: str | Device | None = None,
+    *,
+    layout: Literal["nk", "kn"],
+    row_scale: ArrayLike | Any | None = None,
+    column_scale: ArrayLike | Any | None = None,
+    residual: ArrayLike | Any | None = None,
+    schedule: str | None = None,
+) -> Any:
+    """Multiplies by dense weights: `activation(x @ w + bias) + residual`.
 
-    What is not is copied here, as every array in host memory is on its way to the device;
-    so are columns that weights with permuted inputs want in another order.
+    Args:
+        x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch.
+        w: of the dtype of `x`, [N, K] or [K, N].
+        layout: which of the two: "nk" as in `torch.nn.Linear.weight`, or "kn". There is
+            no default.
+        bias, activation, out_dtype, device, row_scale, column_scale, residual: as for
+            `linear`.
+        schedule: the kernel's schedule as text, "matmul{...}"; None for the default of
+            the device.
+
+    Returns:
+        [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
+
+    Products are exact and summed in float32 in the order of the tensor cores, the rest
+    is done in float32 with one rounding to `out_dtype`.
+
+    Raises:
+        ShapeError: the shapes do not fit each other.
+        UnsupportedError: a dtype, layout, activation or device that no kernel handles.
+        ResourceError: `schedule` does not fit the device.
+        CompileError, DeviceError: the kernel could not be compiled; the device failed.
     """
+    if layout not in ("nk", "kn"):
+        raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
+    array, matrix = to_numpy(x, "x"), to_numpy(w, "w")
+    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
+    float_name(matrix.dtype, "dtype of w", (x_name,))
+    if matrix.ndim != 2:
+        raise ShapeError(f"w has shape {matrix.shape}; expects two dimensions")
+    n, k = matrix.shape if layout == "nk" else matrix.shape[::-1]
+    if array.ndim == 0 or array.shape[-1] != k:
+        raise ShapeError(f"x has shape {array.shape}; expects [..., {k}] for w {matrix.shape}")
+    if k == 0:
+        raise ShapeError(f"w has shape {matrix.shape}, no inputs; expects at least one")
+    out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype")
+    epilogue = Epilogue.check(
+        array.shape[:-1],
+        n,
+        x_name,
+        activation=activation,
+        bias=bias,
+        row_scale=row_scale,
+        column_scale=column_scale,
+        residual=residual,
+    )
+    where = hardware.device(device).name
+    rows, dense = _with_whole_rows(array.reshape(-1, k)), _with_whole_rows(matrix)
+
+    def run(y: NDArray) -> dict[str, Any] | None:
+        return runtime().matmul(
+            rows, dense, layout == "nk", epilogue.to_native(), y, where, schedule, detail()
+        )
+
+    y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)
+    return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
+
+
+def _run(
+    run: Callable[[NDArray], dict[str, Any] | None],
+    shape: tuple[int, int],
+    dtype: DTypeLike,
+    where: str,
+) -> NDArray:
+    """The result of a kernel that writes an array; notes the launch in the profile."""
+    y = np.empty(shape, dtype)
+    facts = run(y) if y.size else None
+    if facts:
+        report = facts.pop("report")
+        note(Launch(device=where, report=report and json.loads(report), **facts))
+    return y
+
+
+def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
+    """`x` as a matrix [M, K] that kernels take."""
     if x.ndim == 0 or x.shape[-1] != weights.k:
         raise ShapeError(f"x has shape {x.shape}; expects [..., {weights.k}] for {weights!r}")
     if weights.k == 0:
         raise ShapeError(f"{weights!r} has no inputs; expects at least one")
-    rows = x.reshape(-1, weights.k)
-    if weights.input_permutation is not None:
-        return np.ascontiguousarray(rows[:, weights.input_permutation])
-    is_regular = rows.strides[1] == rows.itemsize and rows.strides[0] >= 0
-    return rows if is_regular else np.ascontiguousarray(rows)
+    return _with_whole_rows(x.reshape(-1, weights.k))
+
+
+def _with_whole_rows(matrix: NDArray) -> NDArray:
+    """`matrix` with contiguous rows that follow each other upwards.
+
+    What is not is copied here, as every array in host memory is on its way to the device.
+    """
+    is_regular = matrix.strides[1] == matrix.itemsize and matrix.strides[0] >= 0
+    return matrix if is_regular else np.ascontiguousarray(matrix)

@@ -4,7 +4,7 @@
 // op and hands over. A new family is a row here beside its <Family>.h.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Schedule/QuantMatmul.h"
+#include "dialects/Support/Schedule/Matmul.h"
 #include "dialects/Support/Text/Text.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -25,39 +25,57 @@ struct Family {
   Expected<std::vector<Schedule>> (*enumerate)(const Problem &, const target::Target &, int64_t);
 };
 
-Error verifyMatmul(const Schedule &schedule, const Problem &problem, const target::Target &target) {
-  Expected<QuantMatmulProblem> typedProblem = QuantMatmulProblem::fromProblem(problem);
-  if (!typedProblem)
-    return typedProblem.takeError();
-  Expected<QuantMatmulSchedule> typed = QuantMatmulSchedule::fromSchedule(schedule);
-  if (!typed)
-    return typed.takeError();
-  return verifyQuantMatmul(*typed, *typedProblem, target);
-}
+/// The entries of a family from its typed functions.
+template <typename TypedProblem, typename TypedSchedule,
+          Error (*verifyTyped)(const TypedSchedule &, const TypedProblem &, const target::Target &),
+          Expected<TypedSchedule> (*chooseTyped)(const TypedProblem &, const target::GpuModel &,
+                                                 int64_t),
+          std::vector<TypedSchedule> (*enumerateTyped)(const TypedProblem &, const target::Target &,
+                                                       int64_t)>
+struct Entries {
+  static Error verify(const Schedule &schedule, const Problem &problem,
+                      const target::Target &target) {
+    Expected<TypedProblem> typedProblem = TypedProblem::fromProblem(problem);
+    if (!typedProblem)
+      return typedProblem.takeError();
+    Expected<TypedSchedule> typed = TypedSchedule::fromSchedule(schedule);
+    if (!typed)
+      return typed.takeError();
+    return verifyTyped(*typed, *typedProblem, target);
+  }
 
-Expected<Schedule> chooseMatmul(const Problem &problem, const target::GpuModel &model,
-                                int64_t expectedM) {
-  Expected<QuantMatmulProblem> typed = QuantMatmulProblem::fromProblem(problem);
-  if (!typed)
-    return typed.takeError();
-  Expected<QuantMatmulSchedule> schedule = chooseQuantMatmulDefault(*typed, model, expectedM);
-  if (!schedule)
-    return schedule.takeError();
-  return schedule->toSchedule();
-}
+  static Expected<Schedule> choose(const Problem &problem, const target::GpuModel &model,
+                                   int64_t expectedM) {
+    Expected<TypedProblem> typed = TypedProblem::fromProblem(problem);
+    if (!typed)
+      return typed.takeError();
+    Expected<TypedSchedule> schedule = chooseTyped(*typed, model, expectedM);
+    if (!schedule)
+      return schedule.takeError();
+    return schedule->toSchedule();
+  }
 
-Expected<std::vector<Schedule>> enumerateMatmul(const Problem &problem,
-                                                const target::Target &target, int64_t expectedM) {
-  Expected<QuantMatmulProblem> typed = QuantMatmulProblem::fromProblem(problem);
-  if (!typed)
-    return typed.takeError();
-  std::vector<Schedule> all;
-  for (const QuantMatmulSchedule &schedule : enumerateQuantMatmul(*typed, target, expectedM))
-    all.push_back(schedule.toSchedule());
-  return all;
-}
+  static Expected<std::vector<Schedule>>
+  enumerate(const Problem &problem, const target::Target &target, int64_t expectedM) {
+    Expected<TypedProblem> typed = TypedProblem::fromProblem(problem);
+    if (!typed)
+      return typed.takeError();
+    std::vector<Schedule> all;
+    for (const TypedSchedule &schedule : enumerateTyped(*typed, target, expectedM))
+      all.push_back(schedule.toSchedule());
+    return all;
+  }
+};
 
-constexpr Family families[] = {{"quant_matmul", verifyMatmul, chooseMatmul, enumerateMatmul}};
+using QuantMatmulEntries = Entries<QuantMatmulProblem, QuantMatmulSchedule, verifyQuantMatmul,
+                                   chooseQuantMatmulDefault, enumerateQuantMatmul>;
+using MatmulEntries =
+    Entries<MatmulProblem, MatmulSchedule, verifyMatmul, chooseMatmulDefault, enumerateMatmul>;
+
+constexpr Family families[] = {
+    {"quant_matmul", QuantMatmulEntries::verify, QuantMatmulEntries::choose,
+     QuantMatmulEntries::enumerate},
+    {"matmul", MatmulEntries::verify, MatmulEntries::choose, MatmulEntries::enumerate}};
 
 Expected<const Family *> findFamily(StringRef op) {
   const Family *family = find_if(families, [&](const Family &f) { return f.op == op; });

@@ -1,0 +1,92 @@
+//===- Matmul.h - Schedules of the dense matmul family ----------------------===//
+//
+// y[M,N] = x[M,K] * w, w of x's dtype. Blocks and splits as in QuantMatmul.h:
+// a block computes a tile_m x tile_n tile of y over 1/split_k of K, tile_k at a
+// time, through `stages` buffers of shared memory.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_MATMUL_H
+#define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_MATMUL_H
+
+#include "dialects/Support/Schedule/QuantMatmul.h"
+
+namespace tilewright::schedule {
+
+/// What a problem of this family says, typed. The op is "matmul".
+///   dimensions  M (static or dynamic), N and K (static, at least 1)
+///   operands    x [M,K] f16|bf16, w [K,N] or [N,K] of x's dtype, the operands
+///               of an epilogue, y f16|bf16|f32
+///   attributes  layout kn|nk: which w is; activation
+struct MatmulProblem {
+  std::optional<int64_t> m;
+  int64_t n = 0, k = 0;
+
+  /// The error names the dimension, operand or attribute, its value and what
+  /// was expected.
+  static llvm::Expected<MatmulProblem> fromProblem(const problem::Problem &problem);
+};
+
+/// Constraints, cited by number at their checks and in the tests.
+///   C1 warps_m and warps_n are powers of two, at most 8 warps together
+///   C2 tile_m is a multiple of 16 * warps_m, at most 256
+///   C3 tile_n is a multiple of 16 * warps_n, and 32, 64 or a multiple of 64 up to 256
+///   C4 tile_k is 32, 64 or 128
+///   C5 stages is 2..8
+///   C6 split_k is 1..ceil(K / tile_k)
+///   C7 the target can be compiled for and has cp.async and mma.m16n8k16
+///   C8 the main loop's shared memory fits a block of the target
+///   C9 a thread holds at most 128 accumulators
+///   C10 the estimate of a thread's registers fits the target
+struct MatmulSchedule {
+  int64_t tileM = 128, tileN = 128, tileK = 64;
+  int64_t warpsM = 2, warpsN = 2;
+  int64_t stages = 3;
+  int64_t splitK = 1;
+
+  Schedule toSchedule() const;
+  /// Fails on unknown or missing parameters, naming them.
+  static llvm::Expected<MatmulSchedule> fromSchedule(const Schedule &schedule);
+
+  bool operator==(const MatmulSchedule &) const = default;
+
+  int64_t getThreads() const { return 32 * warpsM * warpsN; }
+  /// Accumulators of a thread, 32-bit registers.
+  int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
+};
+
+/// Shared memory of the main loop, bytes: stages * (x tile + w tile).
+int64_t getSharedBytes(const MatmulSchedule &schedule);
+
+/// An estimate of a thread's registers: accumulators, the fragments of two
+/// steps of 16 along K, addresses and loop state.
+int64_t estimateRegisters(const MatmulSchedule &schedule);
+
+/// Blocks of the launch for `m` rows.
+int64_t getBlocks(const MatmulSchedule &schedule, const MatmulProblem &problem, int64_t m);
+
+/// C1 to C6 alone, which hold on every target.
+llvm::Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k);
+
+/// Checks C1 to C10 in this order.
+llvm::Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
+                         const target::Target &target);
+
+/// The default: the largest tile that gives a block to every SM. Tiles, largest
+/// first: 128 rows by 128 or 64 columns, and for at most 64, 32, 16 rows as many
+/// rows by 128, 64 (and with 16 rows 32) columns; tile_k is 64. Tiles of at least
+/// 64 rows are tried whole; then all, K split until each SM has a block while
+/// blocks have two tiles of K. Where no tile gives a block to every SM, the one
+/// with the most blocks. stages: 4 down to 2, as many as fit. M counts where it
+/// is static, `expectedM` otherwise.
+llvm::Expected<MatmulSchedule>
+chooseMatmulDefault(const MatmulProblem &problem, const target::GpuModel &model, int64_t expectedM);
+
+/// The search space: tile_m 16..256 (not beyond the rows), tile_n 32..256,
+/// tile_k 32 or 64, every arrangement of up to 8 warps that fits, 2 to 5 stages,
+/// even splits of K.
+std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
+                                            const target::Target &target, int64_t expectedM);
+
+} // namespace tilewright::schedule
+
+#endif

@@ -1,0 +1,91 @@
+//===- ExpandMatmul.cpp - The dense matmul as a tile program -----------------===//
+//
+// Part of Expand. One step of the main loop (MatmulProgram.h):
+//
+//   x tile, w tile <- memory
+//   for each 16 rows of K in the tile:  acc = x * w + acc      (tensor cores, f32)
+//
+// Steps of 16 keep few operand registers alive at a time.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/Support/Schedule/Matmul.h"
+#include "passes/Expand/MatmulProgram.h"
+#include "passes/Expand/Passes.h"
+
+using namespace mlir;
+using namespace tilewright;
+using schedule::MatmulSchedule;
+
+namespace {
+class DenseMatmulProgram final : public expand::MatmulProgram {
+public:
+  DenseMatmulProgram(nn::MatmulOp op, func::FuncOp function,
+                     const schedule::QuantMatmulSchedule &tiling)
+      : MatmulProgram(op, function, expand::MatmulFacts::get(op, op.getN()), tiling),
+        wType(cast<RankedTensorType>(op.getW().getType())), isTransposed(op.getTransposeW()) {}
+
+private:
+  void addWeightParameters() override { wArg = addPointer("w", wType.getElementType()); }
+
+  /// What only a launch knows of w comes after the pointers.
+  void addWeightStrides() override {
+    if (ShapedType::isDynamic(getRowStride("w", wType.getDimSize(1))))
+      strideArg = addParameter(tile::ParameterKind::Stride, "w", builder.getI64Type(), "", 0);
+  }
+
+  void buildWeightViews() override {
+    int64_t stride = getRowStride("w", wType.getDimSize(1));
+    wView = view(argument(wArg), wType.getShape(), wType.getElementType(), {stride, 1},
+                 getAlign("w"), {}, strideArg ? ValueRange(argument(*strideArg)) : ValueRange());
+  }
+
+  Value addTile(Value kTile, Value acc) override {
+    constexpr int64_t step = 16;
+    int64_t tileM = schedule.tileM, tileN = schedule.tileN, tileK = schedule.tileK;
+    Value kStart = scaled(kTile, tileK);
+    Value x = loadX(kTile);
+    Value w = isTransposed ? load(wView, {columnStart, kStart}, {tileN, tileK})
+                           : load(wView, {kStart, columnStart}, {tileK, tileN});
+    for (int64_t row = 0; row < tileK; row += step)
+      acc = tile::DotOp::create(builder, loc, acc.getType(), slice(x, {0, row}, {tileM, step}),
+                                getRows(w, row, step), acc);
+    return acc;
+  }
+
+  /// Rows row .. row + count of K, count x tile_n.
+  Value getRows(Value w, int64_t row, int64_t count) {
+    if (!isTransposed)
+      return slice(w, {row, 0}, {count, schedule.tileN});
+    Value columns = slice(w, {0, row}, {schedule.tileN, count});
+    return tile::TransposeOp::create(builder, loc,
+                                     tensor({count, schedule.tileN}, wType.getElementType()),
+                                     columns, ArrayRef<int64_t>{1, 0});
+  }
+
+  RankedTensorType wType;
+  bool isTransposed;
+  unsigned wArg = 0;
+  std::optional<unsigned> strideArg;
+  Value wView;
+};
+} // namespace
+
+LogicalResult expand::expandMatmul(nn::MatmulOp op, func::FuncOp function) {
+  if (!op.getSchedule())
+    return op.emitOpError() << "expects a schedule; the driver attaches one before tw-expand-nn";
+  auto schedule = MatmulSchedule::fromSchedule(tile::fromAttribute(*op.getSchedule()));
+  if (!schedule)
+    return op.emitOpError() << llvm::toString(schedule.takeError());
+  if (auto error = schedule::verifyMatmulShape(*schedule, op.getK()))
+    return op.emitOpError() << llvm::toString(std::move(error));
+  schedule::QuantMatmulSchedule tiling;
+  tiling.tileM = schedule->tileM;
+  tiling.tileN = schedule->tileN;
+  tiling.tileK = schedule->tileK;
+  tiling.warpsM = schedule->warpsM;
+  tiling.warpsN = schedule->warpsN;
+  tiling.stages = schedule->stages;
+  tiling.splitK = schedule->splitK;
+  DenseMatmulProgram(op, function, tiling).run();
+  return success();
+}

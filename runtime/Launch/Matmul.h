@@ -1,0 +1,39 @@
+//===- Matmul.h - Calls of the dense matrix product -------------------------===//
+//
+// y[M,N] = epilogue(x[M,K] * w), from what a caller holds to the problem that
+// the compiler and the kernel cache understand.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_LAUNCH_MATMUL_H
+#define TILEWRIGHT_RUNTIME_LAUNCH_MATMUL_H
+
+#include "runtime/Launch/Epilogue.h"
+
+namespace tilewright::launch {
+
+struct MatmulCall : Epilogue {
+  Tensor x;                  ///< [M,K] "f16" or "bf16"
+  Tensor w;                  ///< [N,K] or [K,N] of x's dtype
+  bool isTransposed = false; ///< w is [N,K]
+  Tensor y;                  ///< [M,N] "f16", "bf16" or "f32"; half of N with swiglu
+
+  int64_t getN() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 0 : 1] : 0; }
+  int64_t getK() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 1 : 0] : 0; }
+};
+
+/// The call by names. Operands are x, w, those of the epilogue, y.
+Call describe(const MatmulCall &call);
+
+/// The problem a call is an instance of: M is dynamic, N and K are static; else
+/// as for every call (Call.h). Fails on extents that do not belong together,
+/// strides that kernels do not take, and what the family of kernels does not know.
+llvm::Expected<problem::Problem> makeProblem(const MatmulCall &call);
+
+/// Compiles where needed and runs a call; see launchCall().
+llvm::Error launchMatmul(KernelCache &cache, const MatmulCall &call,
+                         const std::shared_ptr<device::Device> &fallback, device::Stream stream = 0,
+                         const std::optional<schedule::Schedule> &pinned = std::nullopt);
+
+} // namespace tilewright::launch
+
+#endif

@@ -1,0 +1,137 @@
+//===- MatmulTest.cpp - Schedules of dense products -------------------------===//
+#include "dialects/Support/Schedule/Matmul.h"
+
+#include "gtest/gtest.h"
+
+using namespace tilewright;
+using namespace tilewright::schedule;
+using problem::Problem;
+
+namespace {
+
+Problem makeProblem(int64_t n, int64_t k, std::optional<int64_t> m = std::nullopt) {
+  Problem problem;
+  problem.op = "matmul";
+  problem.dimensions = {{"M", m}, {"N", n}, {"K", k}};
+  problem.operands = {{"x", "f16", {"M", "K"}, {k, 1}},
+                      {"w", "f16", {"N", "K"}, {k, 1}},
+                      {"y", "f16", {"M", "N"}, {n, 1}}};
+  problem.attributes = {{"layout", "nk"}};
+  return problem;
+}
+
+const target::GpuModel &getModel(llvm::StringRef name) {
+  return *llvm::cantFail(target::findGpuModel(name));
+}
+
+std::string messageOf(llvm::Error error) { return llvm::toString(std::move(error)); }
+
+std::string refuse(MatmulSchedule schedule, llvm::StringRef target = "sm_80", int64_t k = 4096) {
+  return messageOf(verify(schedule.toSchedule(), makeProblem(4096, k),
+                          target::getTarget(getModel(target == "sm_80" ? "a100" : "t4"))));
+}
+
+MatmulSchedule chooseTyped(const Problem &problem, llvm::StringRef model, int64_t rows) {
+  return llvm::cantFail(
+      MatmulSchedule::fromSchedule(llvm::cantFail(chooseDefault(problem, getModel(model), rows))));
+}
+
+TEST(MatmulScheduleTest, TextRoundTrips) {
+  MatmulSchedule schedule{.tileM = 64, .stages = 5, .splitK = 3};
+  Schedule text = llvm::cantFail(Schedule::parse(schedule.toSchedule().str()));
+  EXPECT_EQ(llvm::cantFail(MatmulSchedule::fromSchedule(text)), schedule);
+  text.parameters["depth"] = 1;
+  EXPECT_NE(messageOf(MatmulSchedule::fromSchedule(text).takeError()).find("depth"),
+            std::string::npos);
+  text.parameters.erase("depth");
+  text.parameters.erase("stages");
+  EXPECT_EQ(messageOf(MatmulSchedule::fromSchedule(text).takeError()),
+            "matmul: expects the schedule parameter stages, but it is missing");
+}
+
+TEST(MatmulScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
+  EXPECT_EQ(refuse({}), "");
+  EXPECT_EQ(refuse({.warpsM = 3}), // C1
+            "matmul: expects warps_m to be a power of two up to 8, but got 3; the nearest is 4");
+  EXPECT_EQ(refuse({.warpsM = 4, .warpsN = 4}), // C1
+            "matmul: expects warps_n to be at most 8 / warps_m (4), but got 4; the nearest is 2");
+  EXPECT_EQ(refuse({.tileM = 40}), // C2
+            "matmul: expects tile_m to be a multiple of 16 * warps_m (32) up to 256, but got 40; "
+            "the nearest is 32");
+  EXPECT_EQ(refuse({.tileN = 96}), // C3
+            "matmul: expects tile_n to be one of 32, 64, 128, 192, 256, but got 96; the nearest "
+            "is 64");
+  EXPECT_EQ(refuse({.tileN = 64, .warpsM = 1, .warpsN = 8}), // C3
+            "matmul: expects tile_n to be a multiple of 16 * warps_n (128) up to 256, but got 64; "
+            "the nearest is 128");
+  EXPECT_EQ(refuse({.tileK = 100}), // C4
+            "matmul: expects tile_k to be one of 32, 64, 128, but got 100; the nearest is 128");
+  EXPECT_EQ(refuse({.stages = 1}), // C5
+            "matmul: expects stages to be 2..8, but got 1; the nearest is 2");
+  EXPECT_EQ(refuse({.splitK = 9}, "sm_80", 512), // C6
+            "matmul: expects split_k to be 1..8, but got 9; the nearest is 8");
+  EXPECT_NE(refuse({}, "sm_75").find("the nearest is sm_80"), std::string::npos); // C7
+  EXPECT_EQ(refuse({.stages = 8}),                                                // C8
+            "matmul: expects at most 166912 bytes of shared memory a block on sm_80, but stages = "
+            "8 of tiles 128x128x64 need 262144; at most 5 stages fit");
+  EXPECT_EQ(refuse({.tileM = 256, .tileN = 256, .tileK = 32, .stages = 2}), // C9
+            "matmul: expects at most 128 accumulators a thread, but got 512 for a tile of 256x256 "
+            "on 128 threads; use more warps");
+}
+
+TEST(MatmulScheduleTest, TheDefaultFillsTheSMs) {
+  // The largest tile where it does.
+  MatmulSchedule large = chooseTyped(makeProblem(4096, 4096), "a100", 4096);
+  EXPECT_EQ(large.tileM * large.tileN, 128 * 128);
+  EXPECT_EQ(large.splitK, 1);
+  // Few rows: K is split before tiles get narrow.
+  MatmulSchedule few = chooseTyped(makeProblem(4096, 4096), "a100", 1);
+  EXPECT_EQ(few.tileM, 16);
+  EXPECT_EQ(few.tileN, 128);
+  EXPECT_GT(few.splitK, 1);
+  for (int64_t rows : {1, 16, 17, 64, 100, 1024, 4096})
+    for (int64_t n : {1024, 4096, 12288}) {
+      Problem problem = makeProblem(n, 4096);
+      MatmulSchedule schedule = chooseTyped(problem, "a100", rows);
+      auto typed = llvm::cantFail(MatmulProblem::fromProblem(problem));
+      EXPECT_GE(getBlocks(schedule, typed, rows), getModel("a100").smCount)
+          << schedule.toSchedule().str() << " for " << rows << " rows, N = " << n;
+    }
+}
+
+TEST(MatmulScheduleTest, DefaultsAndSpacesAreLegal) {
+  for (llvm::StringRef model : {"a100", "rtx4090", "h200"})
+    for (int64_t rows : {1, 40, 300})
+      for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {64, 100}, {1024, 1024}, {33, 5000}}) {
+        Problem problem = makeProblem(n, k);
+        const target::Target &target = target::getTarget(getModel(model));
+        Schedule standard = llvm::cantFail(chooseDefault(problem, getModel(model), rows));
+        EXPECT_EQ(messageOf(verify(standard, problem, target)), "");
+        auto space = llvm::cantFail(enumerate(problem, target, rows));
+        EXPECT_GT(space.size(), 10u);
+        for (const Schedule &schedule : space)
+          EXPECT_EQ(messageOf(verify(schedule, problem, target)), "") << schedule.str();
+      }
+}
+
+TEST(MatmulScheduleTest, ProblemsAreChecked) {
+  auto refuseProblem = [](auto change) {
+    Problem problem = makeProblem(64, 64);
+    change(problem);
+    return messageOf(MatmulProblem::fromProblem(problem).takeError());
+  };
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.operands[1].dtype = "bf16"; }),
+            "matmul: expects the dtype of 'w' to be one of f16, but got 'bf16'");
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.operands[0].dtype = "f64"; }),
+            "matmul: expects the dtype of 'x' to be one of f16, bf16, but got 'f64'");
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.attributes["layout"] = "mk"; }),
+            "matmul: expects layout to be one of kn, nk, but got 'mk'");
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[1].extent = 0; }),
+            "matmul: expects a static dimension N of at least 1, but got 0");
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[2].extent.reset(); }),
+            "matmul: expects a static dimension K of at least 1, but got a dynamic one");
+  EXPECT_EQ(refuseProblem([](Problem &p) { p.operands.pop_back(); }),
+            "matmul: expects the operand 'y', but there is none");
+}
+
+} // namespace
