@@ -8,7 +8,8 @@
 #   make clean    removes what was built, keeps .venv
 #   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
-#   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan
+#   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan, and test-threads
+#   make test-threads     runs blocks on several host threads under TSan
 #   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
 #   make fuzz     fuzzes the emulated device, FUZZ_SECONDS=60 for each of three targets
 #
@@ -21,11 +22,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-device-full test-ptxas-full test-sanitize mutation fuzz lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-ptxas-full test-sanitize test-threads mutation fuzz lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,13p' Makefile | cut -c3-
+	@sed -n '3,14p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -65,6 +66,14 @@ test-sanitize: install-sanitizers
 	@cmake --build build-sanitize -j $(JOBS)
 	@cd build-sanitize && UBSAN_OPTIONS=print_stacktrace=1 \
 	  ctest --output-on-failure -j $(JOBS) --timeout 900
+	@$(MAKE) --no-print-directory test-threads
+
+# Blocks on several host threads: what they do, and programs of test/cuda.
+test-threads: install-sanitizers
+	@cmake --preset tsan > /dev/null
+	@cmake --build build-tsan -j $(JOBS) --target EmulatorTests
+	@TSAN_OPTIONS=halt_on_error=1 build-tsan/unit/EmulatorTests --gtest_brief=1 \
+	  --gtest_filter='Parallel.*:*CudaKernels*'
 
 FUZZ_SECONDS ?= 60
 fuzz: install-sanitizers
@@ -80,4 +89,4 @@ lint: install
 	@$(PYTHON_BIN) tools/docs/generate.py --check
 
 clean:
-	rm -rf build build-sanitize build-fuzz out
+	rm -rf build build-sanitize build-tsan build-fuzz out

@@ -37,7 +37,8 @@ if(TILEWRIGHT_CCACHE)
 endif()
 
 if(TILEWRIGHT_SANITIZE)
-  add_compile_options(-fsanitize=${TILEWRIGHT_SANITIZE} -fno-omit-frame-pointer -g)
+  # -g1: stacks name lines; nobody looks at variables.
+  add_compile_options(-fsanitize=${TILEWRIGHT_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${TILEWRIGHT_SANITIZE})
   # An undefined operation ends the run, as an address error does.
   add_compile_options(-fno-sanitize-recover=all)
