@@ -95,12 +95,17 @@ bool tilewright::emulator::runInParallel(Launch &launch, unsigned threads) {
   auto first = [&](uint64_t part) {
     return blocks / count * part + std::min(part, blocks % count);
   };
+  // So many parts at a time keep memory of the host; what one alone may have is
+  // tried in order.
+  Options options = launch.options;
+  options.launchMemoryLimit /= threads;
+  options.raceRecordLimit /= threads;
   std::vector<std::unique_ptr<Launch>> parts(count);
   std::atomic<uint64_t> next{0};
   std::atomic<bool> isAbandoned{false};
   auto work = [&] {
     for (uint64_t i; !isAbandoned && (i = next++) < count;) {
-      auto part = launch.makePart(undo, isAbandoned);
+      auto part = launch.makePart(options, undo, isAbandoned);
       runBlocks(*part, first(i), first(i + 1));
       if (part->races)
         part->races->finish();

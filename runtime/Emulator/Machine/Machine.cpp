@@ -11,9 +11,9 @@
 
 using namespace tilewright::emulator;
 
-std::unique_ptr<Launch> Launch::makePart(UndoLog &undo,
+std::unique_ptr<Launch> Launch::makePart(const Options &partOptions, UndoLog &undo,
                                          const std::atomic<bool> &isAbandoned) const {
-  std::unique_ptr<Launch> part(new Launch{program, global, options, model, tensorCore, grid,
+  std::unique_ptr<Launch> part(new Launch{program, global, partOptions, model, tensorCore, grid,
                                           blockSize, dynamicSharedBytes, parameters});
   part->counters.resize(counters.size());
   part->worst.resize(worst.size());

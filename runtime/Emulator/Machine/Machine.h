@@ -94,7 +94,9 @@ struct Launch {
   std::unique_ptr<Footprint> footprint; ///< null: this is the whole launch
   WrittenBytes written;                 ///< in global memory not all of which was
   const std::atomic<bool> *isAbandoned = nullptr;
-  std::unique_ptr<Launch> makePart(UndoLog &undo, const std::atomic<bool> &isAbandoned) const;
+  /// With options of its own: parts share the limits of the launch.
+  std::unique_ptr<Launch> makePart(const Options &options, UndoLog &undo,
+                                   const std::atomic<bool> &isAbandoned) const;
   /// For what only one thread can do: a part stops, and is run again in order.
   void needsOrder() { isStopped |= footprint != nullptr; }
 

@@ -322,6 +322,20 @@ TEST(Parallel, WhenTimeIsOverThePartsSayWhere) {
   EXPECT_GT(outcome.issues, 1000u);
 }
 
+// A block needs more than its share: on one thread it has enough.
+TEST(Parallel, PartsShareTheLimitOfMemory) {
+  constexpr llvm::StringLiteral body = R"(
+    .local .align 4 .b8 x[100000]; mov.u64 %d0, x; st.local.u32 [%d0], %i;
+    ld.local.u32 %r0, [%d0]; st.global.u32 [%p], %r0;)";
+  Options options;
+  options.launchMemoryLimit = 8 << 20; // a block has two warps of 3.2 MB
+  EXPECT_EQ(compare(body, options).threads, 1u);
+  options.launchMemoryLimit *= 7;
+  Outcome outcome = compare(body, options);
+  EXPECT_EQ(outcome.threads, 3u);
+  EXPECT_EQ(outcome.findings, 0u);
+}
+
 // Each part notes what it touches; all of them together are bounded.
 TEST(Parallel, PagesThatPartsNoteAreCounted) {
   UndoLog undo(/*maxNoted=*/3);
