@@ -15,25 +15,37 @@ using namespace py::literals;
 
 namespace tilewright::python {
 
-/// Calls f(name in Python, field) for every option but the landing policy.
+/// Calls f(name in Python, field) for every option but the landing policy. A field
+/// that Python does not have does not compile.
 template <typename F> static void forEachOption(emulator::Options &options, F f) {
-  f("landing_seed", options.landingSeed);
-  f("warp_order_seed", options.warpOrderSeed);
-  f("preemption_seed", options.preemptionSeed);
-  f("instruction_budget", options.instructionBudget);
-  f("time_budget", options.timeBudgetSeconds);
-  f("max_findings", options.maxFindings);
-  f("max_resident_blocks", options.maxResidentBlocks);
-  f("threads", options.threads);
-  f("memory_limit", options.memoryLimit);
-  f("count_accesses", options.countAccesses);
-  f("keep_worst_access", options.keepWorstAccess);
-  f("strict_acquire", options.strictAcquire);
-  f("strict_warps", options.strictWarps);
-  f("alignment", options.checkAlignment);
-  f("async", options.checkAsync);
-  f("races", options.checkRaces);
-  f("initialisation", options.checkInitialisation);
+  auto &[landing, landingSeed, warpOrderSeed, instructionBudget, timeBudgetSeconds, backEdgeBudget,
+         maxResidentBlocks, memoryLimit, launchMemoryLimit, localBytesPerThread, callDepth, threads,
+         outputBytes, maxFindings, preemptionSeed, checkAlignment, checkAsync, checkRaces,
+         raceRecordLimit, strictAcquire, strictWarps, checkInitialisation, countAccesses,
+         keepWorstAccess] = options;
+  f("landing_seed", landingSeed);
+  f("warp_order_seed", warpOrderSeed);
+  f("preemption_seed", preemptionSeed);
+  f("instruction_budget", instructionBudget);
+  f("time_budget", timeBudgetSeconds);
+  f("back_edge_budget", backEdgeBudget);
+  f("max_findings", maxFindings);
+  f("output_bytes", outputBytes);
+  f("race_record_limit", raceRecordLimit);
+  f("max_resident_blocks", maxResidentBlocks);
+  f("threads", threads);
+  f("memory_limit", memoryLimit);
+  f("launch_memory_limit", launchMemoryLimit);
+  f("local_bytes_per_thread", localBytesPerThread);
+  f("call_depth", callDepth);
+  f("count_accesses", countAccesses);
+  f("keep_worst_access", keepWorstAccess);
+  f("strict_acquire", strictAcquire);
+  f("strict_warps", strictWarps);
+  f("alignment", checkAlignment);
+  f("async", checkAsync);
+  f("races", checkRaces);
+  f("initialisation", checkInitialisation);
 }
 
 static emulator::Options readOptions(const py::dict &values) {

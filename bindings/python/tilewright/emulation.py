@@ -51,8 +51,15 @@ class EmulatorOptions:
     instruction_budget: int = 1 << 40
     #: Seconds a launch may take.
     time_budget: float = 600.0
+    #: Turns of a loop before other warps run.
+    back_edge_budget: int = 4096
     #: Findings that are kept of a launch.
     max_findings: int = 16
+    #: Bytes that are kept of what printf writes.
+    output_bytes: int = 1 << 20
+    #: Accesses that the race checker remembers at a time; beyond, races are no longer
+    #: checked, which `Report.notes` says.
+    race_record_limit: int = 1 << 24
     #: Blocks that may be resident at a time; 0: as many as the device model holds.
     max_resident_blocks: int = 0
     #: Host threads that blocks may be spread over; 0: all cores. Kernels whose blocks meet
@@ -60,11 +67,18 @@ class EmulatorOptions:
     threads: int = 0
     #: Bytes of device memory, at most what the model has.
     memory_limit: int = 16 << 30
+    #: Bytes of the host for registers, local and shared memory of the blocks that are
+    #: resident at a time.
+    launch_memory_limit: int = 4 << 30
+    #: Bytes of local memory that a thread may use, its stack included; at most 1 GiB.
+    local_bytes_per_thread: int = 512 * 1024
+    #: Calls that may be nested.
+    call_depth: int = 256
 
     def __post_init__(self) -> None:
         if self.landing not in get_args(Landing):
             raise ArgumentError(f"landing is {self.landing!r}; " + nearest(self.landing, Landing))
-        if isinstance(self.checks, str):
+        if isinstance(self.checks, str) or not isinstance(self.checks, Iterable):
             raise ArgumentError(f"checks is {self.checks!r}; expects a set of names")
         for name in self.checks:
             if name not in CHECKS:
@@ -98,14 +112,21 @@ class EmulatorOptions:
 
 
 _SEED = (0, (1 << 64) - 1)
+_COUNT32 = (1, (1 << 32) - 1)
 _RANGES: dict[str, tuple[float, float]] = {
     "landing_seed": _SEED,
     "warp_order_seed": _SEED,
     "preemption_seed": _SEED,
     "instruction_budget": (1, (1 << 64) - 1),
     "time_budget": (0, 1e9),
-    "max_findings": (1, (1 << 32) - 1),
+    "back_edge_budget": _COUNT32,
+    "max_findings": _COUNT32,
+    "output_bytes": (0, (1 << 32) - 1),
+    "race_record_limit": (1, (1 << 64) - 1),
     "max_resident_blocks": (0, (1 << 32) - 1),
     "threads": (0, 1024),
     "memory_limit": (0, (1 << 63) - 1),
+    "launch_memory_limit": (0, (1 << 63) - 1),
+    "local_bytes_per_thread": (0, 1 << 30),
+    "call_depth": _COUNT32,
 }

@@ -137,6 +137,8 @@ class Report:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     #: What printf wrote.
     output: str = ""
+    #: What was not checked to the end, and why: a checker has reached a limit.
+    notes: list[str] = dataclasses.field(default_factory=list)
     #: The emulated device's report as it gave it, for JSON; empty on a GPU.
     raw: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -162,6 +164,7 @@ def read_report(
         source_lines=[_read_line(line) for line in raw["sourceLines"]],
         findings=[_read_finding(finding) for finding in raw["findings"]],
         output=raw["output"],
+        notes=raw["notes"],
         raw=raw,
     )
 

@@ -14,7 +14,7 @@ from tilewright.cuda_toolkit import find_tool, load_library
 from tilewright.spec import read_spec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "launch"))
-from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, SPIN
+from launch_ptx import ADD, EARLY, ECHO, HEAD, MANGLED, READING, SPIN
 
 needs_nvrtc = pytest.mark.skipif(load_library("nvrtc") is None, reason="there is no NVRTC")
 
@@ -204,6 +204,17 @@ def test_json(tw, folder, documented_keys):
     report = tw("check", "add.ptx", "--launch", "add.toml", "--json").json
     (mismatch,) = report["mismatches"]
     assert (mismatch["buffer"], mismatch["count"], mismatch["run"]) == ("c", 100, 0)
+
+
+def test_what_was_not_checked_to_the_end_is_said(tw, folder):
+    Path("read.ptx").write_text(READING)
+    spec = {"launch": {"block": 32}, "options": {"race_record_limit": 1000}}
+    Path("read.json").write_text(json.dumps(spec))
+    result = tw("check", "read.ptx", "--launch", "read.json")
+    assert result.status == 0
+    assert result.out.startswith("note: in 'read': races are checked")
+    (launch,) = tw("check", "read.ptx", "--launch", "read.json", "--json").json["launches"]
+    assert len(launch["notes"]) == 1 and launch["notes"][0] in result.out
 
 
 def test_a_template_is_a_spec_to_start_from(tw, folder):

@@ -150,3 +150,100 @@ STRIDED = (
 }
 """
 )
+
+#: Prints 32 letters a thread.
+PRINTING = (
+    HEAD
+    + """
+.extern .func (.param .b32 n) vprintf (.param .b64 f, .param .b64 v);
+.global .align 1 .b8 text[33] = {"""
+    + "120, " * 32
+    + """0};
+.visible .entry print() {
+  .reg .b64 %d<2>;
+  mov.u64 %d0, text;
+  mov.u64 %d1, 0;
+  {
+    .param .b64 f;
+    .param .b64 v;
+    .param .b32 n;
+    st.param.b64 [f], %d0;
+    st.param.b64 [v], %d1;
+    call.uni (n), vprintf, (f, v);
+  }
+  ret;
+}
+"""
+)
+
+#: A kernel that calls a function, with 32 bytes of local memory each.
+CALLING = (
+    HEAD
+    + """
+.func inner() {
+  .local .align 4 .b8 place[32];
+  .reg .b64 %d;
+  mov.u64 %d, place;
+  st.local.b32 [%d], 1;
+  ret;
+}
+.visible .entry call() {
+  .local .align 4 .b8 place[32];
+  .reg .b64 %d;
+  mov.u64 %d, place;
+  st.local.b32 [%d], 1;
+  call.uni inner;
+  ret;
+}
+"""
+)
+
+#: Each of 20000 turns reads another byte of 8192, so that a log of reads grows.
+READING = (
+    HEAD
+    + """
+.visible .entry read() {
+  .reg .pred %p;
+  .reg .b16 %h;
+  .reg .b32 %r<4>;
+  .shared .align 16 .b8 tile[16384];
+  mov.u32 %r0, 0;
+loop:
+  and.b32 %r1, %r0, 8191;
+  mov.u32 %r2, tile;
+  add.u32 %r1, %r1, %r2;
+  ld.shared.u8 %h, [%r1];
+  add.u32 %r0, %r0, 1;
+  setp.lt.u32 %p, %r0, 20000;
+  @%p bra loop;
+  ret;
+}
+"""
+)
+
+#: Lane 0 spins until lane 1 has written a flag.
+WAITING = (
+    HEAD
+    + """
+.visible .entry wait() {
+  .reg .pred %p<3>;
+  .reg .b32 %r<3>;
+  .shared .align 4 .b8 flag[4];
+  mov.u32 %r0, %tid.x;
+  setp.eq.u32 %p0, %r0, 0;
+  @%p0 st.shared.u32 [flag], 0;
+  bar.warp.sync -1;
+  setp.ne.u32 %p1, %r0, 0;
+  @%p1 bra write;
+loop:
+  ld.volatile.shared.u32 %r1, [flag];
+  setp.eq.u32 %p2, %r1, 0;
+  @%p2 bra loop;
+  ret;
+write:
+  setp.eq.u32 %p2, %r0, 1;
+  @%p2 st.volatile.shared.u32 [flag], 1;
+  ret;
+}
+"""
+)

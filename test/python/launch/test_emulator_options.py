@@ -1,9 +1,14 @@
 """tilewright.EmulatorOptions: what is checked, how long a launch may take, what is kept."""
 
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tilewright as tw
-from launch_ptx import EARLY, MANGLED, SPIN, STRIDED
+from launch_ptx import CALLING, EARLY, MANGLED, PRINTING, READING, SPIN, STRIDED, WAITING
 from tilewright._extension import native
 
 
@@ -69,3 +74,67 @@ def test_the_worst_access_has_its_addresses(stride):
     plain = tw.Module(STRIDED, options=tw.EmulatorOptions().without("races"))
     report = plain.launch("strided", 1, 32, [out, stride])
     assert all(line.worst_access is None for line in report.lines)
+
+
+#: Fields of the C++ Options whose names in Python are not just spelled another way.
+RENAMED = {"timeBudgetSeconds": "time_budget"}
+
+
+def test_the_fields_are_those_of_the_cpp_options():
+    """Of runtime/Emulator/Machine/Options.h; `checks` stands for all check...: a name each."""
+    header = Path(__file__).parents[3] / "runtime/Emulator/Machine/Options.h"
+    struct = re.search(r"struct Options \{\n(.*?)\n\};", header.read_text(), re.DOTALL)[1]
+    found = re.findall(r"^  [\w:]+ (\w+) = [^;]*;", struct, re.MULTILINE)
+    assert len(found) == struct.count(" = "), "a declaration of a form that is not looked for"
+    names = [RENAMED.get(n) or re.sub("[A-Z]", lambda c: f"_{c[0].lower()}", n) for n in found]
+    checks = {name.removeprefix("check_") for name in names if name.startswith("check_")}
+    fields = {field.name for field in dataclasses.fields(tw.EmulatorOptions)}
+    assert fields == {n for n in names if not n.startswith("check_")} | {"checks"}
+    assert checks == tw.EmulatorOptions().checks
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(tw.EmulatorOptions)])
+def test_every_option_has_a_range_and_a_comment(field):
+    kind = type(getattr(tw.EmulatorOptions(), field))
+    for wrong in (-1, "many", None) if kind in (int, float) else (2, "many", None):
+        with pytest.raises(tw.ArgumentError, match=field):
+            tw.EmulatorOptions(**{field: wrong})
+    source = inspect.getsource(tw.EmulatorOptions)
+    above = source[: source.index(f"\n    {field}: ")].splitlines()[-1].strip()
+    assert above.startswith("#:") or field in ("landing_seed",)
+
+
+def test_launch_memory_has_a_limit():
+    with pytest.raises(tw.CheckError, match="above the limit of 1000"):
+        tw.Module(CALLING, options=tw.EmulatorOptions(launch_memory_limit=1000)).launch("call")
+
+
+def test_printed_bytes_have_a_limit():
+    report = tw.Module(PRINTING, options=tw.EmulatorOptions(output_bytes=10)).launch("print", 1, 32)
+    assert report.output.startswith("xxxxxxxxxx\n[further output is dropped")
+
+
+def test_calls_and_local_memory_have_limits():
+    assert not tw.Module(CALLING).launch("call").findings
+    with pytest.raises(tw.CheckError, match="deeper than 1"):
+        tw.Module(CALLING, options=tw.EmulatorOptions(call_depth=1)).launch("call")
+    with pytest.raises(tw.CheckError, match="above the limit of 63"):
+        tw.Module(CALLING, options=tw.EmulatorOptions(local_bytes_per_thread=63)).launch("call")
+
+
+def test_a_report_says_what_was_given_up():
+    assert tw.Module(READING).launch("read", 1, 32).notes == []
+    few = tw.EmulatorOptions(race_record_limit=1000)
+    (note,) = tw.Module(READING, options=few).launch("read", 1, 32).notes
+    assert "more than 1000 accesses are to be remembered" in note
+
+
+def test_turns_of_a_loop_may_be_few():
+    """Lane 0 waits for lane 1 of its warp: a round costs as many turns as it may spin."""
+    issues = [
+        tw.Module(WAITING, options=tw.EmulatorOptions(back_edge_budget=budget))
+        .launch("wait", 1, 32)
+        .counters["issues"]
+        for budget in (16, 4096)
+    ]
+    assert issues[0] < 500 and issues[1] > 4096

@@ -274,7 +274,21 @@ def _print(prepared: Prepared, outcomes: list[Outcome], sightings: list[Sighting
         printer.message("error", f"{mismatch}{run_text}")
     for _, mismatch in mismatches[1:] if len(outcomes) == 1 else ():
         printer.message("error", str(mismatch))
+    for note in _collect_notes(outcomes):
+        printer.message("note", note)
     print(_summary(prepared, outcomes, sightings))
+
+
+def _collect_notes(outcomes: list[Outcome]) -> list[str]:
+    """What was not checked to the end, once each."""
+    return list(
+        dict.fromkeys(
+            f"in '{demangle(report.kernel)}': {note}"
+            for outcome in outcomes
+            for report in outcome.reports
+            for note in report.notes
+        )
+    )
 
 
 def _summary(prepared: Prepared, outcomes: list[Outcome], sightings: list[Sighting]) -> str:
@@ -336,4 +350,5 @@ def _launch_as_json(report: Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "counters": dict(sorted(report.counters.items())),
         "output": report.output,
+        "notes": report.notes,
     }
