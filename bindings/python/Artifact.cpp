@@ -21,7 +21,7 @@ static artifact::Artifact readArtifact(const std::string &ptx, const std::string
   return {ptx, {}, unwrap(artifact::Metadata::fromJSON(value), exception::argument)};
 }
 
-/// An artifact on a device. The caller uses the device from one thread.
+/// An artifact on a device. Thread-safe.
 class LoadedArtifact {
 public:
   /// Raises ArgumentError for metadata or PTX that cannot be used.
@@ -37,25 +37,27 @@ public:
     executable = unwrap(std::move(loaded), exception::argument);
   }
 
-  /// Runs a quantised matrix product into `y`: seconds and counters.
+  /// Runs a quantised matrix product into `y`: seconds, counters and, if asked for,
+  /// the emulated device's report as JSON.
   py::dict runQuantMatmul(const py::array &x, const PackedWeights &weights,
-                          const std::optional<py::array> &bias, const py::array &y) {
+                          const std::optional<py::array> &bias, const py::array &y,
+                          bool wantsReport) {
     launch::QuantMatmulCall call{{}, describeArray(x), weights.get(), describeArray(y)};
     if (bias)
       call.bias = describeArray(*bias);
     llvm::SmallVector<launch::Tensor, 12> operands = launch::getOperands(call);
     check(executable->verify(operands), exception::shape);
+    LaunchRecord record(*device);
     Stopwatch watch;
     llvm::Error error = [&] {
       // So that the caller can say how long it takes, and be interrupted.
       py::gil_scoped_release release;
-      return launch::launchStaged(*executable, operands);
+      return launch::launchStaged(*executable, operands, {}, 0, record.get());
     }();
-    checkLaunch(std::move(error), *device, watch.getSeconds());
-    return py::dict("seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device));
+    checkLaunch(std::move(error), *device, record, watch.getSeconds());
+    return py::dict("seconds"_a = watch.getSeconds(), "counters"_a = record.readCounters(),
+                    "report"_a = wantsReport ? record.write() : std::nullopt);
   }
-
-  std::optional<std::string> writeLastReport() const { return writeReport(*device); }
 
 private:
   std::shared_ptr<device::Device> device;
@@ -66,8 +68,8 @@ void bindArtifact(py::module_ &module) {
   py::class_<LoadedArtifact>(module, "LoadedArtifact")
       .def(py::init<Runtime &, const std::string &, const std::string &, const std::string &>(),
            "runtime"_a, "ptx"_a, "metadata"_a, "device"_a, py::keep_alive<1, 2>())
-      .def("quant_matmul", &LoadedArtifact::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a)
-      .def("last_report", &LoadedArtifact::writeLastReport);
+      .def("quant_matmul", &LoadedArtifact::runQuantMatmul, "x"_a, "weights"_a, "bias"_a, "y"_a,
+           "report"_a = false);
 }
 
 } // namespace tilewright::python

@@ -37,19 +37,32 @@ void bindTargets(pybind11::module_ &module);
 /// UnsupportedError with the nearest names.
 const target::GpuModel &findModel(const std::string &name);
 
-bool isEmulated(const device::Device &device);
 /// A new device "emulated:<model>" with the options of tilewright.EmulatorOptions.
 std::unique_ptr<device::Device> makeEmulatedDevice(const std::string &name,
                                                    const pybind11::dict &options);
-/// What an emulated device counted in its last launch; empty for a GPU.
-pybind11::dict readCounters(const device::Device &device);
-/// Its report of the last launch as JSON text; nothing for a GPU. Needs no GIL.
-std::optional<std::string> writeReport(const device::Device &device);
-/// Whether a checker found something in the last launch.
-bool hasFindings(const device::Device &device);
+
+/// What an emulated device leaves behind of one launch; of a GPU's, nothing.
+class LaunchRecord {
+public:
+  explicit LaunchRecord(const device::Device &device);
+  ~LaunchRecord();
+  /// For device::LaunchConfig.
+  emulator::Report *get() { return report.get(); }
+  /// What was counted; empty for a GPU.
+  pybind11::dict readCounters() const;
+  /// The report as JSON text; nothing for a GPU. Needs no GIL.
+  std::optional<std::string> write() const;
+  /// Whether a checker found something.
+  bool hasFindings() const;
+
+private:
+  std::unique_ptr<emulator::Report> report;
+};
+
 /// Raises if a launch on `device` failed: CheckError with the report for a
 /// finding, else DeviceError. Needs the GIL.
-void checkLaunch(llvm::Error error, const device::Device &device, double seconds);
+void checkLaunch(llvm::Error error, const device::Device &device, const LaunchRecord &record,
+                 double seconds);
 /// For the launches to come of an emulated device: options as of
 /// makeEmulatedDevice.
 void setOptions(device::Device &device, const pybind11::dict &options);

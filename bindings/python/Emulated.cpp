@@ -81,44 +81,42 @@ void bindEmulated(py::module_ &module) {
   module.def("default_emulator_options", &getDefaultOptions);
 }
 
-bool isEmulated(const device::Device &device) {
-  return dynamic_cast<const emulator::EmulatedDevice *>(&device) != nullptr;
+LaunchRecord::LaunchRecord(const device::Device &device) {
+  if (dynamic_cast<const emulator::EmulatedDevice *>(&device))
+    report = std::make_unique<emulator::Report>();
 }
 
-py::dict readCounters(const device::Device &device) {
+LaunchRecord::~LaunchRecord() = default;
+
+py::dict LaunchRecord::readCounters() const {
   py::dict counters;
-  auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
-  if (!emulated)
+  if (!report)
     return counters;
-  for (const auto &[name, value] : emulated->getLastReport().total.toJSON())
+  for (const auto &[name, value] : report->total.toJSON())
     if (std::optional<int64_t> count = value.getAsInteger())
       counters[py::str(name.str())] = *count;
   return counters;
 }
 
-std::optional<std::string> writeReport(const device::Device &device) {
-  auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
-  if (!emulated)
+std::optional<std::string> LaunchRecord::write() const {
+  if (!report)
     return std::nullopt;
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::json::Value(emulated->getLastReport().toJSON());
+  llvm::raw_string_ostream(text) << llvm::json::Value(report->toJSON());
   return text;
 }
 
-bool hasFindings(const device::Device &device) {
-  auto *emulated = dynamic_cast<const emulator::EmulatedDevice *>(&device);
-  return emulated && !emulated->getLastReport().findings.empty();
-}
+bool LaunchRecord::hasFindings() const { return report && !report->findings.empty(); }
 
-void checkLaunch(llvm::Error error, const device::Device &device, double seconds) {
+void checkLaunch(llvm::Error error, const device::Device &device, const LaunchRecord &record,
+                 double seconds) {
   if (!error)
     return;
-  if (!hasFindings(device))
-    raise(exception::device, llvm::toString(std::move(error)));
   std::string message = llvm::toString(std::move(error));
-  py::object report =
-      py::module_::import("tilewright.reports")
-          .attr("parse_report")(*writeReport(device), device.getName().str(), seconds);
+  if (!record.hasFindings())
+    raise(exception::device, message);
+  py::object report = py::module_::import("tilewright.reports")
+                          .attr("parse_report")(*record.write(), device.getName().str(), seconds);
   py::object type = py::module_::import("tilewright.errors").attr(exception::check);
   PyErr_SetObject(type.ptr(), type(message, report).ptr());
   throw py::error_already_set();
@@ -129,7 +127,10 @@ void setOptions(device::Device &device, const py::dict &options) {
   if (!emulated)
     raise(exception::argument,
           "options are for emulated devices; '" + device.getName().str() + "' is a GPU");
-  emulated->getOptions() = readOptions(options);
+  const emulator::Options values = readOptions(options);
+  // Waits for a launch that is under way.
+  py::gil_scoped_release release;
+  emulated->setOptions(values);
 }
 
 } // namespace tilewright::python

@@ -139,9 +139,10 @@ py::dict PtxModule::launch(const std::string &name, const Extents &grid, const E
   std::string_view bytes = arguments;
   device::Kernel *kernel =
       unwrap(runAlone([&] { return module->getKernel(name); }), exception::argument);
+  LaunchRecord record(*device);
+  config.report = record.get();
   Stopwatch watch;
   double seconds = 0;
-  bool isFinding = false;
   std::optional<std::string> error, report;
   runAlone([&] {
     llvm::Error failure = device->launch(
@@ -149,12 +150,11 @@ py::dict PtxModule::launch(const std::string &name, const Extents &grid, const E
     if (!failure)
       failure = device->synchronize();
     seconds = watch.getSeconds();
-    isFinding = hasFindings(*device);
     if (failure)
       error = llvm::toString(std::move(failure));
-    report = writeReport(*device);
+    report = record.write();
   });
-  return py::dict("error"_a = error, "is_finding"_a = isFinding, "seconds"_a = seconds,
+  return py::dict("error"_a = error, "is_finding"_a = record.hasFindings(), "seconds"_a = seconds,
                   "report"_a = report);
 }
 

@@ -146,22 +146,19 @@ py::object Runtime::runCall(const launch::Call &call, const problem::Problem &pr
     return cache.get(problem, device, call.rows, pinned);
   }();
   auto kernel = unwrap(std::move(executable), exception::compile);
+  LaunchRecord record(*device);
   Stopwatch watch;
   llvm::Error error = [&] {
-    // An emulated device takes one caller at a time. The GIL is its lock, also
-    // against weights that are freed meanwhile.
-    std::optional<py::gil_scoped_release> release;
-    if (!isEmulated(*device))
-      release.emplace();
-    return launch::launchStaged(*kernel, operands);
+    py::gil_scoped_release release;
+    return launch::launchStaged(*kernel, operands, {}, 0, record.get());
   }();
-  checkLaunch(std::move(error), *device, watch.getSeconds());
+  checkLaunch(std::move(error), *device, record, watch.getSeconds());
   if (!detail)
     return py::none();
   return py::dict("kernel"_a = kernel->getMetadata().kernel, "problem"_a = problem.str(),
                   "compile_seconds"_a = getCompileSeconds(problem, compiledBefore),
-                  "seconds"_a = watch.getSeconds(), "counters"_a = readCounters(*device),
-                  "report"_a = detail > 1 ? writeReport(*device) : std::nullopt);
+                  "seconds"_a = watch.getSeconds(), "counters"_a = record.readCounters(),
+                  "report"_a = detail > 1 ? record.write() : std::nullopt);
 }
 
 /// The model behind a device's name. An emulated device need not be made for it.

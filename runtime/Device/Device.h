@@ -19,6 +19,10 @@
 #include <string>
 #include <vector>
 
+namespace tilewright::emulator {
+struct Report;
+}
+
 namespace tilewright::device {
 
 /// An address in a device's global memory.
@@ -37,6 +41,9 @@ struct LaunchConfig {
   Dim3 grid, block, cluster;
   uint32_t dynamicSharedBytes = 0;
   Stream stream = 0;
+  /// Where an emulated device leaves its report of the launch, also of one that
+  /// fails; a GPU has none. Null: not wanted.
+  emulator::Report *report = nullptr;
 };
 
 /// Code for a device: PTX always, a cubin where one was made for it.

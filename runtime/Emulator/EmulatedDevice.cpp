@@ -281,8 +281,16 @@ llvm::Error EmulatedDevice::checkLaunch(const Program &program, const device::La
 
 llvm::Error EmulatedDevice::launch(device::Kernel &kernel, const device::LaunchConfig &config,
                                    llvm::ArrayRef<uint8_t> arguments) {
-  const Program &program = *static_cast<LoadedKernel &>(kernel).program;
   std::lock_guard<std::recursive_mutex> lock(mutex);
+  llvm::Error error = launchAlone(*static_cast<LoadedKernel &>(kernel).program, config, arguments);
+  if (config.report)
+    *config.report = lastReport;
+  return error;
+}
+
+/// With the device to itself.
+llvm::Error EmulatedDevice::launchAlone(const Program &program, const device::LaunchConfig &config,
+                                        llvm::ArrayRef<uint8_t> arguments) {
   lastReport = Report();
   lastReport.kernel = program.kernelName;
   if (llvm::Error error = checkLaunch(program, config, arguments))
@@ -333,6 +341,16 @@ llvm::Error EmulatedDevice::clearGridWorkspace() {
     gridWorkspace = (*allocation)->base;
   }
   return fill(gridWorkspace, 0, bytes);
+}
+
+Options EmulatedDevice::getOptions() {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  return options;
+}
+
+void EmulatedDevice::setOptions(const Options &value) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  options = value;
 }
 
 llvm::Error EmulatedDevice::synchronize(device::Stream) { return llvm::Error::success(); }

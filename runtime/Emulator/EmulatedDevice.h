@@ -43,21 +43,24 @@ public:
                      llvm::ArrayRef<uint8_t> arguments) override;
   llvm::Error synchronize(device::Stream stream = 0) override;
 
-  /// Of the last launch, whether it succeeded or not.
+  /// Of the last launch, whether it succeeded or not: for devices that one thread
+  /// uses. Others pass LaunchConfig::report.
   const Report &getLastReport() const { return lastReport; }
-  /// Host threads that the last launch ran on.
+  /// Host threads that the last launch ran on; as getLastReport().
   unsigned getLastThreads() const { return lastThreads; }
+  Options getOptions();
   /// For the launches to come.
-  Options &getOptions() { return options; }
+  void setOptions(const Options &value);
 
 private:
   EmulatedDevice(const target::GpuModel &model, const Options &options);
+  llvm::Error launchAlone(const Program &program, const device::LaunchConfig &config,
+                          llvm::ArrayRef<uint8_t> arguments);
   llvm::Error checkLaunch(const Program &program, const device::LaunchConfig &config,
                           llvm::ArrayRef<uint8_t> arguments) const;
   llvm::Error clearGridWorkspace();
 
-  /// Held by every operation: host threads may share a device. Reports and
-  /// options are read and set between launches.
+  /// Held by every operation: host threads may share a device.
   std::recursive_mutex mutex;
   const target::GpuModel &model;
   std::string name;

@@ -280,8 +280,8 @@ Error Executable::packArguments(ArrayRef<Tensor> tensors, const Dimensions &dime
   return Error::success();
 }
 
-Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars,
-                         device::Stream stream) {
+Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars, device::Stream stream,
+                         emulator::Report *report) {
   Expected<Dimensions> dimensions = verifyAndBind(tensors);
   if (!dimensions)
     return dimensions.takeError();
@@ -309,6 +309,7 @@ Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars,
   config.block = {metadata.block[0], metadata.block[1], metadata.block[2]};
   config.dynamicSharedBytes = metadata.dynamicSharedBytes;
   config.stream = stream;
+  config.report = report;
   if (Error error = device->launch(*kernel, config, block))
     return error;
   lease->commit();

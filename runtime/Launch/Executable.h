@@ -47,8 +47,10 @@ public:
   ///   - two operands disagree about a dynamic dimension;
   ///   - an operand is too large for the kernel's index width;
   ///   - an output overlaps itself, an input or another output.
+  ///
+  /// `report`: see device::LaunchConfig.
   llvm::Error launch(llvm::ArrayRef<Tensor> operands, llvm::ArrayRef<Scalar> scalars = {},
-                     device::Stream stream = 0);
+                     device::Stream stream = 0, emulator::Report *report = nullptr);
 
   /// The checks of launch() that do not depend on where the operands are; for
   /// callers that copy them first.

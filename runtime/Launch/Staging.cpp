@@ -82,10 +82,10 @@ Error copyBack(device::Device &device, const Tensor &host, const Tensor &staged,
 } // namespace
 
 Error launchStaged(Executable &executable, ArrayRef<Tensor> operands, ArrayRef<Scalar> scalars,
-                   device::Stream stream) {
+                   device::Stream stream, emulator::Report *report) {
   bool isStaged = any_of(operands, [](const Tensor &tensor) { return !tensor.device; });
   if (!isStaged)
-    return executable.launch(operands, scalars, stream);
+    return executable.launch(operands, scalars, stream, report);
   // Before copying, while overlaps can be seen.
   if (Error error = executable.verify(operands))
     return error;
@@ -111,7 +111,7 @@ Error launchStaged(Executable &executable, ArrayRef<Tensor> operands, ArrayRef<S
     tensor.address = *pointer + (tensor.address - range.begin);
     tensor.device = device;
   }
-  if (Error error = executable.launch(staged, scalars, stream))
+  if (Error error = executable.launch(staged, scalars, stream, report))
     return error;
   for (auto [index, tensor] : enumerate(operands))
     if (!tensor.device && executable.isWritten(index))

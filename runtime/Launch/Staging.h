@@ -15,8 +15,11 @@ namespace tilewright::launch {
 /// With an output in host memory the results are there on return; bytes
 /// between its rows keep their values. Without, the call returns as launch()
 /// does, after the inputs were copied.
+///
+/// `report`: see device::LaunchConfig.
 llvm::Error launchStaged(Executable &executable, llvm::ArrayRef<Tensor> operands,
-                         llvm::ArrayRef<Scalar> scalars = {}, device::Stream stream = 0);
+                         llvm::ArrayRef<Scalar> scalars = {}, device::Stream stream = 0,
+                         emulator::Report *report = nullptr);
 
 } // namespace tilewright::launch
 

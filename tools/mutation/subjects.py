@@ -85,12 +85,12 @@ def make_linear(name: str) -> Subject:
         y = np.zeros((rows, n), np.float16)
         try:
             artifact = native().LoadedArtifact(runtime(), text, metadata, DEVICE)
-            artifact.quant_matmul(x, weights.packed(), None, y)
+            facts = artifact.quant_matmul(x, weights.packed(), None, y, report=True)
         except tw.CheckError as error:
             return Run(error.report.findings, [], [])
         finally:
             runtime().set_emulator_options(DEVICE, tw.EmulatorOptions().to_native())
-        report = read_report(json.loads(artifact.last_report()), DEVICE, 0.0)
+        report = read_report(json.loads(facts["report"]), DEVICE, 0.0)
         reference, low, _ = linear_reference(x, weights, None, None, y.dtype)
         try:
             assert_within_bound(y, reference, low)

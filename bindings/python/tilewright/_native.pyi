@@ -197,12 +197,16 @@ class LoadedArtifact:
 
     def __init__(self, runtime: Runtime, ptx: str, metadata: str, device: str) -> None: ...
     def quant_matmul(
-        self, x: NDArray, weights: PackedWeights, bias: NDArray | None, y: NDArray
+        self,
+        x: NDArray,
+        weights: PackedWeights,
+        bias: NDArray | None,
+        y: NDArray,
+        report: bool = False,
     ) -> dict[str, Any]:
-        """Writes to y; {"seconds", "counters"}."""
-
-    def last_report(self) -> str | None:
-        """The emulated device's report of its last launch, JSON; None for a GPU."""
+        """Writes to y; {"seconds", "counters", "report"}: the emulated device's report as JSON
+        where it is asked for, else None.
+        """
 
 def gpu_models() -> list[dict[str, Any]]:
     """The table of GPU models, with what their targets give a block."""

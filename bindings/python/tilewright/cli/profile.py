@@ -154,8 +154,8 @@ def _profile_problem(arguments: argparse.Namespace) -> Profiled:
     kernel = load(artifact, device)
     runtime().set_emulator_options(device, options.to_native())
     try:
-        _, facts = launch(kernel, inputs, problem, device)
-        report = parse_report(kernel.last_report(), device, facts["seconds"])
+        _, facts = launch(kernel, inputs, problem, device, report=True)
+        report = parse_report(facts["report"], device, facts["seconds"])
     finally:
         runtime().set_emulator_options(device, EmulatorOptions().to_native())
     name = arguments.ptx_output or f"{artifact.metadata['kernel']}.ptx"

@@ -150,13 +150,13 @@ def runs_on(made_for: str, target: str) -> bool:
 
 
 def launch(
-    kernel: Any, inputs: Inputs, problem: QuantMatmul, device: str
+    kernel: Any, inputs: Inputs, problem: QuantMatmul, device: str, report: bool = False
 ) -> tuple[NDArray, dict[str, Any]]:
-    """y, and what the launch reports."""
+    """y, and what the launch reports; with `report` all of it."""
     y = np.zeros((problem.m, problem.outputs), FLOATS[problem.out_dtype])
 
     def work() -> dict[str, Any]:
-        return kernel.quant_matmul(inputs.x, inputs.weights.packed(), inputs.bias, y)
+        return kernel.quant_matmul(inputs.x, inputs.weights.packed(), inputs.bias, y, report)
 
     return y, wait_for(work, f"running on {device}")
 

@@ -4,6 +4,7 @@
 #include "gtest/gtest.h"
 #include <cstring>
 #include <random>
+#include <thread>
 
 using namespace tilewright;
 using namespace tilewright::emulator;
@@ -144,6 +145,47 @@ TEST_F(EmulatedDeviceTest, SurvivesDamagedKernels) {
     refused += !loadError(damaged).empty();
   }
   EXPECT_GT(refused, 150u);
+}
+
+TEST_F(EmulatedDeviceTest, EachLaunchHasItsReport) {
+  // Kernel i has i additions more than the one before.
+  std::string ptx = kEmpty, body = ".reg .b32 %r; mov.u32 %r, 0;";
+  constexpr unsigned count = 4;
+  for (unsigned i = 0; i < count; ++i) {
+    ptx += ".entry k" + std::to_string(i) + "() {" + body + " ret; }\n";
+    body += " add.u32 %r, %r, 1;";
+  }
+  auto module = load(ptx);
+  unsigned mistakes[count] = {};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < count; ++i)
+    threads.emplace_back([&, i] {
+      std::string name = "k" + std::to_string(i);
+      for (unsigned turn = 0; turn < 200; ++turn) {
+        Report report;
+        device::LaunchConfig config;
+        config.report = &report;
+        llvm::cantFail(device->launch(*llvm::cantFail(module->getKernel(name)), config, {}));
+        mistakes[i] += report.kernel != name || report.total.issues != 2 + i;
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (unsigned i = 0; i < count; ++i)
+    EXPECT_EQ(mistakes[i], 0u) << "kernel " << i;
+}
+
+TEST_F(EmulatedDeviceTest, AFailedLaunchHasAReport) {
+  auto module = load(kEmpty + std::string(".entry k() { trap; }"));
+  Report report;
+  device::LaunchConfig config;
+  config.report = &report;
+  EXPECT_NE(launchError(*module, config), "");
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings[0].kind, FindingKind::Trap);
+  config.block.x = 0; // refused: nothing of the launch before
+  EXPECT_NE(launchError(*module, config), "");
+  EXPECT_TRUE(report.findings.empty());
 }
 
 } // namespace

@@ -120,9 +120,11 @@ TEST_F(GlobalTaint, KernelsDefine) {
 
 TEST_F(GlobalTaint, UncheckedLaunchesMayHaveWrittenAnything) {
   uint64_t in = allocate(), out = allocate();
-  device->getOptions().checkInitialisation = false;
+  Options unchecked = device->getOptions(), checked = unchecked;
+  unchecked.checkInitialisation = false;
+  device->setOptions(unchecked);
   EXPECT_EQ(launch("st.global.u64 [%out], %o;", in, out), "");
-  device->getOptions().checkInitialisation = true;
+  device->setOptions(checked);
   EXPECT_EQ(launch(kCopy, out, allocate()), "");
 }
 
@@ -170,7 +172,9 @@ TEST_F(GlobalTaint, ElementsOfAVectorAreApart) {
 
 TEST_F(GlobalTaint, CopiesInFlightBringWhatTheyRead) {
   for (LandingPolicy landing : {LandingPolicy::Late, LandingPolicy::Eager}) {
-    device->getOptions().landing = landing;
+    Options options = device->getOptions();
+    options.landing = landing;
+    device->setOptions(options);
     uint64_t in = allocate(), out = allocate();
     llvm::cantFail(device->fill(in, 1, 128));
     constexpr const char *copy = R"(
