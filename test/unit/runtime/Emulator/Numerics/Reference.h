@@ -12,6 +12,7 @@
 #include "runtime/Emulator/Numerics/Float.h"
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -33,9 +34,14 @@ public:
   Fixed(int64_t significand, int exponent) : words{} {
     uint64_t magnitude = significand < 0 ? 0 - uint64_t(significand) : uint64_t(significand);
     int position = exponent + kUnit;
-    for (int bit = 0; bit < 64; ++bit)
-      if ((magnitude >> bit) & 1)
-        setBit(position + bit);
+    if (position < 0) { // bits below the unit are zeros
+      magnitude >>= -position;
+      position = 0;
+    }
+    const int word = position / 64, shift = position % 64;
+    words[word] = magnitude << shift;
+    if (shift && word + 1 < kWords)
+      words[word + 1] = magnitude >> (64 - shift);
     if (significand < 0)
       *this = -*this;
   }
@@ -75,22 +81,29 @@ public:
   Fixed magnitude() const { return isNegative() ? -*this : *this; }
   /// -1, 0 or 1.
   static int compare(const Fixed &a, const Fixed &b) {
-    Fixed difference = a - b;
-    return difference.isNegative() ? -1 : !difference.isZero();
+    if (a.isNegative() != b.isNegative())
+      return a.isNegative() ? -1 : 1;
+    // Of one sign, the words of two's complement are in the order of the numbers.
+    for (int i = kWords - 1; i >= 0; --i)
+      if (a.words[i] != b.words[i])
+        return a.words[i] < b.words[i] ? -1 : 1;
+    return 0;
   }
   /// The magnitude without its bits below 2^exponent, sign kept.
   Fixed truncated(int exponent) const {
     Fixed result = magnitude();
-    for (int bit = 0, end = std::max(0, exponent + kUnit); bit < end; ++bit)
-      result.words[bit / 64] &= ~(uint64_t(1) << (bit % 64));
+    const int end = std::clamp(exponent + kUnit, 0, kWords * 64);
+    std::fill_n(result.words.begin(), end / 64, 0);
+    if (end % 64)
+      result.words[end / 64] &= ~uint64_t(0) << (end % 64);
     return isNegative() ? -result : result;
   }
   /// Exponent of the leading bit of the magnitude; the number is not zero.
   int leading() const {
     Fixed value = magnitude();
-    for (int bit = kWords * 64 - 1; bit >= 0; --bit)
-      if ((value.words[bit / 64] >> (bit % 64)) & 1)
-        return bit - kUnit;
+    for (int i = kWords - 1; i >= 0; --i)
+      if (value.words[i])
+        return 64 * i + 63 - std::countl_zero(value.words[i]) - kUnit;
     return -kUnit;
   }
   /// Exact when 53 bits suffice.
@@ -104,7 +117,6 @@ public:
   }
 
 private:
-  void setBit(int bit) { words[bit / 64] |= uint64_t(1) << (bit % 64); }
   std::array<uint64_t, kWords> words;
 };
 
