@@ -159,6 +159,14 @@ class TestDamage:
         with pytest.raises(tw.ArgumentError, match="/y is damaged: 'a' has changed since"):
             tw.load_packed(tmp_path / "y")
 
+    def test_a_description_that_changed_but_still_fits(self, saved, tmp_path):
+        _, data = saved
+        assert data.count(rb"\"k\":70") == 1
+        # As many blocks and groups as 70 inputs have, so that all sizes fit.
+        (tmp_path / "y").write_bytes(data.replace(rb"\"k\":70", rb"\"k\":71"))
+        with pytest.raises(tw.ArgumentError, match="its description has changed since"):
+            tw.load_packed(tmp_path / "y")
+
     def test_truncated(self, saved, tmp_path):
         _, data = saved
         for length in range(0, len(data), 37):
