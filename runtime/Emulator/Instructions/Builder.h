@@ -98,6 +98,8 @@ public:
 
   //===--- Modifiers, in any order ---===//
   bool take(llvm::StringRef name);
+  /// Whether the text has it, taken or not.
+  bool has(llvm::StringRef name) const;
   /// The first of `names` that is present, as its index.
   std::optional<unsigned> takeOneOf(llvm::ArrayRef<llvm::StringLiteral> names);
   /// The next type in order.
@@ -109,6 +111,11 @@ public:
   /// A modifier that starts with `prefix`, such as ".L2::".
   std::optional<std::string> takePrefixed(llvm::StringRef prefix);
   void refuseType(ScalarType type);
+  /// The parts that a video instruction takes of operand `index`, such as "h10";
+  /// empty without.
+  llvm::StringRef takeSelector(unsigned index);
+  /// Whether operand `index` has a minus sign, as vmad's may.
+  bool takeSign(unsigned index);
 
   //===--- Operands ---===//
   unsigned numOperands() const { return source.operands.size(); }
@@ -163,6 +170,7 @@ private:
   uint64_t convertImmediate(const parser::Operand &operand, ScalarType type);
 
   std::vector<bool> consumed;
+  uint64_t selectorsTaken = 0, signsTaken = 0; ///< by operand
   bool failed = false;
   parser::Location errorLocation;
   std::string errorMessage;
@@ -190,6 +198,7 @@ llvm::ArrayRef<InstructionEntry> getBarrierInstructions();
 llvm::ArrayRef<InstructionEntry> getShuffleInstructions();
 llvm::ArrayRef<InstructionEntry> getMatrixInstructions();
 llvm::ArrayRef<InstructionEntry> getVideoInstructions();
+llvm::ArrayRef<InstructionEntry> getScalarVideoInstructions();
 
 /// What the initialisation checker is to know of a decoded instruction: how its
 /// results depend on its sources.

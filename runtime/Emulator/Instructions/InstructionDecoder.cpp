@@ -37,6 +37,14 @@ llvm::Error InstructionDecoder::finish() {
     if (!consumed[i])
       fail(source.modifiers[i].location,
            "unknown modifier '." + source.modifiers[i].name + "' on '" + source.opcode + "'");
+  for (auto [i, operand] : llvm::enumerate(source.operands)) {
+    if (!operand.selector.empty() && !(selectorsTaken >> i & 1))
+      fail(operand.location, "unexpected selector '." + operand.selector + "' on operand " +
+                                 llvm::Twine(i + 1) + " of '" + source.opcode + "'");
+    if (operand.isMinus && !(signsTaken >> i & 1))
+      fail(operand.location,
+           "unexpected '-' before operand " + llvm::Twine(i + 1) + " of '" + source.opcode + "'");
+  }
   return failed ? parser::makeError(errorLocation, errorMessage) : llvm::Error::success();
 }
 
@@ -49,6 +57,11 @@ bool InstructionDecoder::take(llvm::StringRef name) {
     if (!consumed[i] && source.modifiers[i].name == name)
       return consumed[i] = true;
   return false;
+}
+
+bool InstructionDecoder::has(llvm::StringRef name) const {
+  return llvm::any_of(source.modifiers,
+                      [&](const parser::Modifier &modifier) { return modifier.name == name; });
 }
 
 std::optional<unsigned> InstructionDecoder::takeOneOf(llvm::ArrayRef<llvm::StringLiteral> names) {
@@ -102,6 +115,16 @@ std::optional<std::string> InstructionDecoder::takePrefixed(llvm::StringRef pref
       return source.modifiers[i].name;
     }
   return std::nullopt;
+}
+
+llvm::StringRef InstructionDecoder::takeSelector(unsigned index) {
+  selectorsTaken |= uint64_t(1) << index;
+  return operand(index).selector;
+}
+
+bool InstructionDecoder::takeSign(unsigned index) {
+  signsTaken |= uint64_t(1) << index;
+  return operand(index).isMinus;
 }
 
 void InstructionDecoder::refuseType(ScalarType type) {
@@ -474,7 +497,8 @@ static DecodeFunction findDecoder(llvm::StringRef opcode) {
         getFloatInstructions(), getCompareInstructions(), getConvertInstructions(),
         getMoveInstructions(), getMemoryInstructions(), getAtomicInstructions(),
         getAsyncInstructions(), getBarrierInstructions(), getMbarrierInstructions(),
-        getShuffleInstructions(), getMatrixInstructions(), getVideoInstructions()})
+        getShuffleInstructions(), getMatrixInstructions(), getVideoInstructions(),
+        getScalarVideoInstructions()})
     for (const InstructionEntry &entry : family)
       if (entry.opcode == opcode)
         return entry.decode;
@@ -496,15 +520,6 @@ constexpr Refusal refusals[] = {
     {"sust", "", "surfaces are"},
     {"sured", "", "surfaces are"},
     {"suq", "", "surfaces are"},
-    {"vadd", "", "scalar video instructions are"},
-    {"vsub", "", "scalar video instructions are"},
-    {"vabsdiff", "", "scalar video instructions are"},
-    {"vmin", "", "scalar video instructions are"},
-    {"vmax", "", "scalar video instructions are"},
-    {"vshl", "", "scalar video instructions are"},
-    {"vshr", "", "scalar video instructions are"},
-    {"vmad", "", "scalar video instructions are"},
-    {"vset", "", "scalar video instructions are"},
     {"mapa", "", "clusters are"},
     {"getctarank", "", "clusters are"},
     {"clusterlaunchcontrol", "", "clusters are"},

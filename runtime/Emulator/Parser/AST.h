@@ -84,9 +84,11 @@ struct Operand {
   };
   Kind kind = Kind::Sink;
   bool isNegated = false; ///< !p
+  bool isMinus = false;   ///< -r, of vmad
   uint32_t index = 0;
-  uint64_t value = 0; ///< of a variable: bytes after its start
-  std::string name;   ///< as written, for messages
+  uint64_t value = 0;   ///< of a variable: bytes after its start
+  std::string name;     ///< as written, for messages
+  std::string selector; ///< "b0", "h10": parts of a video instruction's operand
   Location location;
   std::vector<Operand> parts;
 };

@@ -378,6 +378,12 @@ bool ParserState::parseInstruction() {
 // Operands
 //===----------------------------------------------------------------------===//
 
+/// Bytes or halves of a register that a video instruction takes: "b0", "h10".
+static bool isSelector(llvm::StringRef text) {
+  return text.size() > 1 && text.size() <= 5 && (text[0] == 'b' || text[0] == 'h') &&
+         llvm::all_of(text.drop_front(), llvm::isDigit);
+}
+
 bool ParserState::parseOperand(Operand &operand) {
   operand.location = token.location;
   if (accept('['))
@@ -390,6 +396,10 @@ bool ParserState::parseOperand(Operand &operand) {
     operand.kind = Operand::Kind::List;
     return parseGroup(operand, ')');
   }
+  bool isMinus = token.is('-') && Lexer(lexer).next().kind == TokenKind::Identifier &&
+                 !Lexer(lexer).next().isIdentifier("WARP_SZ");
+  if (isMinus)
+    advance();
   bool isNumber = token.kind == TokenKind::Integer || token.kind == TokenKind::Float32 ||
                   token.kind == TokenKind::Float64 || token.is('-') || token.is('+') ||
                   token.is('~');
@@ -399,6 +409,11 @@ bool ParserState::parseOperand(Operand &operand) {
     return failHere("an operand");
   if (parseNamed(operand))
     return true;
+  operand.isMinus = isMinus;
+  if (token.kind == TokenKind::Directive && isSelector(token.text)) {
+    operand.selector = token.text.str();
+    advance();
+  }
   bool isVariable = operand.kind == Operand::Kind::Global || operand.kind == Operand::Kind::Local ||
                     operand.kind == Operand::Kind::Parameter;
   if (isVariable && (token.is('+') || token.is('-'))) {

@@ -265,50 +265,6 @@ TEST(IntegerForms, Logic) {
             readForms("integer", "Logic and shifts").size());
 }
 
-/// vadd2, vadd4 and kin (PTX ISA, "SIMD Video Instructions").
-bool videoModel(const Statement &s, Values &v) {
-  if (s.opcode.back() != '2' && s.opcode.back() != '4')
-    return false;
-  unsigned parts = s.opcode.back() - '0', bits = 32 / parts;
-  bool isSet = s.opcode.starts_with("vset");
-  auto part = [&](const std::string &type) { return Type(type[0] + std::to_string(bits)); };
-  Type a = part(s.type(isSet ? 0 : 1)), b = part(s.type(isSet ? 1 : 2)), d = part(s.type(0));
-  std::string op = s.opcode.substr(1, s.opcode.size() - 2);
-  u64 sum = v.in[2], packed = 0;
-  for (unsigned k = 0; k < parts; ++k) {
-    s128 x = a.extend(v.in[0] >> (k * bits)), y = b.extend(v.in[1] >> (k * bits)), r = 0;
-    if (op == "add")
-      r = x + y;
-    else if (op == "sub")
-      r = x - y;
-    else if (op == "avrg") // the half rounds away from zero
-      r = x + y >= 0 ? (x + y + 1) / 2 : -((1 - x - y) / 2);
-    else if (op == "absdiff")
-      r = x > y ? x - y : y - x;
-    else if (op == "min")
-      r = std::min(x, y);
-    else if (op == "max")
-      r = std::max(x, y);
-    else if (isSet)
-      r = s.has("eq")   ? x == y
-          : s.has("ne") ? x != y
-          : s.has("lt") ? x < y
-          : s.has("le") ? x <= y
-          : s.has("gt") ? x > y
-                        : x >= y;
-    u64 kept = s.has("sat") ? d.saturate(r) : u64(r);
-    packed |= (kept & ((u64(1) << bits) - 1)) << (k * bits);
-    sum += u64(r);
-  }
-  v.out[0] = s.has("add") ? sum : packed;
-  return true;
-}
-
-TEST(IntegerForms, Video) {
-  EXPECT_EQ(checkForms("integer", "SIMD video", videoModel, edges),
-            readForms("integer", "SIMD video").size());
-}
-
 bool isLess(const std::string &name, s128 a, s128 b, bool &result) {
   if (name == "eq" || name == "ne")
     result = (a == b) == (name == "eq");
