@@ -54,13 +54,15 @@ struct MmaFacts {
   uint32_t a, b, rowBlocks, columnBlocks;
   uint32_t steps;          ///< registers of b for eight columns
   uint32_t packsC, packsD; ///< two elements a register
+  /// The t whose last source is metadata of their rows, a bit each; 0: dense.
+  uint32_t metadataThreads = 0;
   uint32_t encode() const {
     return a | b << 5 | rowBlocks << 10 | columnBlocks << 14 | steps << 18 | packsC << 24 |
-           packsD << 25;
+           packsD << 25 | metadataThreads << 26;
   }
   static MmaFacts decode(uint32_t word) {
     return {word & 31,       word >> 5 & 31, word >> 10 & 15, word >> 14 & 15,
-            word >> 18 & 63, word >> 24 & 1, word >> 25 & 1};
+            word >> 18 & 63, word >> 24 & 1, word >> 25 & 1,  word >> 26 & 15};
   }
 };
 

@@ -315,6 +315,12 @@ void applyMultiply(const TaintView &view, uint32_t) {
     forEachLane(view.lanesOf(*sources[facts.a + r]), [&](unsigned lane) {
       columns |= 1u << (lane / 4 + 8 * (r / facts.steps % facts.columnBlocks));
     });
+  // Metadata of rows g and g + 8, in the lanes that the selector names.
+  if (facts.metadataThreads)
+    forEachLane(view.lanesOf(*sources.back()), [&](unsigned lane) {
+      if (facts.metadataThreads >> lane % 4 & 1)
+        rows |= 0x101u << lane / 4;
+    });
   unsigned perC = 1 + facts.packsC, perD = 1 + facts.packsD;
   unsigned elements = results.size() * perD;
   llvm::SmallVector<uint32_t, 16> undefined(elements); // lanes, by element

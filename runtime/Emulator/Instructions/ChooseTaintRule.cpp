@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Builder.h"
+#include "runtime/Emulator/Instructions/MatrixForm.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -21,10 +22,7 @@ struct Choice {
   uint32_t parameter = 0;
 };
 
-bool has(const InstructionDecoder &d, llvm::StringRef name) {
-  return llvm::any_of(d.source.modifiers,
-                      [&](const parser::Modifier &modifier) { return modifier.name == name; });
-}
+bool has(const InstructionDecoder &d, llvm::StringRef name) { return d.has(name); }
 
 llvm::SmallVector<ScalarType, 4> typesOf(const InstructionDecoder &d) {
   llvm::SmallVector<ScalarType, 4> types;
@@ -61,7 +59,8 @@ Choice chooseConvert(const InstructionDecoder &d, llvm::ArrayRef<ScalarType> typ
 // mma.sync and wmma.mma share one map of fragments (Matrix.cpp, Wmma.cpp).
 Choice chooseMma(const InstructionDecoder &d, llvm::ArrayRef<ScalarType> types) {
   bool isPlain = has(d, "row") || has(d, "col");
-  bool isOther = has(d, "sp") || has(d, "block_scale") || d.numOperands() != 4 ||
+  bool isSparse = has(d, "sp") || has(d, "sp::ordered_metadata");
+  bool isOther = has(d, "block_scale") || d.numOperands() != (isSparse ? 6u : 4u) ||
                  (d.source.opcode == "mma" && has(d, "m8n8k4") && !has(d, "f64"));
   unsigned m = 0, n = 0, k = 0;
   for (const parser::Modifier &modifier : d.source.modifiers) {
@@ -87,6 +86,8 @@ Choice chooseMma(const InstructionDecoder &d, llvm::ArrayRef<ScalarType> types) 
                  std::max(1u, k * bits / (4 * word)),
                  types.back() == ScalarType::F16,
                  types.front() == ScalarType::F16};
+  if (isSparse)
+    facts.metadataThreads = metadataThreads(MatrixForm::decode(d.inst.imm));
   return {Rule::Multiply, facts.encode()};
 }
 

@@ -5,6 +5,8 @@
 // arithmetic, which rounds the same; everything else goes through Numerics.
 // NaN results are canonical for f32 (PTX ISA, "Semantics: NaN payloads").
 //
+// Size: one family with one Form, a few lines an instruction.
+//
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
 #include "runtime/Emulator/Numerics/Warp.h"
@@ -97,7 +99,7 @@ void handleFmaF64(Warp &w, const Inst &i, uint32_t m) {
 //===----------------------------------------------------------------------===//
 
 constexpr uint8_t kFlush = 1, kSaturate = 2, kRelu = 4, kPropagateNaN = 8, kXorSign = 16,
-                  kRounds = 32;
+                  kRounds = 32, kOutOfBounds = 64;
 
 ArithmeticOptions optionsOf(const Inst &i) {
   ArithmeticOptions options;
@@ -143,11 +145,18 @@ template <Operation op> void handleBinary(Warp &w, const Inst &i, uint32_t m) {
   });
 }
 
+// PTX ISA, fma, ".oob": an operand that is the NaN with which bulk tensor copies
+// fill elements out of bounds makes the result +0. The ISA does not say which
+// NaN; copies were seen to fill with this one, for f16 and bf16 alike.
+constexpr uint64_t kOutOfBoundsNaN = 0x7ff7;
+
 void handleFma(Warp &w, const Inst &i, uint32_t m) {
   ArithmeticOptions options = optionsOf(i);
   FloatType type = typeOf(i);
+  bool seeksBounds = i.flags & kOutOfBounds;
   forElements<3>(w, i, m, [&](uint64_t a, uint64_t b, uint64_t c) {
-    return numerics::fma(a, b, c, type, options);
+    bool isOut = a == kOutOfBoundsNaN || b == kOutOfBoundsNaN || c == kOutOfBoundsNaN;
+    return seeksBounds && isOut ? 0 : numerics::fma(a, b, c, type, options);
   });
 }
 
@@ -510,6 +519,11 @@ void tilewright::emulator::decodeFloatMultiply(InstructionDecoder &d) {
 void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
   Form form = takeForm(d, kFlush | kSaturate | kRelu | kRounds);
   Handler handler = handleFma;
+  bool seeksBounds = d.source.opcode == "fma" && d.take("oob");
+  if (seeksBounds && (classOf(form.type) != OpClass::Half || form.flags & (kFlush | kSaturate)))
+    d.fail("'fma.oob' is of f16 or bf16, without .ftz and .sat");
+  d.inst.flags |= seeksBounds ? kOutOfBounds : 0;
+  form.flags |= seeksBounds ? kOutOfBounds : 0;
   if (!form.rounding)
     d.fail("'" + d.source.opcode + "' needs a rounding");
   if (d.source.opcode == "mad" && classOf(form.type) == OpClass::Half)

@@ -541,10 +541,7 @@ constexpr Refusal refusals[] = {
     {"wgmma", "", "wgmma is"},
     {"setmaxnreg", "", "setmaxnreg is"},
     {"tcgen05", "", "tcgen05 is"},
-    {"mma", "sp", "sparse mma is"},
-    {"mma", "sp::ordered_metadata", "sparse mma is"},
     {"mma", "block_scale", "block-scaled mma is"},
-    {"fma", "oob", "the treatment of out-of-bounds NaNs is"},
 };
 
 const Refusal *findRefusal(const parser::Instruction &source) {

@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Apply.h"
 #include "runtime/Emulator/Instructions/Fragments.h"
+#include "runtime/Emulator/Instructions/MatrixForm.h"
 #include "runtime/Emulator/Numerics/Mma.h"
 #include <cstring>
 
@@ -23,39 +24,10 @@ using namespace tilewright::emulator;
 
 namespace {
 
-/// What an mma multiplies; encoded in imm.
-struct Form {
-  uint8_t m, n;
-  uint16_t k;
-  ScalarType a, b, accumulator, result;
-  bool saturates, isXor;
-};
+using Form = MatrixForm;
+using Operands = MatrixOperands;
 
-Form formOf(const Inst &i) {
-  return {uint8_t(i.imm & 31),          uint8_t(i.imm >> 5 & 31),     uint16_t(i.imm >> 10 & 1023),
-          ScalarType(i.imm >> 20 & 63), ScalarType(i.imm >> 26 & 63), ScalarType(i.imm >> 32 & 63),
-          ScalarType(i.imm >> 38 & 63), bool(i.imm >> 44 & 1),        bool(i.imm >> 45 & 1)};
-}
-uint64_t encode(const Form &f) {
-  return uint64_t(f.m) | uint64_t(f.n) << 5 | uint64_t(f.k) << 10 | uint64_t(f.a) << 20 |
-         uint64_t(f.b) << 26 | uint64_t(f.accumulator) << 32 | uint64_t(f.result) << 38 |
-         uint64_t(f.saturates) << 44 | uint64_t(f.isXor) << 45;
-}
-
-/// The registers of each operand, in slots from inst.extra on: d, a, b, c.
-struct Counts {
-  unsigned d, a, b, c;
-};
-Counts countsOf(const Form &f) {
-  unsigned bits = parser::getBits(f.a), word = f.a == ScalarType::F64 ? 64 : 32;
-  auto accumulators = [&](ScalarType type) {
-    return f.m * f.n / kLanes / (type == ScalarType::F16 ? 2 : 1);
-  };
-  return {accumulators(f.result), f.m * f.k * bits / word / kLanes,
-          f.n * f.k * bits / word / kLanes, accumulators(f.accumulator)};
-}
-
-constexpr unsigned kMaxA = 16 * 64, kMaxB = 8 * 64, kMaxC = 16 * 8;
+constexpr unsigned kMaxA = kMaxMatrixA, kMaxB = 8 * 64, kMaxC = kMaxMatrixC;
 
 /// Calls f(slot, lane, row, column) for each register of C or D that holds one
 /// number.
@@ -63,47 +35,6 @@ template <typename F> void forAccumulators(const Slot *slots, unsigned count, F 
   for (unsigned r = 0; r < count; ++r)
     for (unsigned lane = 0; lane < kLanes; ++lane)
       f(slots[r], lane, lane / 4 + 8 * (r / 2), 2 * (lane % 4) + r % 2);
-}
-
-// n is 8 in every shape, so a row of C has one pair of columns a lane, and pairs
-// follow each other as lanes do.
-void gatherAccumulators(Warp &w, ScalarType type, const Slot *slots, unsigned count, uint32_t *c) {
-  if (type == ScalarType::F16) {
-    for (unsigned r = 0; r < count; ++r, c += 2 * kLanes) {
-      const uint32_t *pairs = w.at<uint32_t>(slots[r]);
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        c[2 * lane] = pairs[lane] & 0xffff;
-        c[2 * lane + 1] = pairs[lane] >> 16;
-      }
-    }
-    return;
-  }
-  for (unsigned r = 0; r < count; r += 2, c += 2 * kLanes) {
-    const uint32_t *even = w.at<uint32_t>(slots[r]), *odd = w.at<uint32_t>(slots[r + 1]);
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      c[2 * lane] = even[lane];
-      c[2 * lane + 1] = odd[lane];
-    }
-  }
-}
-
-void scatterAccumulators(Warp &w, ScalarType type, const Slot *slots, unsigned count,
-                         const uint32_t *d) {
-  if (type == ScalarType::F16) {
-    for (unsigned r = 0; r < count; ++r, d += 2 * kLanes) {
-      uint32_t *pairs = w.at<uint32_t>(slots[r]);
-      for (unsigned lane = 0; lane < kLanes; ++lane)
-        pairs[lane] = d[2 * lane] | d[2 * lane + 1] << 16;
-    }
-    return;
-  }
-  for (unsigned r = 0; r < count; r += 2, d += 2 * kLanes) {
-    uint32_t *even = w.at<uint32_t>(slots[r]), *odd = w.at<uint32_t>(slots[r + 1]);
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      even[lane] = d[2 * lane];
-      odd[lane] = d[2 * lane + 1];
-    }
-  }
 }
 
 // 16-bit operands move as pairs, four lanes' to a part of a row.
@@ -116,40 +47,6 @@ void gatherRows(Warp &w, const Slot *slots, unsigned count, unsigned rowBlocks, 
       std::memcpy(to + row * k, pairs + 4 * row, 16);
   }
 }
-
-/// Spreads packed elements to one a word, sign-extended if asked.
-void gatherElements(Warp &w, const Slot *slots, unsigned count, unsigned rowBlocks, unsigned k,
-                    ScalarType type, uint32_t *matrix) {
-  unsigned bits = parser::getBits(type), per = 32 / bits;
-  bool isSigned = parser::isSigned(type);
-  for (unsigned r = 0; r < count; ++r)
-    for (unsigned lane = 0; lane < kLanes; ++lane) {
-      uint32_t word = w.at<uint32_t>(slots[r])[lane];
-      uint32_t *at = matrix + (lane / 4 + 8 * (r % rowBlocks)) * k + per * (lane % 4) +
-                     4 * per * (r / rowBlocks);
-      for (unsigned e = 0; e < per; ++e) {
-        if (bits == 32)
-          at[e] = word;
-        else if (isSigned)
-          at[e] = uint32_t(int32_t(word << (32 - bits * (e + 1))) >> (32 - bits));
-        else
-          at[e] = word >> (bits * e) & ((1u << bits) - 1);
-      }
-    }
-}
-
-struct Operands {
-  Form form;
-  Counts counts;
-  const Slot *d, *a, *b, *c;
-  Operands(Warp &w, const Inst &i) : form(formOf(i)), counts(countsOf(form)) {
-    d = &w.launch.program.slots[i.extra];
-    a = d + counts.d;
-    b = a + counts.a;
-    c = b + counts.b;
-    ++w.counters().matrixOperations;
-  }
-};
 
 void handleHalf(Warp &w, const Inst &i, uint32_t) {
   Operands o(w, i);
@@ -227,12 +124,7 @@ void handleDouble(Warp &w, const Inst &i, uint32_t) {
 // Decoding
 //===----------------------------------------------------------------------===//
 
-struct Shape {
-  llvm::StringLiteral name;
-  uint8_t m, n;
-  uint16_t k;
-};
-constexpr Shape shapes[] = {
+constexpr MatrixShape shapes[] = {
     {"m16n8k4", 16, 8, 4},     {"m16n8k8", 16, 8, 8},   {"m16n8k16", 16, 8, 16},
     {"m16n8k32", 16, 8, 32},   {"m16n8k64", 16, 8, 64}, {"m16n8k128", 16, 8, 128},
     {"m16n8k256", 16, 8, 256}, {"m8n8k4", 8, 8, 4},     {"m8n8k16", 8, 8, 16},
@@ -278,18 +170,15 @@ Handler pickMma(const Form &f) {
 void decodeMma(InstructionDecoder &d) {
   if (!d.take("sync") || !d.take("aligned"))
     d.fail("'mma' needs .sync.aligned");
-  const Shape *shape = nullptr;
-  for (const Shape &candidate : shapes)
-    if (d.take(candidate.name))
-      shape = &candidate;
+  if (d.has("sp") || d.has("sp::ordered_metadata"))
+    return decodeSparseMma(d);
+  if (d.has("m8n8k4") && d.peekType() != ScalarType::F64)
+    return decodeVoltaMma(d);
+  const MatrixShape *shape = takeMatrixShape(d, shapes);
   if (!shape)
-    return d.fail("'mma' needs a shape such as .m16n8k16");
-  // Volta's form, which later GPUs execute slowly.
-  if (shape->k == 4 && shape->m == 8 && d.peekType() != ScalarType::F64)
-    return d.fail("'mma.m8n8k4': mma of f16 in this shape is not emulated");
-  if (!d.take("row") || !d.take("col"))
-    return d.fail("'mma' needs .row.col");
+    return;
   Form form{};
+  takeMatrixLayouts(d, form);
   form.m = shape->m;
   form.n = shape->n;
   form.k = shape->k;
@@ -298,38 +187,17 @@ void decodeMma(InstructionDecoder &d) {
   bool isAnd = !form.isXor && d.take("and");
   if ((form.isXor || isAnd) && !d.take("popc"))
     return d.fail("binary 'mma' needs .popc");
-  form.result = d.requireType();
-  form.a = d.requireType();
-  form.b = d.requireType();
-  form.accumulator = d.requireType();
+  takeMatrixTypes(d, form);
   Handler handler = d.hasFailed() ? nullptr : pickMma(form);
   if (!handler)
-    return d.fail("no mma of shape ." + shape->name.str() + " with types ." +
-                  parser::getName(form.result).str() + "." + parser::getName(form.a).str() + "." +
-                  parser::getName(form.b).str() + "." + parser::getName(form.accumulator));
+    return refuseMatrixTypes(d, *shape, form);
   if (form.saturates && handler != handleInteger)
     return d.fail("'.satfinite' applies to integer mma");
   if ((form.isXor || isAnd) != (form.a == ScalarType::B1))
     return d.fail("binary 'mma' needs .xor.popc or .and.popc, others neither");
-  if (!d.expectOperands(4))
-    return;
-  Counts counts = countsOf(form);
-  unsigned expected[] = {counts.d, counts.a, counts.b, counts.c};
-  ScalarType wide = form.a == ScalarType::F64 ? ScalarType::B64 : ScalarType::B32;
   llvm::SmallVector<Slot, 24> slots;
-  for (unsigned k = 0; k < 4; ++k) {
-    llvm::ArrayRef<parser::Operand> parts = d.requireVector(d.operand(k));
-    if (parts.size() != expected[k])
-      return d.fail(d.operand(k).location, "expects " + llvm::Twine(expected[k]) +
-                                               " registers in operand " + llvm::Twine(k + 1) +
-                                               ", but got " + llvm::Twine(parts.size()));
-    for (const parser::Operand &part : parts)
-      slots.push_back(k == 0 ? d.write(part, wide) : d.read(part, wide));
-  }
-  d.inst.extra = d.addSlots(slots);
-  d.inst.imm = encode(form);
-  d.inst.flow = Flow::WarpSync;
-  d.set(handler, OpClass::Matrix);
+  if (d.expectOperands(4) && readMatrixOperands(d, form, slots))
+    setMatrix(d, form, slots, handler);
 }
 
 } // namespace

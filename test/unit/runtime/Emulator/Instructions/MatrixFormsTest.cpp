@@ -5,66 +5,43 @@
 // ("Matrix Fragments for mma") place them.
 //
 //===----------------------------------------------------------------------===//
-#include "Forms.h"
-#include <bit>
-#include <cmath>
+#include "MatrixForms.h"
 
 using namespace tilewright::emulator;
 
+std::vector<u64> tilewright::emulator::multiply(Snippet &snippet, const Statement &statement,
+                                                const Fragment &d,
+                                                llvm::ArrayRef<const Fragment *> sources) {
+  std::vector<u64> in;
+  unsigned words = 0;
+  for (const Fragment *fragment : sources)
+    words += fragment->count;
+  for (unsigned lane = 0; lane < 32; ++lane)
+    for (const Fragment *fragment : sources)
+      in.insert(in.end(), fragment->words[lane].begin(), fragment->words[lane].end());
+  std::string body = ".reg .b64 %d<60>, %from, %to; .reg .b32 %n;\n"
+                     "ld.param.u64 %from, [in]; ld.param.u64 %to, [out];\n"
+                     "mad.wide.u32 %from, %t, " +
+                     std::to_string(8 * words) + ", %from;\nmad.wide.u32 %to, %t, " +
+                     std::to_string(8 * d.count) + ", %to;\n";
+  auto name = [](unsigned number, unsigned bits) {
+    return (bits == 64 ? "%d" : "%r") + std::to_string(number);
+  };
+  unsigned number = d.count + 1, place = 0;
+  for (const Fragment *fragment : sources)
+    for (unsigned i = 0; i < fragment->count; ++i)
+      body += "ld.global.b" + std::to_string(fragment->registerBits) + " " +
+              name(number++, fragment->registerBits) + ", [%from+" + std::to_string(8 * place++) +
+              "];\n";
+  body += statement.text + "\n";
+  for (unsigned i = 0; i < d.count; ++i)
+    body += "st.global.b" + std::to_string(d.registerBits) + " [%to+" + std::to_string(8 * i) +
+            "], " + name(i + 1, d.registerBits) + ";\n";
+  Executed::add(llvm::StringRef(statement.text).split(' ').first);
+  return snippet.run(body, in, 32, {}, {}, 32 * d.count);
+}
+
 namespace {
-
-using u64 = uint64_t;
-
-/// A whole number as an element.
-u64 encode(int value, const std::string &type) {
-  if (type == "f64")
-    return std::bit_cast<u64>(double(value));
-  u64 single = std::bit_cast<uint32_t>(float(value));
-  if (type == "f32" || type == "tf32")
-    return single;
-  if (type == "bf16")
-    return single >> 16;
-  if (type[0] != 'f' && type[0] != 'e')
-    return uint32_t(value);
-  if (value == 0)
-    return 0;
-  // Sign, exponent and mantissa of f16, e4m3 or e5m2.
-  int exponent = std::ilogb(std::abs(value));
-  unsigned mantissaBits = type == "f16" ? 10 : type == "e4m3" ? 3 : 2;
-  unsigned bias = type == "e4m3" ? 7 : 15, bits = type == "f16" ? 16 : 8;
-  u64 mantissa = (u64(std::abs(value)) << mantissaBits >> exponent) & ((1u << mantissaBits) - 1);
-  return (value < 0 ? u64(1) << (bits - 1) : 0) | u64(exponent + bias) << mantissaBits | mantissa;
-}
-unsigned bitsOf(const std::string &type) {
-  return type == "bf16" ? 16 : type == "tf32" ? 32 : type[0] == 'e' ? 8 : std::stoi(type.substr(1));
-}
-
-struct Product {
-  unsigned m = 0, n = 0, k = 0;
-  std::string d, a, b, c;
-  bool isXor, isBinary;
-  explicit Product(const Statement &s)
-      : d(s.type(0)), a(s.type(1)), b(s.type(2)), c(s.type(3)), isXor(s.has("xor")),
-        isBinary(a == "b1") {
-    for (const std::string &modifier : s.modifiers)
-      if (std::sscanf(modifier.c_str(), "m%un%uk%u", &m, &n, &k) == 3)
-        break;
-  }
-};
-
-/// Registers of all lanes for one matrix.
-struct Fragment {
-  unsigned bits, registerBits, count;
-  std::vector<std::vector<u64>> words; ///< by lane and register
-  Fragment(unsigned elements, unsigned bits)
-      : bits(bits), registerBits(bits == 64 ? 64 : 32), count(elements * bits / registerBits / 32),
-        words(32, std::vector<u64>(count, 0)) {}
-  unsigned perRegister() const { return registerBits / bits; }
-  void put(unsigned lane, unsigned index, u64 value) {
-    u64 mask = bits == 64 ? ~u64(0) : (u64(1) << bits) - 1;
-    words[lane][index / perRegister()] |= (value & mask) << (index % perRegister() * bits);
-  }
-};
 
 struct Fragments {
   Fragment a, b, c, d;
@@ -72,11 +49,7 @@ struct Fragments {
 
 Fragments makeFragments(const Product &p, std::mt19937 &random) {
   auto matrix = [&](unsigned elements, const std::string &type) {
-    int least = type[0] == 'u' || type == "b1" ? 0 : -3, most = type == "b1" ? 1 : 3;
-    std::vector<int> values(elements);
-    for (int &value : values)
-      value = least + int(random() % (most - least + 1));
-    return values;
+    return makeNumbers(elements, type, random);
   };
   std::vector<int> a = matrix(p.m * p.k, p.a), b = matrix(p.k * p.n, p.b),
                    c = matrix(p.m * p.n, p.c);
@@ -113,33 +86,8 @@ Fragments makeFragments(const Product &p, std::mt19937 &random) {
 void check(Snippet &snippet, const Statement &statement, std::mt19937 &random) {
   SCOPED_TRACE(statement.text);
   Fragments f = makeFragments(Product(statement), random);
-  std::vector<u64> in;
-  for (unsigned lane = 0; lane < 32; ++lane)
-    for (const Fragment *fragment : {&f.a, &f.b, &f.c})
-      in.insert(in.end(), fragment->words[lane].begin(), fragment->words[lane].end());
-  unsigned words = f.a.count + f.b.count + f.c.count;
-  std::string body = ".reg .b64 %d<60>, %from, %to; .reg .b32 %n;\n"
-                     "ld.param.u64 %from, [in]; ld.param.u64 %to, [out];\n"
-                     "mad.wide.u32 %from, %t, " +
-                     std::to_string(8 * words) + ", %from;\nmad.wide.u32 %to, %t, " +
-                     std::to_string(8 * f.d.count) + ", %to;\n";
-  auto name = [](unsigned number, unsigned bits) {
-    return (bits == 64 ? "%d" : "%r") + std::to_string(number);
-  };
-  // The statement's registers are numbered in order: d, a, b, c.
-  unsigned number = f.d.count + 1, place = 0;
-  for (const Fragment *fragment : {&f.a, &f.b, &f.c})
-    for (unsigned i = 0; i < fragment->count; ++i)
-      body += "ld.global.b" + std::to_string(fragment->registerBits) + " " +
-              name(number++, fragment->registerBits) + ", [%from+" + std::to_string(8 * place++) +
-              "];\n";
-  body += statement.text + "\n";
-  for (unsigned i = 0; i < f.d.count; ++i)
-    body += "st.global.b" + std::to_string(f.d.registerBits) + " [%to+" + std::to_string(8 * i) +
-            "], " + name(i + 1, f.d.registerBits) + ";\n";
-  auto out = snippet.run(body, in, 32, {}, {}, 32 * f.d.count);
+  auto out = multiply(snippet, statement, f.d, {&f.a, &f.b, &f.c});
   ASSERT_EQ(snippet.error, "");
-  Executed::add(llvm::StringRef(statement.text).split(' ').first);
   for (unsigned lane = 0; lane < 32; ++lane)
     for (unsigned i = 0; i < f.d.count; ++i)
       ASSERT_EQ(out[lane * f.d.count + i], f.d.words[lane][i])
