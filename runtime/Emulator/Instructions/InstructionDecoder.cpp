@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Emulator/Instructions/Builder.h"
+#include "runtime/Emulator/Instructions/Requirements.h"
 #include "runtime/Emulator/Machine/Special.h"
 #include "runtime/Emulator/Parser/Parser.h"
 #include "llvm/ADT/STLExtras.h"
@@ -559,6 +560,8 @@ const Refusal *findRefusal(const parser::Instruction &source) {
 llvm::Error tilewright::emulator::decodeInstruction(FunctionBuilder &function,
                                                     const parser::Instruction &source, Inst &inst) {
   InstructionDecoder decoder(function, source, inst);
+  if (llvm::Error error = checkRequirements(function.owner.module, function.source, source))
+    return error;
   if (const Refusal *refusal = findRefusal(source))
     return parser::makeError(source.location, "'" + source.opcode +
                                                   (refusal->modifier.empty() ? "" : ".") +
