@@ -142,6 +142,8 @@ def test_reasons_name_things_that_exist():
 
 #: Small programs of every kind of synchronisation, and one of our own kernels.
 SAMPLED = ["reduce.", "pipelines.in_place", "pipelines.of_a_thread", "flags.chain", "barriers.by"]
+#: Waits, arrivals and transaction counts of sm_90's mbarriers.
+SAMPLED_HOPPER = ["hopper.", "pipelines.in_place", "barriers.by"]
 
 
 def test_a_sample_is_caught():
@@ -150,6 +152,8 @@ def test_a_sample_is_caught():
     reasons = read_reasons()
     chosen = [(s, m) for s in subjects(SAMPLED, ["sm_80"]) for m in s.mutants()]
     chosen = random.Random(seed).sample(chosen, 24)
+    hopper = [(s, m) for s in subjects(SAMPLED_HOPPER, ["sm_90"]) for m in s.mutants()]
+    chosen += random.Random(seed).sample(hopper, 12)
     own = [(s, m) for s in subjects(["tilewright.two_stages"], ["sm_80"]) for m in s.mutants()]
     verdicts = [subject.judge(mutant, reasons) for subject, mutant in chosen + own]
     bad = [verdict for verdict in verdicts if not verdict.is_good and not verdict.is_known]
