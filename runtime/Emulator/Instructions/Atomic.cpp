@@ -190,10 +190,11 @@ void handleWideAtomic(Warp &w, const Inst &i, uint32_t m) {
 
 bool isLegal(Operation operation, ScalarType type) {
   unsigned bits = parser::getBits(type);
+  bool isBits = parser::getClass(type) == parser::TypeClass::Bits;
   switch (operation) {
   case Operation::Add:
     return (isFloat(type) && bits >= 16 && type != ScalarType::TF32) || type == ScalarType::U32 ||
-           type == ScalarType::S32 || type == ScalarType::U64 || type == ScalarType::S64;
+           type == ScalarType::S32 || type == ScalarType::U64;
   case Operation::Min:
   case Operation::Max:
     return type == ScalarType::U32 || type == ScalarType::S32 || type == ScalarType::U64 ||
@@ -205,11 +206,10 @@ bool isLegal(Operation operation, ScalarType type) {
   case Operation::Or:
   case Operation::Xor:
     return type == ScalarType::B32 || type == ScalarType::B64;
-  // The unsigned and signed spellings are accepted by assemblers too.
   case Operation::Exch:
-    return (bits == 32 || bits == 64 || bits == 128) && type != ScalarType::TF32;
+    return isBits && bits >= 32;
   case Operation::Cas:
-    return (bits == 16 || bits == 32 || bits == 64 || bits == 128) && type != ScalarType::TF32;
+    return isBits && bits >= 16;
   }
   return false;
 }

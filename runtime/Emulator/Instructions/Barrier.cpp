@@ -93,6 +93,8 @@ void decodeBarrier(InstructionDecoder &d) {
   } else if (!d.expectOperands(arrivesOnly ? 2 : 1, 2)) {
     return;
   }
+  if (d.isImmediate(next))
+    d.immediate(next, 0, 15);
   d.inst.a = d.read(next++, ScalarType::U32);
   if (next < last)
     d.inst.b = d.read(next, ScalarType::U32);

@@ -39,10 +39,11 @@ llvm::Error InstructionDecoder::finish() {
       fail(source.modifiers[i].location,
            "unknown modifier '." + source.modifiers[i].name + "' on '" + source.opcode + "'");
   for (auto [i, operand] : llvm::enumerate(source.operands)) {
-    if (!operand.selector.empty() && !(selectorsTaken >> i & 1))
+    auto isTaken = [i = i](uint64_t taken) { return i < 64 && (taken >> i & 1); };
+    if (!operand.selector.empty() && !isTaken(selectorsTaken))
       fail(operand.location, "unexpected selector '." + operand.selector + "' on operand " +
                                  llvm::Twine(i + 1) + " of '" + source.opcode + "'");
-    if (operand.isMinus && !(signsTaken >> i & 1))
+    if (operand.isMinus && !isTaken(signsTaken))
       fail(operand.location,
            "unexpected '-' before operand " + llvm::Twine(i + 1) + " of '" + source.opcode + "'");
   }

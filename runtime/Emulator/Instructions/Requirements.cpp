@@ -240,6 +240,22 @@ const llvm::StringMap<llvm::SmallVector<const Requirement *, 4>> &getRows() {
   return rows;
 }
 
+/// Whether a row of any opcode may match: most instructions have none of its words.
+bool hasGeneralModifier(const parser::Instruction &instruction) {
+  static const auto words = [] {
+    llvm::StringMap<bool> set;
+    for (const Requirement &row : kRequirements)
+      if (row.opcode == "*")
+        for (llvm::StringRef word : split(row.pattern, ' '))
+          for (llvm::StringRef name : split(word, '|'))
+            set[name] = true;
+    return set;
+  }();
+  return llvm::any_of(instruction.modifiers, [](const parser::Modifier &modifier) {
+    return words.contains(modifier.name);
+  });
+}
+
 Target parseTarget(llvm::StringRef text) {
   Target target;
   if (text.consume_front("sm_") && !text.consumeInteger(10, target.number))
@@ -286,7 +302,7 @@ llvm::Error tilewright::emulator::checkRequirements(const parser::Module &module
                                                     const parser::Instruction &instruction) {
   for (llvm::StringRef opcode : {llvm::StringRef(instruction.opcode), llvm::StringRef("*")}) {
     auto rows = getRows().find(opcode);
-    if (rows == getRows().end() || (opcode == "*" && instruction.modifiers.empty()))
+    if (rows == getRows().end() || (opcode == "*" && !hasGeneralModifier(instruction)))
       continue;
     for (const Requirement *row : rows->second) {
       auto matches = [&](llvm::StringRef word) { return matchesWord(function, instruction, word); };

@@ -175,10 +175,10 @@ void takeOperandTypes(InstructionDecoder &d, bool hasResult) {
 
 /// d, a, b and c, which is a where the instruction has no c: nothing depends on it.
 void readOperands(InstructionDecoder &d) {
-  d.inst.d = d.write(0, ScalarType::B32);
-  d.inst.a = d.read(1, ScalarType::B32);
-  d.inst.b = d.read(2, ScalarType::B32);
-  d.inst.c = d.numOperands() == 4 ? d.read(3, ScalarType::B32) : d.inst.a;
+  d.inst.d = d.write(0, ScalarType::U32);
+  d.inst.a = d.read(1, ScalarType::U32);
+  d.inst.b = d.read(2, ScalarType::U32);
+  d.inst.c = d.numOperands() == 4 ? d.read(3, ScalarType::U32) : d.inst.a;
 }
 
 template <Operation operation> void decodeVideo(InstructionDecoder &d) {

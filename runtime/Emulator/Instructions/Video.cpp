@@ -155,7 +155,7 @@ template <Operation operation, unsigned parts> void decodeParts(InstructionDecod
                  (result == ScalarType::S32 ? kSignedResult : 0) | (saturates ? kSaturate : 0) |
                  (accumulates ? kAccumulate : 0);
   d.inst.imm = encode(form);
-  decodeUniform(d, 3, ScalarType::B32, handleParts<parts>, OpClass::Integer);
+  decodeUniform(d, 3, ScalarType::U32, handleParts<parts>, OpClass::Integer);
 }
 
 } // namespace

@@ -369,6 +369,24 @@ TEST(MatrixTaint, AccumulatorsAreOnesOwn) {
   EXPECT_TRUE(contains(run("st.global.f32 [%out], %f6;"), "lane 0"));
 }
 
+TEST(MatrixTaint, MetadataIsThatOfTheSelectedLanes) {
+  // Lanes with t = 1 have metadata, and of these all but lane 9.
+  auto run = [&](const char *selector, const char *store) {
+    return runUse(loadTiles(16) + std::string(R"(
+    ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r20, %r21}, [%r15];
+    mov.b32 %r24, %r0; setp.eq.u32 %p6, %r19, 1; @%p6 mov.b32 %r24, 0x44444444;
+    setp.eq.u32 %p6, %t, 9; @%p6 mov.b32 %r24, %r0;
+    mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f4, %f5, %f6, %f7},
+      {%r20, %r21}, {%r20, %r21}, {%f0, %f1, %f2, %f3}, %r24, )") +
+                  selector + "; setp.eq.u32 %p6, %r18, 2;\n" + store);
+  };
+  // Lane 9 has the metadata of rows 2 and 10, which lanes 8 to 11 hold.
+  EXPECT_EQ(run("1", "@!%p6 st.global.v2.f32 [%out], {%f4, %f6};"), "");
+  EXPECT_TRUE(contains(run("1", "st.global.f32 [%out], %f4;"), "lane 8"));
+  EXPECT_TRUE(contains(run("1", "st.global.f32 [%out], %f7;"), "lane 8"));
+  EXPECT_TRUE(contains(run("0", "st.global.f32 [%out], %f4;"), "lane 0"));
+}
+
 TEST(MatrixTaint, TransposedLoadsAndStores) {
   // Row 7 of the first 8 x 8 matrix is missing: transposed, column 7 is.
   auto run = [&](const char *body) { return runUse(loadTiles(7) + body); };

@@ -170,6 +170,24 @@ TEST(Parser, ReadsBranchTargetsAndCalls) {
   EXPECT_EQ(kernel.body[3].operands[3].kind, Operand::Kind::Prototype);
 }
 
+TEST(Parser, ReadsSelectorsAndSigns) {
+  Module module = parseOk(bodyOf(".reg .b32 %r<9>; .reg .pred %p<2>;\n"
+                                 "vmad.u32.u32.u32 %r1.h1, -%r2.b3, -5, %r4;\n"
+                                 "vadd4.u32.u32.u32 %r1, %r2.b7654, %r3, %r4;\n"
+                                 "add.u32 %r1, %r2, -WARP_SZ; @!%p1 ret;"));
+  ASSERT_EQ(module.functions[0].body.size(), 4u);
+  const auto &first = module.functions[0].body[0].operands;
+  EXPECT_EQ(first[0].selector, "h1");
+  EXPECT_EQ(first[1].selector, "b3");
+  EXPECT_TRUE(first[1].isMinus);
+  EXPECT_EQ(first[1].kind, Operand::Kind::Register);
+  EXPECT_FALSE(first[2].isMinus);
+  EXPECT_EQ(first[2].value, uint64_t(-5));
+  EXPECT_EQ(first[3].selector, "");
+  EXPECT_EQ(module.functions[0].body[1].operands[1].selector, "b7654");
+  EXPECT_EQ(module.functions[0].body[2].operands[2].value, uint64_t(-32));
+}
+
 struct BadText {
   const char *name, *body, *error;
 };
