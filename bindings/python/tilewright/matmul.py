@@ -181,12 +181,15 @@ def _run(
 
 
 def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
-    """`x` as a matrix [M, K] that kernels take."""
+    """`x` as a matrix [M, K] that kernels take, columns in the order of the packed weights."""
     if x.ndim == 0 or x.shape[-1] != weights.k:
         raise ShapeError(f"x has shape {x.shape}; expects [..., {weights.k}] for {weights!r}")
     if weights.k == 0:
         raise ShapeError(f"{weights!r} has no inputs; expects at least one")
-    return _with_whole_rows(x.reshape(-1, weights.k))
+    rows = x.reshape(-1, weights.k)
+    if weights.input_permutation is not None:
+        rows = rows[:, weights.input_permutation]
+    return _with_whole_rows(rows)
 
 
 def _with_whole_rows(matrix: NDArray) -> NDArray:
