@@ -3,7 +3,8 @@
 // Part of the lowering to nvvm. Runs the unpack program of the width
 // (Layout/Packing.h) on the words of each fragment: shifts, byte permutes and
 // selects, then one lop3 that turns a field into a floating-point number and
-// one fma that removes the number's base, the bias and the zero point. lop3 is
+// one fma that removes the number's base, the bias and the zero point; fields of
+// floats only lack a mask and perhaps a factor. lop3 is
 // inline assembly without side effects: LLVM has no pattern for it and ptxas
 // does not fuse (w & imm) | imm by itself.
 //
@@ -70,6 +71,10 @@ public:
       return emitMagicByte(field, zero);
     case UnpackScheme::MagicSplit:
       return emitMagicSplit(field, zero);
+    case UnpackScheme::PlaceFloat:
+      return emitPlacedFloat(field);
+    case UnpackScheme::PlaceByte:
+      return emitPlacedByte(field);
     }
     llvm_unreachable("unknown scheme");
   }
@@ -95,12 +100,18 @@ private:
         .getResult(0);
   }
 
+  Value rotateLeft(Value a, uint32_t amount) {
+    return LLVM::FshlOp::create(emit.builder, emit.loc, a, a, word(amount));
+  }
+
   Value emitStep(const UnpackStep &step) {
     switch (step.kind) {
     case UnpackStep::Kind::ShiftRight:
       return emit.shiftRight(values[step.a], step.immediate);
     case UnpackStep::Kind::ShiftLeft:
       return emit.shiftLeft(values[step.a], step.immediate);
+    case UnpackStep::Kind::RotateLeft:
+      return rotateLeft(values[step.a], step.immediate);
     case UnpackStep::Kind::Permute:
       return permute(values[step.a], values[step.b], step.immediate);
     case UnpackStep::Kind::Select:
@@ -161,6 +172,22 @@ private:
     return add(number, minus(bias - 128.0, zero));
   }
 
+  /// The field's bits are those of the number, but for the exponent's bias.
+  Value emitPlacedFloat(const UnpackField &field) {
+    Value number = asPair(
+        LLVM::AndOp::create(emit.builder, emit.loc, values[field.value], word(program.mask)));
+    if (program.factor == 1)
+      return number;
+    return LLVM::FMulOp::create(emit.builder, emit.loc, number, constant(program.factor));
+  }
+
+  /// The code's byte above a zero byte, in each half.
+  Value emitPlacedByte(const UnpackField &field) {
+    uint32_t byte = field.offset / 8;
+    uint32_t selector = 4 | byte << 4 | 4 << 8 | (2 + byte) << 12;
+    return asPair(permute(values[field.value], word(0), selector));
+  }
+
   Emitter &emit;
   const UnpackProgram &program;
   Type half;
@@ -178,8 +205,7 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
     Emitter emit(rewriter, op.getLoc());
     Type half = cast<RankedTensorType>(op.getValues().getType()).getElementType();
     unsigned bits = op.getPacked().getBits();
-    const UnpackProgram &program = layout::getUnpackProgram(
-        bits, half.isF16() ? layout::Activation::F16 : layout::Activation::BF16);
+    const UnpackProgram &program = op.getPacked().getUnpackProgram(half);
     SmallVector<const UnpackField *> fields(layout::pairsPerFragment);
     for (const UnpackField &field : program.fields)
       fields[field.pair] = &field;

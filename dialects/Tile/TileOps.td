@@ -161,15 +161,22 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure]> {
     unsigned; `bias` is 2^(b-1) for signed formats, whose codes are stored
     biased. `zero` is a GxN tile of unsigned 8-bit integers.
 
+    With `as` a float format of the codes' width, the codes' numbers in that
+    format times 2^-e, `e` from `layout::getSumExponent`: 0 for bf16; for f16
+    the power of two that makes the code's bits those of the result.
+
     ```mlir
     %w = tile.dequant %q bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     %w = tile.dequant %q zero %z bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
+    %w = tile.dequant %q as "f4e2m1" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     ```
   }];
-  let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero, I32Attr:$bias);
+  let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero, I32Attr:$bias,
+                       OptionalAttr<StrAttr>:$format);
   let results = (outs Tile_Tensor:$values);
   let assemblyFormat = [{
-    $codes (`zero` $zero^)? `bias` $bias attr-dict `:` type($codes) (`,` type($zero)^)?
+    $codes (`as` $format^)? (`zero` $zero^)? `bias` $bias attr-dict `:` type($codes)
+    (`,` type($zero)^)?
     `->` type($values)
   }];
   let hasVerifier = 1;

@@ -153,6 +153,16 @@ LogicalResult DequantOp::verify() {
   int64_t limit = int64_t(1) << element.getWidth(), bias = getBiasAttr().getInt();
   if (bias < 0 || bias >= limit)
     return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << bias;
+  if (auto name = getFormat()) {
+    auto format = format::parse(*name);
+    if (!format)
+      return emitOpError() << llvm::toString(format.takeError());
+    if (!format->isWeight() || !format->hasExponent() || format->bits != element.getWidth())
+      return emitOpError() << "expects a float format of " << element.getWidth()
+                           << " bits with a sign and exponents, but got " << *name;
+    if (bias != 0 || getZero())
+      return emitOpError() << "expects neither bias nor zero points of float codes";
+  }
   if (!getZero())
     return success();
   RankedTensorType zero = tensorOf(getZero());

@@ -5,6 +5,7 @@
 // the two spellings cannot disagree.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/Packing.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -278,12 +279,27 @@ LogicalResult SharedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitEr
 }
 
 LogicalResult PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, unsigned bits,
-                                 int64_t bias, unsigned version) {
+                                 StringAttr format, int64_t bias, unsigned version) {
   if (bits < 1 || bits > 8)
     return emitError() << "expects packed width between 1 and 8 bits, but got " << bits;
   if (bias < 0 || bias >= (int64_t(1) << bits))
     return emitError() << "expects bias to be a code of " << bits << " bits, but got " << bias;
+  if (!format)
+    return success();
+  auto floats = format::parse(format.getValue());
+  if (!floats)
+    return emitError() << llvm::toString(floats.takeError());
+  if (!floats->isWeight() || !floats->hasExponent() || floats->bits != bits || bias != 0)
+    return emitError() << "expects a float format of " << bits
+                       << " bits with a sign and exponents, and no bias, but got "
+                       << format.getValue() << " and " << bias;
   return success();
+}
+
+const layout::UnpackProgram &PackedAttr::getUnpackProgram(Type value) const {
+  auto activation = value.isF16() ? layout::Activation::F16 : layout::Activation::BF16;
+  return getFormat() ? layout::getUnpackProgram(format::get(getFormat().getValue()), activation)
+                     : layout::getUnpackProgram(getBits(), activation);
 }
 
 //===----------------------------------------------------------------------===//

@@ -16,6 +16,10 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace tilewright::layout {
+struct UnpackProgram;
+}
+
 #include "dialects/TileGPU/TileGPUDialect.h.inc"
 
 namespace tilewright::tilegpu {

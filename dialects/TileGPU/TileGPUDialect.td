@@ -75,15 +75,22 @@ def TileGPU_PackedAttr : AttrDef<TileGPU_Dialect, "Packed"> {
   let summary = "how a thread's words hold the codes of its mma operand registers";
   let description = [{
     `bits` wide codes in words of storage layout `version`, stored with `bias`
-    added. The op that uses it proves that unpacking the words of each thread
+    added; or floats of `format`, as their bits. The op that uses it proves that unpacking the words of each thread
     yields exactly the elements its operand registers must hold.
   }];
   let parameters = (ins
     "unsigned":$bits,
+    OptionalParameter<"::mlir::StringAttr">:$format,
     "int64_t":$bias,
     DefaultValuedParameter<"unsigned", "1">:$version);
-  let assemblyFormat = "`<` `bits` `=` $bits `,` `bias` `=` $bias (`,` `version` `=` $version^)? `>`";
+  let assemblyFormat = [{
+    `<` `bits` `=` $bits (`as` $format^)? `,` `bias` `=` $bias (`,` `version` `=` $version^)? `>`
+  }];
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// What unpacks the codes to values of type f16 or bf16.
+    const ::tilewright::layout::UnpackProgram &getUnpackProgram(::mlir::Type value) const;
+  }];
 }
 
 def TileGPU_MemDescType : TypeDef<TileGPU_Dialect, "MemDesc"> {

@@ -152,10 +152,10 @@ LogicalResult DequantOp::verify() {
   if (getPacked().getVersion() != layout::packingVersion)
     return emitOpError() << "expects storage layout version " << layout::packingVersion
                          << ", but got " << getPacked().getVersion();
-  auto activation =
-      values.getElementType().isF16() ? layout::Activation::F16 : layout::Activation::BF16;
+  if (getPacked().getFormat() && getZero())
+    return emitOpError() << "expects no zero points of float codes";
   if (auto error = layout::verifyUnpack(layout::WordLayout::get(bits),
-                                        layout::getUnpackProgram(bits, activation)))
+                                        getPacked().getUnpackProgram(values.getElementType())))
     return emitOpError() << llvm::toString(std::move(error));
   if (getZero()) {
     RankedTensorType zero = tensorOf(getZero());

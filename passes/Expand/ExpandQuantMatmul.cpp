@@ -115,6 +115,8 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
   Type half = cast<RankedTensorType>(x.getType()).getElementType();
   // Zero points are stored biased as the codes are: the biases cancel.
   int64_t bias = zerosView ? 0 : format.getCodeFormat().storageBias();
+  StringAttr floats =
+      format.getCodeFormat().hasExponent() ? builder.getStringAttr(format.getCode()) : StringAttr();
   int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
   for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
     Value part = format.isChannel() ? acc : zeros({tileM, tileN});
@@ -122,7 +124,7 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
     for (int64_t row = group * groupRows; row < (group + 1) * groupRows; row += chunk) {
       Value rows = slice(codes, {row, 0}, {chunk, tileN});
       Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), rows,
-                                             groupZero, builder.getI32IntegerAttr(bias));
+                                             groupZero, builder.getI32IntegerAttr(bias), floats);
       Value columns = slice(x, {0, row}, {tileM, chunk});
       part = tile::DotOp::create(builder, loc, part.getType(), columns, values, part);
     }
@@ -136,6 +138,18 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
 }
 
 Value QuantMatmulProgram::finishSum(Value acc) {
+  // Powers of two, so that nothing is rounded (layout::getSumExponent).
+  bool isF16 = cast<RankedTensorType>(facts.x.getType()).getElementType().isF16();
+  int exponent = layout::getSumExponent(format.getCodeFormat(),
+                                        isF16 ? layout::Activation::F16 : layout::Activation::BF16);
+  if (exponent != 0) {
+    auto type = cast<RankedTensorType>(acc.getType());
+    Value factor = arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type,
+                               builder.getF32FloatAttr(std::ldexp(1.0f, exponent)).getValue()));
+    acc = arith::MulFOp::create(builder, loc, acc, factor);
+  }
   if (!format.isChannel())
     return acc;
   Value row = loadGroups(scalesView, constant(0));

@@ -5,6 +5,7 @@
 // fused op's verifier proves that they do.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/Packing.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Layout/Passes.h"
@@ -35,7 +36,8 @@ struct FuseUnpack : OpRewritePattern<tile::DequantOp> {
     if (!unpack)
       return rewriter.notifyMatchFailure(op, "codes do not come from packed words");
     unsigned bits = cast<RankedTensorType>(codes.getType()).getElementTypeBitWidth();
-    auto packed = tilegpu::PackedAttr::get(op.getContext(), bits, op.getBias(), 1);
+    auto packed = tilegpu::PackedAttr::get(op.getContext(), bits, op.getFormatAttr(), op.getBias(),
+                                           layout::packingVersion);
     rewriter.replaceOpWithNewOp<tilegpu::DequantOp>(op, op.getValues().getType(), unpack.getWords(),
                                                     op.getZero(), rewriter.getI64IntegerAttr(row),
                                                     packed);

@@ -48,10 +48,25 @@ def measure(compiler: Path, format: str, half: str, zero: str = "") -> tuple[flo
     return len(loop.operands) / groups, len(loop.instructions) / groups
 
 
-def read_table() -> dict[int, dict[str, int]]:
-    text = (ROOT / "docs/reference/tables.md").read_text().split("## Unpack programs")[1]
-    rows = re.findall(r"^\| (\d) \| (\d+) \| \d+ \| \d+ \| (\d+) \|", text, re.MULTILINE)
-    return {int(bits): {"f16": int(f16), "bf16": int(bf16)} for bits, f16, bf16 in rows}
+def read_table() -> dict[str, dict[str, int]]:
+    """Counts of the unpack programs, by width ("4") or format of floats."""
+    text = (ROOT / "docs/reference/tables.md").read_text()
+    integers, floats = text.split("## Unpack programs")[1:3]
+    rows = re.findall(r"^\| (\d) \| (\d+) \| \d+ \| \d+ \| (\d+) \|", integers, re.MULTILINE)
+    rows += re.findall(r"^\| (\w+) \| (\d+) \| \d+ \| 2\S+ \| (\d+) \|", floats, re.MULTILINE)
+    return {name: {"f16": int(f16), "bf16": int(bf16)} for name, f16, bf16 in rows}
+
+
+def print_floats(compiler: Path, table: dict[str, dict[str, int]]) -> None:
+    print("\n| | f16 | | | bf16 | | |")
+    print("|---|---|---|---|---|---|---|")
+    print("| weights" + " | table | unpack | loop" * 2 + " |")
+    for format in (name for name in table if not name.isdigit()):
+        cells = []
+        for half in ("f16", "bf16"):
+            unpack, loop = measure(compiler, format, half)
+            cells += [f"{table[format][half]}", f"{unpack:.4g}", f"{loop:.4g}"]
+        print(f"| {format} | {' | '.join(cells)} |")
 
 
 def main() -> int:
@@ -70,9 +85,10 @@ def main() -> int:
             cells += (
                 [f"{loop:.4g}"]
                 if zero
-                else [f"{table[bits][half]}", f"{unpack:.4g}", f"{loop:.4g}"]
+                else [f"{table[str(bits)][half]}", f"{unpack:.4g}", f"{loop:.4g}"]
             )
         print(f"| u{bits} | {' | '.join(cells)} |")
+    print_floats(compiler, table)
     return 0
 
 

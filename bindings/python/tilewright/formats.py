@@ -11,7 +11,7 @@ import functools
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .errors import UnsupportedError
 
@@ -23,31 +23,151 @@ FLOATS: dict[str, np.dtype] = {
 }
 
 
+#: Floats that weights are stored in, all with a sign: name, exponent and mantissa bits.
+_FLOAT_CODES = {
+    "e4m3": (4, 3),
+    "e5m2": (5, 2),
+    "f7e5m1": (5, 1),
+    "f7e4m2": (4, 2),
+    "f7e3m3": (3, 3),
+    "f7e2m4": (2, 4),
+    "f6e3m2": (3, 2),
+    "f6e2m3": (2, 3),
+    "f6e4m1": (4, 1),
+    "f5e3m1": (3, 1),
+    "f5e2m2": (2, 2),
+    "f5e1m3": (1, 3),
+    "f4e2m1": (2, 1),
+    "f4e1m2": (1, 2),
+    "f3e1m1": (1, 1),
+}
+# Other spellings, those of ml_dtypes among them.
+_ALIASES = {
+    "e4m3fn": "e4m3",
+    "f8e4m3": "e4m3",
+    "f8e4m3fn": "e4m3",
+    "f8e5m2": "e5m2",
+    "float8_e4m3fn": "e4m3",
+    "float8_e5m2": "e5m2",
+    "float6_e3m2fn": "f6e3m2",
+    "float6_e2m3fn": "f6e2m3",
+    "float4_e2m1fn": "f4e2m1",
+}
+
+
 @dataclasses.dataclass(frozen=True)
-class IntegerFormat:
-    """A weight format: `u1`..`u8` plain binary, `i1`..`i8` two's complement."""
+class WeightFormat:
+    """What a weight is stored in.
+
+    `u1`..`u8` are plain binary, `i1`..`i8` two's complement: a code is its number. The
+    code of a float (`f4e2m1`, ...) is its bits, sign, exponent and mantissa from the top;
+    with one exponent bit the bias is 0, else 2^(exponent_bits - 1) - 1. With five they
+    are the upper bits of float16, infinity and NaN included; e4m3 has NaN (code 0x7f)
+    and the others neither.
+    """
 
     name: str
     bits: int
     signed: bool
+    exponent_bits: int = 0
+
+    @property
+    def is_float(self) -> bool:
+        """Whether codes are the bits of floats."""
+        return self.exponent_bits > 0
 
     @property
     def min_code(self) -> int:
-        """The smallest code as a number: 0, or -2^(bits-1)."""
-        return -(1 << (self.bits - 1)) if self.signed else 0
+        """The smallest code: 0, or -2^(bits-1) for signed integers."""
+        return -(1 << (self.bits - 1)) if self.signed and not self.is_float else 0
 
     @property
     def max_code(self) -> int:
-        """The largest code as a number: 2^bits-1, or 2^(bits-1)-1."""
-        return (1 << (self.bits - self.signed)) - 1
+        """The largest code: 2^bits-1, or 2^(bits-1)-1 for signed integers."""
+        return self.min_code + (1 << self.bits) - 1
+
+    @functools.cached_property
+    def numbers(self) -> NDArray[np.float32]:
+        """The number of each code, from `min_code` to `max_code`; NaN and infinity too."""
+        codes = np.arange(self.min_code, self.max_code + 1)
+        if not self.is_float:
+            return codes.astype(np.float32)
+        mantissa_bits = self.bits - 1 - self.exponent_bits
+        mantissa = codes & ((1 << mantissa_bits) - 1)
+        exponent = codes >> mantissa_bits & ((1 << self.exponent_bits) - 1)
+        bias = (1 << (self.exponent_bits - 1)) - 1
+        significand = np.where(exponent > 0, mantissa + (1 << mantissa_bits), mantissa)
+        numbers = np.ldexp(significand, np.maximum(exponent, 1) - bias - mantissa_bits)
+        if self.name == "e4m3":
+            numbers[(codes & 0x7F) == 0x7F] = np.nan
+        if self.exponent_bits == 5:
+            numbers[exponent == 31] = np.where(mantissa[exponent == 31], np.nan, np.inf)
+        return np.where(codes >> (self.bits - 1), -numbers, numbers).astype(np.float32)
+
+    @property
+    def min_number(self) -> float:
+        """The most negative finite number."""
+        return float(np.min(self.numbers[np.isfinite(self.numbers)]))
+
+    @property
+    def max_number(self) -> float:
+        """The largest finite number."""
+        return float(np.max(self.numbers[np.isfinite(self.numbers)]))
+
+    def nearest(self, values: NDArray[np.float32]) -> NDArray[np.int16]:
+        """The codes of the nearest finite numbers, of two the one with the even code."""
+        if not self.is_float:
+            return np.clip(np.rint(values), self.min_code, self.max_code).astype(np.int16)
+        half = self.numbers[: 1 << (self.bits - 1)]
+        half = half[np.isfinite(half)]
+        between = (half[1:] + half[:-1]) / 2  # exact: one bit more than the numbers
+        size = np.abs(values)
+        codes = np.searchsorted(between, size).astype(np.int16)
+        # The lower of the two for what lies just between them: odd ones go up.
+        tie = between[np.minimum(codes, len(between) - 1)] == size
+        codes += (tie & (codes % 2 == 1)).astype(np.int16)
+        return codes + (np.signbit(values) & (codes > 0)) * np.int16(1 << (self.bits - 1))
+
+    def to_stored(self, codes: NDArray) -> NDArray[np.uint8]:
+        """Codes as they are packed: integers moved up to start at 0, floats as they are.
+
+        Floats with one exponent bit are integers times a constant, and stored as such;
+        a negative zero becomes zero.
+        """
+        codes = np.asarray(codes)
+        if self.exponent_bits == 1:
+            middle = 1 << (self.bits - 1)
+            return np.where(codes & middle, 2 * middle - codes, middle + codes).astype(np.uint8)
+        return (codes - self.min_code).astype(np.uint8)
+
+    def from_stored(self, stored: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """The inverse of `to_stored`."""
+        codes = stored.astype(np.int16)
+        if self.exponent_bits == 1:
+            middle = 1 << (self.bits - 1)
+            return np.where(codes < middle, 2 * middle - codes, codes - middle).astype(np.int16)
+        return codes + np.int16(self.min_code)
+
+
+def is_weight_dtype(dtype: np.dtype, format: WeightFormat) -> bool:
+    """Whether elements of `dtype` (ml_dtypes) are codes of `format`."""
+    return _ALIASES.get(dtype.name) == format.name
+
+
+#: All names of weight formats, for messages.
+WEIGHT_FORMATS = f"u1..u8, i1..i8, {', '.join(_FLOAT_CODES)}"
 
 
 @functools.cache
-def parse_integer_format(name: str) -> IntegerFormat:
-    """The integer format called `name`."""
+def parse_weight_format(name: str) -> WeightFormat:
+    """The weight format called `name`."""
     if len(name) == 2 and name[0] in "ui" and name[1] in "12345678":
-        return IntegerFormat(name, int(name[1]), name[0] == "i")
-    raise UnsupportedError(f"format is {name!r}; weights are stored as u1..u8 or i1..i8")
+        return WeightFormat(name, int(name[1]), name[0] == "i")
+    canonical = _ALIASES.get(name, name)
+    if canonical in _FLOAT_CODES:
+        exponent_bits, mantissa_bits = _FLOAT_CODES[canonical]
+        return WeightFormat(canonical, 1 + exponent_bits + mantissa_bits, True, exponent_bits)
+    raise UnsupportedError(f"format is {name!r}; weights are stored as {WEIGHT_FORMATS}")
 
 
 def float_name(dtype: DTypeLike, argument: str, allowed: tuple[str, ...] = tuple(FLOATS)) -> str:

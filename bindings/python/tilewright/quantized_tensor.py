@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._extension import native
 from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import IntegerFormat, float_name, parse_integer_format
+from .formats import WeightFormat, float_name, is_weight_dtype, parse_weight_format
 
 
 def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
@@ -23,9 +23,31 @@ def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
     return np.arange(0, k, group or max(k, 1))
 
 
-def _stored(numbers: NDArray, integer: IntegerFormat) -> NDArray[np.uint8]:
-    """Codes as they are stored: signed ones moved up to start at 0."""
-    return (np.asarray(numbers) - integer.min_code).astype(np.uint8)
+def _check_codes(codes: NDArray, name: str, format: WeightFormat) -> NDArray:
+    """`codes` as integers, once they are known to be codes of finite numbers."""
+    codes = np.asarray(codes)
+    if format.is_float and is_weight_dtype(codes.dtype, format):
+        codes = codes.view(np.uint8)
+    if codes.dtype.kind not in "iu":
+        raise UnsupportedError(
+            f"{name} are {codes.dtype.name}; expects integers, codes of {format.name}"
+        )
+    if codes.size == 0:
+        return codes
+    low, high = int(np.min(codes)), int(np.max(codes))
+    if low < format.min_code or high > format.max_code:
+        raise ArgumentError(
+            f"{name} reach from {low} to {high}; {format.name} holds "
+            f"{format.min_code} to {format.max_code}"
+        )
+    special = ~np.isfinite(format.numbers)
+    if special.any() and special[codes].any():
+        at = tuple(int(i) for i in np.argwhere(special[codes])[0])
+        raise ArgumentError(
+            f"{name}{list(at)} is {codes[at]:#x}, {format.numbers[codes[at]]} in {format.name}; "
+            f"weights are finite, at most {format.max_number:g}"
+        )
+    return codes
 
 
 def _check_permutation(order: NDArray, k: int) -> NDArray[np.int32]:
@@ -42,8 +64,9 @@ class QuantizedTensor:
     """A weight matrix of K inputs x N outputs, quantised and packed.
 
     The value of a weight is `(code - zero_point) * scale`, with one scale and zero
-    point for each `group_size` consecutive inputs of one output. Made by `quantize`,
-    `from_codes` and `load`; never changes afterwards.
+    point for each `group_size` consecutive inputs of one output; `code` stands for the
+    number of a float's code. Made by `quantize`, `from_codes` and `load`; never changes
+    afterwards.
 
     Attributes:
         format: name of the weights' format, "u4".
@@ -100,9 +123,12 @@ class QuantizedTensor:
         """Packs weights that somebody else quantised.
 
         Args:
-            codes: integers [N, K] within the format's range.
+            codes: integers [N, K] within the format's range; for floats their bits, or
+                an array of such floats (ml_dtypes). Finite numbers only. The negative zero
+                of formats with one exponent bit is stored as zero.
             scales: float16 or bfloat16 [N, ceil(K / group_size)].
-            zeros: integers within the format's range, shaped as `scales`, or None.
+            zeros: integers within the format's range, shaped as `scales`, or None;
+                None for floats.
             format, layout, group_size: as for `quantize`. `codes` is [N, K] whatever
                 the layout says; the layout is that of `shape` and `dequantize`.
             input_permutation: integers [K]: code column i belongs to input
@@ -110,10 +136,12 @@ class QuantizedTensor:
 
         Raises:
             ShapeError: the shapes do not belong together.
-            ArgumentError: a code or zero point is outside the format's range;
+            UnsupportedError: an unknown format; zero points of floats.
+            ArgumentError: a code or zero point is outside the format's range, or the code
+                of a NaN or infinity;
                 `input_permutation` is no permutation.
         """
-        integer = parse_integer_format(format)
+        weight = parse_weight_format(format)
         codes, scales = np.asarray(codes), np.asarray(scales)
         float_name(scales.dtype, "dtype of scales", ("f16", "bf16"))
         if codes.ndim != 2:
@@ -125,31 +153,32 @@ class QuantizedTensor:
             raise ShapeError(f"scales have shape {scales.shape}; expects {expected}")
         if zeros is not None and np.shape(zeros) != expected:
             raise ShapeError(f"zeros have shape {np.shape(zeros)}; expects {expected}")
-        for name, values in (("codes", codes), ("zeros", zeros)):
-            if values is not None and np.size(values):
-                low, high = int(np.min(values)), int(np.max(values))
-                if low < integer.min_code or high > integer.max_code:
-                    raise ArgumentError(
-                        f"{name} reach from {low} to {high}; {format} holds "
-                        f"{integer.min_code} to {integer.max_code}"
-                    )
+        codes = _check_codes(codes, "codes", weight)
+        if zeros is not None:
+            if weight.is_float:
+                raise UnsupportedError(f"zeros are given; codes of {weight.name} have none")
+            zeros = _check_codes(zeros, "zeros", weight)
         pack = native()
         return cls(
-            format=format,
+            format=weight.name,
             layout=layout,
             k=k,
             n=n,
             group_size=group_size,
-            words=pack.pack_codes(_stored(codes, integer), integer.bits),
+            words=pack.pack_codes(weight.to_stored(codes), weight.bits),
             scales=pack.pack_scales(scales.view(np.uint16)).view(scales.dtype),
-            zeros=None if zeros is None else pack.pack_zeros(_stored(zeros, integer)),
+            zeros=None if zeros is None else pack.pack_zeros(weight.to_stored(zeros)),
             input_permutation=input_permutation,
         )
 
     @property
     def bits(self) -> int:
         """Bits of one weight's code."""
-        return parse_integer_format(self.format).bits
+        return self._weight.bits
+
+    @property
+    def _weight(self) -> WeightFormat:
+        return parse_weight_format(self.format)
 
     @property
     def has_zero_point(self) -> bool:
@@ -186,8 +215,9 @@ class QuantizedTensor:
         return self._words
 
     def codes(self) -> NDArray[np.int16]:
-        """The codes as numbers, [N, K], in the stored order of inputs."""
-        return self._numbers(native().unpack_codes(self._words, self.bits, self.n, self.k))
+        """The codes, [N, K], in the stored order of inputs: integers or bits of floats."""
+        stored = native().unpack_codes(self._words, self.bits, self.n, self.k)
+        return self._weight.from_stored(stored)
 
     def scales(self) -> NDArray:
         """The scales, [N, groups], in `scale_dtype`."""
@@ -198,16 +228,14 @@ class QuantizedTensor:
         """The zero points, [N, groups], or None."""
         if self._zeros is None:
             return None
-        return self._numbers(native().unpack_zeros(self._zeros, *self._grid()))
+        return self._weight.from_stored(native().unpack_zeros(self._zeros, *self._grid()))
 
     def dequantize(self, dtype: DTypeLike = np.float32) -> NDArray:
         """The weights as numbers, shaped as `shape`.
 
-        float32 holds `(code - zero_point) * scale` exactly. A kernel multiplies by
-        these values rounded once to the dtype of its activations: ask for that dtype
-        to see them.
+        float32 holds `(code - zero_point) * scale` exactly, as a kernel does.
         """
-        codes = self.codes().astype(np.float32)
+        codes = self._weight.numbers[self.codes() - self._weight.min_code]
         lengths = np.diff([*group_starts(self.k, self.group), self.k])
         zeros = self.zeros()
         if zeros is not None:
@@ -285,7 +313,7 @@ class QuantizedTensor:
             raise ValueError(f"layout is {description['layout']!r}")
         group = description["group_size"]
         result = cls(
-            format=parse_integer_format(description["format"]).name,
+            format=parse_weight_format(description["format"]).name,
             layout=cast(Literal["nk", "kn"], description["layout"]),
             k=int(description["k"]),
             n=int(description["n"]),
@@ -301,10 +329,6 @@ class QuantizedTensor:
         # Unpacking checks every size against the description.
         result.codes(), result.scales(), result.zeros()
         return result
-
-    def _numbers(self, stored: NDArray[np.uint8]) -> NDArray[np.int16]:
-        """Codes as numbers; the inverse of `_stored`."""
-        return stored.astype(np.int16) + np.int16(parse_integer_format(self.format).min_code)
 
     def _grid(self) -> tuple[int, int]:
         """The shape of scales and zero points, [N, groups]."""

@@ -63,7 +63,8 @@ static std::vector<Format> makeTable() {
   table.push_back(makeFloat("e8m0", 8, 8, 0));
   table.push_back(makeFloat("ue5m3", 8, 5, 3));
 
-  // The sub-byte splits of docs/quantisation.md: no infinity, no NaN.
+  // The sub-byte splits of docs/quantisation.md: no infinity, no NaN, but for
+  // f7e5m1, the upper bits of f16.
   static constexpr struct {
     unsigned bits, exponentBits;
   } splits[] = {{7, 5}, {7, 4}, {7, 3}, {7, 2}, {6, 3}, {6, 2}, {6, 4},

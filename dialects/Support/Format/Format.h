@@ -35,20 +35,33 @@ struct Format {
 
   bool isFloat() const { return kind == Kind::Float; }
   bool isInteger() const { return kind != Kind::Float; }
+  /// Whether it has a sign: floats whose fields fill their bits have none.
+  bool isSigned() const {
+    return isFloat() ? bits > exponentBits + mantissaBits : kind == Kind::Signed;
+  }
+  /// Floats of one exponent bit: both binades have the same spacing, so a code's
+  /// magnitude is an integer, in units of 2^(1 - mantissaBits).
+  bool isFixedPoint() const { return isFloat() && exponentBits == 1; }
+  /// Floats that are not fixed-point: codes are unpacked bit by bit.
+  bool hasExponent() const { return isFloat() && exponentBits > 1; }
   /// Whether codes of weights can be of this format.
-  bool isWeight() const { return isInteger() && bits <= 8; }
+  bool isWeight() const { return bits <= 8 && (isInteger() || isSigned()); }
   bool operator==(const Format &other) const { return name == other.name; }
 
   /// Smallest and largest code of an integer format as numbers.
   int64_t minCode() const;
   int64_t maxCode() const;
   /// What is added to a code before it is stored: signed codes are stored
-  /// biased by 2^(bits-1) so that unpacking sees unsigned fields.
-  int64_t storageBias() const { return kind == Kind::Signed ? int64_t(1) << (bits - 1) : 0; }
+  /// biased by 2^(bits-1) so that unpacking sees unsigned fields. Fixed-point
+  /// floats are stored as such integers too, other floats as their bits.
+  int64_t storageBias() const {
+    return kind == Kind::Signed || isFixedPoint() ? int64_t(1) << (bits - 1) : 0;
+  }
 };
 
 /// The formats of which isWeight() holds, for messages.
-constexpr llvm::StringRef weightNames = "u1..u8 or i1..i8";
+constexpr llvm::StringRef weightNames =
+    "u1..u8, i1..i8 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...)";
 
 /// Looks a format up by name. The error names the nearest known formats.
 llvm::Expected<Format> parse(llvm::StringRef name);

@@ -24,6 +24,7 @@
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
 
+#include "dialects/Support/Format/Format.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
@@ -70,6 +71,7 @@ struct UnpackStep {
   enum class Kind {
     ShiftRight, ///< result = a >> amount
     ShiftLeft,  ///< result = a << amount
+    RotateLeft, ///< result = a << amount | a >> (32 - amount), one shf
     Permute,    ///< result = prmt(a, b, selector)
     Select,     ///< result = (a & mask) | (b & ~mask), one lop3
   };
@@ -79,7 +81,8 @@ struct UnpackStep {
 };
 
 /// How a pair is read from a value: its `bits`-wide field starts at `offset`
-/// of each half; lop3 with the magic number makes it floating point.
+/// of each half; lop3 with the magic number makes it floating point. Placed
+/// floats: `offset` is where the mantissa begins, the sign is at bit 15.
 struct UnpackField {
   unsigned value = 0;  ///< value number
   unsigned offset = 0; ///< bit within the half
@@ -98,27 +101,47 @@ enum class UnpackScheme {
   /// Their sum, code - 128, is exact (256 + code would not fit the mantissa);
   /// a second addition of 128 - zero is exact too, and void for zero = 128.
   MagicSplit,
+  /// v & mask: the sign at bit 15, exponent and mantissa below the activation's
+  /// exponent bits; then a multiplication by `factor` unless it is 1.
+  PlaceFloat,
+  /// prmt puts a code of 8 bits above a zero byte: e5m2 as f16.
+  PlaceByte,
 };
 
 /// A straight-line program that unpacks the b words of one fragment.
 struct UnpackProgram {
   unsigned bits = 0;
   UnpackScheme scheme = UnpackScheme::MagicFma;
+  /// Of float codes; 0 for integers.
+  unsigned exponentBits = 0;
+  uint32_t mask = 0; ///< PlaceFloat: the bits of the number, both halves
+  double factor = 1; ///< PlaceFloat: a power of two
+  /// What is left for the sum of products: the code's number is the operand
+  /// times 2^sumExponent.
+  int sumExponent = 0;
   uint32_t magic = 0; ///< of both halves, e.g. 0x64006400
   double base = 0;    ///< value of the magic number: 1024 (f16), 128 (bf16)
   llvm::SmallVector<UnpackStep, 24> steps;
   llvm::SmallVector<UnpackField, 16> fields; ///< one a pair
 
   /// Instructions to turn one fragment's words into 16 registers of exact
-  /// (code - zero) values: steps + lop3/prmt + fma. The table of
-  /// docs/quantisation.md.
+  /// numbers (code - zero; a float's number without 2^sumExponent): steps +
+  /// lop3/prmt + fma or multiplication. The table of docs/quantisation.md.
   unsigned countInstructions() const;
 };
 
 enum class Activation { F16, BF16 };
 
-/// The program for a width (1..8) and activation type.
+/// The program for integer codes of a width (1..8) and an activation type.
 const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
+
+/// The program for a format of weights (Format::isWeight). That of fixed-point
+/// floats is that of their width: they are stored as biased integers.
+const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation);
+
+/// What the sum of products is to be multiplied by, as a power of two: the
+/// operands that unpacking yields are the codes' numbers * 2^-exponent, exact.
+int getSumExponent(const format::Format &format, Activation activation);
 
 /// Proves that program(layout(codes)) == codes for every bit, symbolically:
 /// each field bit of the program must be the expected code bit of the layout,

@@ -38,6 +38,13 @@ static SymbolicWord shift(const SymbolicWord &value, int amount) {
   return result;
 }
 
+static SymbolicWord rotateLeft(const SymbolicWord &value, unsigned amount) {
+  SymbolicWord result;
+  for (unsigned i = 0; i < 32; ++i)
+    result[(i + amount) % 32] = value[i];
+  return result;
+}
+
 static SymbolicWord permute(const SymbolicWord &a, const SymbolicWord &b, uint32_t selector) {
   SymbolicWord result;
   for (unsigned byte = 0; byte < 4; ++byte) {
@@ -63,13 +70,17 @@ Error runStep(const UnpackStep &step, std::vector<SymbolicWord> &values) {
                                " to read an earlier value, but got value " + Twine(operand));
   switch (step.kind) {
   case UnpackStep::Kind::ShiftRight:
-  case UnpackStep::Kind::ShiftLeft: {
+  case UnpackStep::Kind::ShiftLeft:
+  case UnpackStep::Kind::RotateLeft: {
     if (step.immediate > 31)
       return createStringError("expects value " + Twine(values.size()) +
                                " to shift by at most 31, but got " + Twine(step.immediate));
     int amount = step.immediate;
-    values.push_back(
-        shift(values[step.a], step.kind == UnpackStep::Kind::ShiftRight ? amount : -amount));
+    const SymbolicWord &value = values[step.a];
+    if (step.kind == UnpackStep::Kind::RotateLeft)
+      values.push_back(rotateLeft(value, amount));
+    else
+      values.push_back(shift(value, step.kind == UnpackStep::Kind::ShiftRight ? amount : -amount));
     return Error::success();
   }
   case UnpackStep::Kind::Permute:

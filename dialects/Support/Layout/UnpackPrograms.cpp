@@ -1,6 +1,6 @@
 //===- UnpackPrograms.cpp - How packed words become numbers ----------------===//
 //
-// The unpack programs of all widths. A program is what its residue pairs need;
+// The unpack programs of integer codes. A program is what its residue pairs need;
 // whole fields that no value shows within the magic number's window (10 bits
 // for f16, 7 for bf16) then get a shift each, and every field is found by
 // running the program on named bits (SymbolicWord.h). So what is written here
@@ -20,7 +20,7 @@
 // lop3 and fma for each of the 16 pairs 36 instructions.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/SymbolicWord.h"
+#include "dialects/Support/Layout/UnpackBuilder.h"
 
 #include <algorithm>
 #include <cassert>
@@ -31,33 +31,14 @@ using namespace llvm;
 namespace tilewright::layout {
 
 namespace {
-/// Assembles a program, running it on named bits along the way.
-class Builder {
+class Builder : public UnpackBuilder {
 public:
-  using Value = unsigned;
-
   Builder(unsigned bits, Activation activation)
-      : layout(WordLayout::get(bits)), values(makeSymbolicWords(layout)),
-        isF16(activation == Activation::F16) {
-    program.bits = bits;
+      : UnpackBuilder(bits), isF16(activation == Activation::F16) {
     program.magic = isF16 ? 0x64006400 : 0x43004300;
     program.base = isF16 ? 1024 : 128;
     if (bits == 8)
       program.scheme = isF16 ? UnpackScheme::MagicByte : UnpackScheme::MagicSplit;
-  }
-
-  Value shiftRight(Value a, unsigned amount) {
-    return append({UnpackStep::Kind::ShiftRight, a, 0, amount});
-  }
-
-  /// In each half: the upper byte of `a` below byte `upper` (0 or 1) of `b`.
-  Value gather(Value a, Value b, unsigned upper = 0) {
-    return append({UnpackStep::Kind::Permute, a, b, upper ? 0x7351u : 0x6341u});
-  }
-
-  /// In each half: the bits of `a` where `mask` is set, else those of `b`.
-  Value select(Value a, Value b, uint16_t mask) {
-    return append({UnpackStep::Kind::Select, a, b, mask * 0x10001u});
   }
 
   UnpackProgram finish() {
@@ -74,12 +55,6 @@ public:
   }
 
 private:
-  Value append(const UnpackStep &step) {
-    cantFail(runStep(step, values));
-    program.steps.push_back(step);
-    return values.size() - 1;
-  }
-
   /// Offsets at which the scheme can read a field.
   bool isReadable(unsigned offset) const {
     switch (program.scheme) {
@@ -89,16 +64,11 @@ private:
       return offset % 8 == 0;
     case UnpackScheme::MagicSplit:
       return offset == 0;
+    case UnpackScheme::PlaceFloat:
+    case UnpackScheme::PlaceByte:
+      break;
     }
     return false;
-  }
-
-  bool holdsPair(const SymbolicWord &value, unsigned offset, unsigned pair) const {
-    for (unsigned half = 0; half < 2; ++half)
-      for (unsigned bit = 0; bit < program.bits; ++bit)
-        if (value[16 * half + offset + bit] != CodeBit(pair, half, bit))
-          return false;
-    return true;
   }
 
   /// The first value that shows the pair: words before what steps computed.
@@ -110,10 +80,7 @@ private:
     return std::nullopt;
   }
 
-  const WordLayout &layout;
-  std::vector<SymbolicWord> values;
   bool isF16;
-  UnpackProgram program;
 };
 } // namespace
 
@@ -197,8 +164,20 @@ const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation) {
 }
 
 unsigned UnpackProgram::countInstructions() const {
-  // MagicFma: lop3, fma. MagicByte: prmt, add. MagicSplit: two lop3, two adds.
-  unsigned perField = scheme == UnpackScheme::MagicSplit ? 4 : 2;
+  unsigned perField = [&] {
+    switch (scheme) {
+    case UnpackScheme::MagicFma:  // lop3, fma
+    case UnpackScheme::MagicByte: // prmt, add
+      return 2;
+    case UnpackScheme::MagicSplit: // two lop3, two adds
+      return 4;
+    case UnpackScheme::PlaceFloat: // lop3, and multiplication where there is a factor
+      return factor == 1 ? 1 : 2;
+    case UnpackScheme::PlaceByte: // prmt
+      return 1;
+    }
+    return 0;
+  }();
   return steps.size() + perField * fields.size();
 }
 

@@ -3,7 +3,8 @@
 // Every word bit is given the name of the code bit stored there, the program's
 // steps move the names, and every field must then show its pair's names in
 // order, in both halves. What lop3 and fma make of a field follows from the
-// magic number and the field's place in its window, so those are checked too.
+// magic number and the field's place in its window, or from where a float's sign
+// and exponent are, so those are checked too.
 // The proof covers all codes; it takes some microseconds.
 //
 //===----------------------------------------------------------------------===//
@@ -11,6 +12,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include <bitset>
+#include <cmath>
 
 using namespace llvm;
 
@@ -37,6 +39,39 @@ static Error expectMagic(const UnpackProgram &program, std::initializer_list<Mag
                            " with base " + Twine(int64_t(program.base)));
 }
 
+/// The bits of a placed number, both halves: the sign at bit 15, exponent and
+/// mantissa from `first`.
+static uint32_t getFloatMask(const UnpackProgram &program, unsigned first) {
+  return (1u << 15 | ((1u << (program.bits - 1)) - 1) << first) * 0x10001u;
+}
+
+/// An exponent's bias with `bits` exponent bits.
+static int getBias(unsigned bits) { return (1 << (bits - 1)) - 1; }
+
+/// The mantissa begins where the exponent's lowest bit comes to be the
+/// activation's: bit 10 of f16, bit 7 of bf16. What the exponents' biases differ
+/// by is made up for.
+static Error verifyPlacement(const UnpackProgram &program) {
+  unsigned mantissaBits = program.bits - 1 - program.exponentBits;
+  if (program.bits < 3 || program.bits > 8 || program.exponentBits < 1 ||
+      program.exponentBits > std::min(5u, program.bits - 2))
+    return createStringError("expects floats of 3 to 8 bits with 1 to 5 exponent bits and a "
+                             "mantissa, but got " +
+                             Twine(program.bits) + " and " + Twine(program.exponentBits));
+  for (unsigned exponentAt : {10u, 7u}) {
+    if (program.mask != getFloatMask(program, exponentAt - mantissaBits))
+      continue;
+    int expected = getBias(15 - exponentAt) - getBias(program.exponentBits);
+    if (std::ldexp(program.factor, program.sumExponent) == std::ldexp(1.0, expected))
+      return Error::success();
+    return createStringError("expects factor and exponent of the sum to be 2^" + Twine(expected) +
+                             " together, but got " + std::to_string(program.factor) + " and 2^" +
+                             Twine(program.sumExponent));
+  }
+  return createStringError("expects a mask of the number as f16 or bf16, but got 0x" +
+                           utohexstr(program.mask));
+}
+
 /// Checks magic number and width against what the scheme can do.
 static Error verifyScheme(const UnpackProgram &program) {
   switch (program.scheme) {
@@ -50,6 +85,15 @@ static Error verifyScheme(const UnpackProgram &program) {
     if (program.bits != 8)
       return createStringError("expects a split code with 8 bits, but got " + Twine(program.bits));
     return expectMagic(program, {bf16Magic});
+  case UnpackScheme::PlaceFloat:
+    return verifyPlacement(program);
+  case UnpackScheme::PlaceByte:
+    // As many exponent bits as f16, so that only zeros are missing below.
+    if (program.bits != 8 || program.exponentBits != 5 || program.sumExponent != 0 ||
+        program.factor != 1)
+      return createStringError("expects placed bytes with 8 bits, 5 of them exponent, but got " +
+                               Twine(program.bits) + " and " + Twine(program.exponentBits));
+    return Error::success();
   }
   return createStringError("unknown unpack scheme");
 }
@@ -62,26 +106,37 @@ static bool isReadable(const UnpackProgram &program, unsigned offset) {
     return program.bits <= window && offset <= window - program.bits;
   }
   case UnpackScheme::MagicByte:
+  case UnpackScheme::PlaceByte:
     return offset == 0 || offset == 8;
   case UnpackScheme::MagicSplit:
     return offset == 0;
+  case UnpackScheme::PlaceFloat:
+    return offset < 15 && program.mask == getFloatMask(program, offset);
   }
   return false;
+}
+
+/// Where in its half a field shows a bit of the code.
+static unsigned getBitPlace(const UnpackProgram &program, const UnpackField &field, unsigned bit) {
+  bool isSign = program.scheme == UnpackScheme::PlaceFloat && bit == program.bits - 1;
+  return isSign ? 15 : field.offset + bit;
 }
 
 static Error verifyField(const UnpackProgram &program, const UnpackField &field,
                          const SymbolicWord &value) {
   if (!isReadable(program, field.offset))
     return createStringError("expects the field of pair " + Twine(field.pair) +
-                             " within the magic number's window, but got offset " +
-                             Twine(field.offset) + " for " + Twine(program.bits) + " bits");
+                             (program.exponentBits ? " where its exponent is the activation's"
+                                                   : " within the magic number's window") +
+                             ", but got offset " + Twine(field.offset) + " for " +
+                             Twine(program.bits) + " bits");
   for (unsigned half = 0; half < 2; ++half)
     for (unsigned bit = 0; bit < program.bits; ++bit) {
-      CodeBit expected(field.pair, half, bit), actual = value[16 * half + field.offset + bit];
+      unsigned place = 16 * half + getBitPlace(program, field, bit);
+      CodeBit expected(field.pair, half, bit), actual = value[place];
       if (actual != expected)
-        return createStringError("expects " + expected.str() + " at bit " +
-                                 Twine(16 * half + field.offset + bit) + " of value " +
-                                 Twine(field.value) + ", but got " + actual.str());
+        return createStringError("expects " + expected.str() + " at bit " + Twine(place) +
+                                 " of value " + Twine(field.value) + ", but got " + actual.str());
     }
   return Error::success();
 }

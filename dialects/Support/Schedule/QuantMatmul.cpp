@@ -116,6 +116,9 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (!problem.getAttribute("group").getAsInteger(10, group))
     typed.group = group;
   typed.hasZeros = problem.getAttribute("zero") == "integer";
+  if (typed.hasZeros && weight->isFloat())
+    return makeProblemError("expects zero to be none with float codes, but got 'integer' with '" +
+                            weight->name + "'");
   return typed;
 }
 

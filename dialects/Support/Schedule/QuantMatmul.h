@@ -22,9 +22,10 @@ namespace tilewright::schedule {
 ///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N],
 ///               zeros (with zero=integer), bias [N] (optional),
 ///               y [M,N] f16|bf16|f32
-///   attributes  format u1..u8|i1..i8, group 32|64|128|channel, scale f16|bf16,
-///               zero none|integer, activation none|relu|gelu|silu; the last
-///               two are "none" where left out
+///   attributes  format of weights (Format::isWeight), group
+///               32|64|128|channel, scale f16|bf16, zero none|integer (none
+///               with floats), activation none|relu|gelu|silu; the last two
+///               are "none" where left out
 struct QuantMatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;

@@ -99,3 +99,46 @@ func.func @zeros(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x32xi8, #z
   tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
   return
 }
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+
+// Floats of 4 bits as bf16: eight selects a fragment open the gap between sign
+// and exponent, a mask and a factor make each pair the number.
+// LOP3-LABEL: llvm.func @f4e2m1_bf16(
+// LOP3-COUNT-16: lop3.b32 $0, $1, $2, $3, 228;
+// LOP3-NOT: lop3
+// PRMT-LABEL: llvm.func @f4e2m1_bf16(
+// PRMT-NOT: prmt
+// FMA-LABEL: llvm.func @f4e2m1_bf16(
+// FMA-NOT: llvm.intr.fma
+// FMA-COUNT-32: llvm.fmul
+// FMA-NOT: llvm.fmul
+func.func @f4e2m1_bf16(%words: tensor<1x1x512xi32, #words>, %y: !tile.view<64x32xbf16, strides = [32, 1], align = 16>, %o: i32) {
+  %values = tilegpu.dequant %words row 0 <bits = 4 as "f4e2m1", bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xbf16, #operand>
+  tile.store %values, %y[%o, %o] : tensor<64x32xbf16, #operand>, !tile.view<64x32xbf16, strides = [32, 1], align = 16>
+  return
+}
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256], [0, 0, 512]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+
+// e5m2 is the upper byte of f16: a byte permute a pair.
+// PRMT-LABEL: llvm.func @e5m2_f16(
+// PRMT-COUNT-32: llvm.nvvm.prmt
+// PRMT-NOT: prmt
+// LOP3-LABEL: llvm.func @e5m2_f16(
+// LOP3-NOT: lop3
+// FMA-LABEL: llvm.func @e5m2_f16(
+// FMA-NOT: llvm.fmul
+func.func @e5m2_f16(%words: tensor<1x1x1024xi32, #words>, %y: !tile.view<64x32xf16, strides = [32, 1], align = 16>, %o: i32) {
+  %values = tilegpu.dequant %words row 0 <bits = 8 as "e5m2", bias = 0> : tensor<1x1x1024xi32, #words> -> tensor<64x32xf16, #operand>
+  tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
+  return
+}

@@ -12,6 +12,15 @@ func.func private @formats() attributes {
   u3_zeros = #nn.qformat<i6, group = 64, scale = bf16, zero = integer>
 }
 
+// Codes are named by their format; other spellings become its name.
+// CHECK-LABEL: func.func private @float_formats
+// CHECK-SAME: a = #nn.qformat<f4e2m1, group = 32, scale = f16>
+// CHECK-SAME: b = #nn.qformat<e4m3, group = channel, scale = bf16>
+func.func private @float_formats() attributes {
+  a = #nn.qformat<f4e2m1, group = 32, scale = f16>,
+  b = #nn.qformat<e4m3fn, group = channel, scale = bf16>
+}
+
 // No zero points is the default: it is not printed.
 // CHECK-LABEL: func.func private @no_zeros
 // CHECK-SAME: #nn.qformat<u4, group = 128, scale = f16>

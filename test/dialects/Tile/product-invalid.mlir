@@ -151,3 +151,57 @@ func.func @no_groups_of_zeros(%q: tensor<16x8xi4>, %z: tensor<0x8xi8>) {
   %0 = tile.dequant %q zero %z bias 0 : tensor<16x8xi4>, tensor<0x8xi8> -> tensor<16x8xf16>
   return
 }
+
+// -----
+
+// A format of codes is one of the table.
+func.func @unknown_format(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{f4e2m2}}
+  %0 = tile.dequant %q as "f4e2m2" bias 0 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Codes have the width of their format.
+func.func @width_of_format(%q: tensor<16x8xi5>) {
+  // expected-error @+1 {{expects a float format of 5 bits with a sign and exponents, but got f4e2m1}}
+  %0 = tile.dequant %q as "f4e2m1" bias 0 : tensor<16x8xi5> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Fixed-point floats are stored as integers, and unpacked as such.
+func.func @fixed_point(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects a float format of 4 bits with a sign and exponents, but got f4e1m2}}
+  %0 = tile.dequant %q as "f4e1m2" bias 0 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Weights have a sign.
+func.func @no_sign(%q: tensor<16x8xi8>) {
+  // expected-error @+1 {{expects a float format of 8 bits with a sign and exponents, but got e8m0}}
+  %0 = tile.dequant %q as "e8m0" bias 0 : tensor<16x8xi8> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Floats are stored without a bias.
+func.func @bias_of_floats(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects neither bias nor zero points of float codes}}
+  %0 = tile.dequant %q as "f4e2m1" bias 8 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Floats have no zero points.
+func.func @zeros_of_floats(%q: tensor<16x8xi4>, %z: tensor<1x8xi8>) {
+  // expected-error @+1 {{expects neither bias nor zero points of float codes}}
+  %0 = tile.dequant %q as "f4e2m1" zero %z bias 0 : tensor<16x8xi4>, tensor<1x8xi8> -> tensor<16x8xf16>
+  return
+}

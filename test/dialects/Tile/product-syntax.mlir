@@ -21,3 +21,11 @@ func.func @signed_codes(%codes: tensor<128x32xi3>) -> tensor<128x32xbf16> {
   %values = tile.dequant %codes bias 4 : tensor<128x32xi3> -> tensor<128x32xbf16>
   return %values : tensor<128x32xbf16>
 }
+
+// Codes of floats.
+// CHECK-LABEL: func.func @float_codes(
+// CHECK: tile.dequant %{{.+}} as "f6e3m2" bias 0 : tensor<128x32xi6> -> tensor<128x32xbf16>
+func.func @float_codes(%codes: tensor<128x32xi6>) -> tensor<128x32xbf16> {
+  %values = tile.dequant %codes as "f6e3m2" bias 0 : tensor<128x32xi6> -> tensor<128x32xbf16>
+  return %values : tensor<128x32xbf16>
+}

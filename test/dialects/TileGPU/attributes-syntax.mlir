@@ -18,7 +18,9 @@ func.func private @memory(
 // CHECK-LABEL: func.func private @packing
 // CHECK-SAME: a = #tilegpu.packed<bits = 4, bias = 0>
 // CHECK-SAME: b = #tilegpu.packed<bits = 3, bias = 4>
+// CHECK-SAME: c = #tilegpu.packed<bits = 4 as "f4e2m1", bias = 0>
 func.func private @packing() attributes {
   a = #tilegpu.packed<bits = 4, bias = 0>,
-  b = #tilegpu.packed<bits = 3, bias = 4, version = 1>
+  b = #tilegpu.packed<bits = 3, bias = 4, version = 1>,
+  c = #tilegpu.packed<bits = 4 as "f4e2m1", bias = 0>
 }

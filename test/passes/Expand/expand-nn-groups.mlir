@@ -111,3 +111,42 @@ func.func @signed_zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, 
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<i4, group = 128, scale = f16, zero = integer>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
+
+// -----
+
+// Floats as f16: what the exponents' biases differ by, 2^14, multiplies the sum
+// once, at the end.
+// CHECK-LABEL: func.func @floats_f16(
+// CHECK: tile.dequant %{{.+}} as "f4e2m1" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+// CHECK: scf.yield
+// CHECK: %[[FACTOR:.+]] = arith.constant dense<1.638400e+04> : tensor<16x64xf32>
+// CHECK: %[[SUM:.+]] = arith.mulf %{{.+}}, %[[FACTOR]]
+// CHECK: arith.truncf %[[SUM]]
+func.func @floats_f16(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<f4e2m1, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<f4e2m1, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// As bf16 the operands have the numbers themselves.
+// CHECK-LABEL: func.func @floats_bf16(
+// CHECK: tile.dequant %{{.+}} as "f4e2m1" bias 0
+// CHECK: scf.yield
+// CHECK-NOT: arith.mulf
+// CHECK: arith.truncf
+func.func @floats_bf16(%x: tensor<16x256xbf16>, %w: !nn.quantized<256x64, #nn.qformat<f4e2m1, group = 128, scale = bf16>>) -> tensor<16x64xbf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xbf16>, !nn.quantized<256x64, #nn.qformat<f4e2m1, group = 128, scale = bf16>> -> tensor<16x64xbf16>
+  return %y : tensor<16x64xbf16>
+}
+
+// -----
+
+// Fixed-point floats are integers in units of 2^(1 - m): halves here.
+// CHECK-LABEL: func.func @fixed_point(
+// CHECK: tile.dequant %{{.+}} bias 8 : tensor<64x64xi4>
+// CHECK: arith.constant dense<5.000000e-01> : tensor<16x64xf32>
+func.func @fixed_point(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<f4e1m2, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<f4e1m2, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

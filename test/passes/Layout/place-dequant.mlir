@@ -37,3 +37,18 @@ func.func @whole(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x32xi8, #z
   %values = tile.dequant %codes zero %zeros bias 0 : tensor<128x32xi4, #operand>, tensor<1x32xi8, #zeros> -> tensor<128x32xbf16, #operand>
   return %values : tensor<128x32xbf16, #operand>
 }
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [128, 32], warps = [1, 1]>
+
+// The format of floats goes along.
+// CHECK-LABEL: func.func @floats(
+// CHECK: tilegpu.dequant %{{.+}} row 0 <bits = 4 as "f4e2m1", bias = 0>
+func.func @floats(%words: tensor<1x1x512xi32, #words>) -> tensor<128x32xf16, #operand> {
+  %codes = tile.unpack %words : tensor<1x1x512xi32, #words> -> tensor<128x32xi4, #operand>
+  %values = tile.dequant %codes as "f4e2m1" bias 0 : tensor<128x32xi4, #operand> -> tensor<128x32xf16, #operand>
+  return %values : tensor<128x32xf16, #operand>
+}

@@ -16,10 +16,29 @@ DEQUANTISATION = {
     "f16": (33, 34, 36, 36, 40, 42, 46, 32),
     "bf16": (34, 36, 40, 44, 46, 48, 52, 72),
 }
-FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)]
+# The same of float codes.
+FLOATS = {
+    "f4e2m1": {"f16": 40, "bf16": 56},
+    "f5e3m1": {"f16": 57, "bf16": 68},
+    "f5e2m2": {"f16": 57, "bf16": 63},
+    "f6e3m2": {"f16": 58, "bf16": 76},
+    "f6e2m3": {"f16": 60, "bf16": 72},
+    "f6e4m1": {"f16": 58, "bf16": 72},
+    "f7e5m1": {"f16": 37, "bf16": 76},
+    "f7e4m2": {"f16": 60, "bf16": 78},
+    "f7e3m3": {"f16": 59, "bf16": 78},
+    "f7e2m4": {"f16": 60, "bf16": 76},
+    "e4m3": {"f16": 48, "bf16": 64},
+    "e5m2": {"f16": 16, "bf16": 64},
+}
+# Floats of one exponent bit are unpacked as integers.
+FIXED_POINT = ["f3e1m1", "f4e1m2", "f5e1m3"]
+FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)] + [*FIXED_POINT, *FLOATS]
 
 
 def get_table(linear: Linear) -> int:
+    if linear.weight in FLOATS:
+        return FLOATS[linear.weight][linear.x]
     # A signed byte is biased by 128, which is what splitting its top bit off yields: the
     # addition of 16 pairs is not needed.
     if linear.x == "bf16" and linear.weight == "i8":

@@ -10,6 +10,7 @@
 #include "dialects/Support/Target/Target.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cmath>
 #include <set>
 
 using namespace llvm;
@@ -86,6 +87,25 @@ static void printUnpackPrograms() {
   }
 }
 
+static void printFloatPrograms() {
+  outs()
+      << "\n## Unpack programs of floats (`UnpackFloats.cpp`)\n\n"
+         "The same; as bf16 16 of the instructions are multiplications. What multiplies the sum\n"
+         "of products in the end is exact. Floats of one exponent bit unpack as integers.\n\n"
+         "| format | f16 instructions | steps | sum times | bf16 instructions | steps | pairs "
+         "times "
+         "|\n|---|---|---|---|---|---|---|\n";
+  for (const format::Format &format : format::all()) {
+    if (!format.isWeight() || !format.hasExponent())
+      continue;
+    const layout::UnpackProgram &f16 = layout::getUnpackProgram(format, Activation::F16),
+                                &bf16 = layout::getUnpackProgram(format, Activation::BF16);
+    outs() << formatv("| {0} | {1} | {2} | 2^{3} | {4} | {5} | 2^{6} |\n", format.name,
+                      f16.countInstructions(), f16.steps.size(), f16.sumExponent,
+                      bf16.countInstructions(), bf16.steps.size(), std::ilogb(bf16.factor));
+  }
+}
+
 static void printTargets() {
   outs() << "\n## Targets (`dialects/Support/Target`)\n\n"
             "Shared memory is in KiB.\n\n"
@@ -128,6 +148,7 @@ int main() {
   printFormats();
   printWordLayouts();
   printUnpackPrograms();
+  printFloatPrograms();
   printTargets();
   printModels();
   return 0;

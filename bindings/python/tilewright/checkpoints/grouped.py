@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArgumentError, ShapeError
-from ..formats import parse_integer_format
+from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..formats import parse_weight_format
 from ..quantized_tensor import QuantizedTensor, group_starts
 
 Layout = Literal["nk", "kn"]
@@ -72,7 +72,11 @@ class Grouped:
     @classmethod
     def of(cls, weights: QuantizedTensor) -> Grouped:
         """The inverse of `quantized`: codes in the order of inputs, and explicit groups."""
-        integer = parse_integer_format(weights.format)
+        integer = parse_weight_format(weights.format)
+        if integer.is_float:
+            raise UnsupportedError(
+                f"weights are {weights.format}; this layout holds integers, u1..u8 or i1..i8"
+            )
         stored = (weights.codes() - integer.min_code).astype(np.uint8)
         scales, zeros = weights.scales(), weights.zeros()
         if zeros is None:

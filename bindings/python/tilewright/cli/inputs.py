@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import FLOATS, parse_integer_format
+from ..formats import FLOATS, parse_weight_format
 from ..npy import read_npy
 from ..quantization import quantize
 from ..quantized_tensor import QuantizedTensor
@@ -83,7 +83,7 @@ class GivenInputs:
     def _quantize(self, w: NDArray, problem: QuantMatmul) -> QuantizedTensor:
         if "w" not in self.arrays:
             w = w / np.float32(np.sqrt(problem.k))
-            if not problem.has_zeros and not parse_integer_format(problem.format).signed:
+            if not problem.has_zeros and not parse_weight_format(problem.format).signed:
                 w = np.abs(w)
         with as_bad_input("'tw run --help' says what w may be"):
             return quantize(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..checkpoints import SCHEMES, Checkpoint
 from ..errors import ArgumentError
-from ..formats import FLOATS, parse_integer_format
+from ..formats import FLOATS, parse_weight_format
 from ..packed_file import PackedWriter
 from ..quantization import quantize
 from ..quantized_tensor import QuantizedTensor
@@ -136,7 +136,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     """Options for quantising go with --format; the format is one."""
     if arguments.format is not None:
         with as_bad_input("for example --format u4"):
-            parse_integer_format(arguments.format)
+            parse_weight_format(arguments.format)
         return
     for name in _QUANTISING:
         if getattr(arguments, name) is not None:

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from .._extension import native
-from ..formats import FLOATS, parse_integer_format
+from ..formats import FLOATS, parse_weight_format
 from .artifact import Artifact
 from .failures import BadInput, as_bad_input, as_failure
 from .options import extent
@@ -41,7 +41,9 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-n", type=extent, metavar="N", help="columns of y")
     group.add_argument("-k", type=extent, metavar="K", help="columns of x")
     group.add_argument(
-        "--format", metavar="FORMAT", help="of the weights: u1..u8, i1..i8 (default u4)"
+        "--format",
+        metavar="FORMAT",
+        help="of the weights: u1..u8, i1..i8, f4e2m1, e4m3, ... (default u4)",
     )
     group.add_argument(
         "--group",
@@ -105,7 +107,7 @@ class QuantMatmul:
             )
         name = arguments.format or "u4"
         with as_bad_input("for example --format u4"):
-            format = parse_integer_format(name)
+            format = parse_weight_format(name)
         dtype = arguments.dtype or "f16"
         zero = arguments.zero_point or ("none" if format.signed else "integer")
         return cls(

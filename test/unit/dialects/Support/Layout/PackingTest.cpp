@@ -93,6 +93,9 @@ std::vector<uint32_t> run(const UnpackProgram &program, std::vector<uint32_t> va
     case UnpackStep::Kind::ShiftLeft:
       values.push_back(a << step.immediate);
       break;
+    case UnpackStep::Kind::RotateLeft:
+      values.push_back(std::rotl(a, int(step.immediate)));
+      break;
     case UnpackStep::Kind::Permute:
       values.push_back(prmt(a, b, step.immediate));
       break;
@@ -125,6 +128,9 @@ double readField(const UnpackProgram &program, uint32_t value, const UnpackField
     double top = toDouble((~value & 0x00800080) | (program.magic ^ 0x80008000));
     return exactFma(exactFma(low, 1, top, format), 1, program.base - zero, format);
   }
+  case UnpackScheme::PlaceFloat: // UnpackFloatsTest.cpp
+  case UnpackScheme::PlaceByte:
+    break;
   }
   return NAN;
 }

@@ -93,11 +93,13 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
   };
   EXPECT_EQ(problemErrorAfter([](Problem &) {}), "no error");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.op = "quant_matmull"; }),
-            "unknown op to schedule 'quant_matmull'; the nearest is 'quant_matmul'");
+            "unknown op to schedule 'quant_matmull'; the nearest are 'quant_matmul', 'matmul'");
   EXPECT_EQ(attribute("format", "f16"),
-            "quant_matmul: expects format to be u1..u8 or i1..i8, but got 'f16'");
+            "quant_matmul: expects format to be u1..u8, i1..i8 or a float with sign of 3 to 8 bits "
+            "(f4e2m1, e4m3, ...), but got 'f16'");
   EXPECT_EQ(attribute("format", "i32"),
-            "quant_matmul: expects format to be u1..u8 or i1..i8, but got 'i32'");
+            "quant_matmul: expects format to be u1..u8, i1..i8 or a float with sign of 3 to 8 bits "
+            "(f4e2m1, e4m3, ...), but got 'i32'");
   EXPECT_EQ(attribute("format", "u9").find("quant_matmul: format: unknown number format 'u9'"), 0u);
   EXPECT_EQ(attribute("group", "48"),
             "quant_matmul: expects group to be one of 32, 64, 128, channel, but got '48'");
@@ -105,8 +107,8 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
             "quant_matmul: expects scale to be one of f16, bf16, but got 'f32'");
   EXPECT_EQ(attribute("zero", "float"),
             "quant_matmul: expects zero to be one of none, integer, but got 'float'");
-  EXPECT_EQ(attribute("activation", "tanh"),
-            "quant_matmul: expects activation to be one of none, relu, gelu, silu, but got 'tanh'");
+  EXPECT_EQ(attribute("activation", "tanh"), "quant_matmul: expects activation to be one of none, "
+                                             "relu, gelu, silu, swiglu, but got 'tanh'");
   EXPECT_EQ(attribute("zero", "integer"),
             "quant_matmul: expects the operand 'zeros' exactly when zero=integer, but got "
             "zero=integer");
