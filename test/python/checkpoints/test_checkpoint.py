@@ -96,7 +96,7 @@ def test_bytes_beside_layers_that_are_not_quantised(tmp_path):
         ("awq", {"version": "gemv"}, "version is 'gemv'"),
         ("awq", {"w_bit": 3}, "with 3 bits"),
         ("compressed-tensors", {"format": "marlin-24", "config_groups": groups(num_bits=4)},
-         "format 'marlin-24'; supported: int in pack-quantized"),
+         "format 'marlin-24'; supported: int in pack"),
         ("compressed-tensors",
          {"config_groups": {"a": {"weights": {"num_bits": 4}}, "b": {"weights": {"num_bits": 8}}}},
          "config_groups have 2 kinds"),

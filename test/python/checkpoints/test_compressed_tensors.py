@@ -96,6 +96,24 @@ def test_bytes_are_read_as_they_are(symmetric):
     assert_same_bits(tw.to_compressed_tensors(q, packed=False, symmetric=symmetric), tensors)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_floats_are_read_as_they_are(dtype):
+    rng = np.random.default_rng(10)
+    finite = [code for code in range(256) if code & 0x7F != 0x7F]
+    weight = rng.choice(finite, (20, 70)).astype(np.uint8).view(ml_dtypes.float8_e4m3fn)
+    tensors = {"weight": weight, "weight_scale": random_scales(rng, (20, 1), dtype)}
+    q = tw.from_compressed_tensors(bits=8, **tensors)
+    assert (q.format, q.group_size) == ("e4m3", "channel")
+    # ml_dtypes' own decoding is the reference.
+    expected = weight.astype(np.float64) * tensors["weight_scale"].astype(np.float64)
+    assert_weights(q, expected)
+    assert_same_bits(tw.to_compressed_tensors(q), tensors)
+    with pytest.raises(tw.UnsupportedError, match="weight_zero_point is not 0"):
+        tw.from_compressed_tensors(bits=8, **tensors, weight_zero_point=np.ones((20, 1), np.int8))
+    with pytest.raises(tw.UnsupportedError, match="float-quantized is e4m3"):
+        tw.to_compressed_tensors(tw.quantize(np.ones((2, 3)), "f4e2m1", layout="nk"))
+
+
 def test_one_scale_for_the_whole_tensor():
     weight = np.array([[1, -2], [3, 4]], np.int8)
     q = tw.from_compressed_tensors(bits=8, weight=weight, weight_scale=np.float16([0.5]))

@@ -1,4 +1,5 @@
-"""compressed-tensors, what llm-compressor and vLLM write: "pack-quantized", "int-quantized".
+"""compressed-tensors, what llm-compressor and vLLM write: "pack-quantized", "int-quantized"
+and "float-quantized".
 
 The layout is that of pack_to_int32 and of the compressors around it
 (https://github.com/neuralmagic/compressed-tensors, src/compressed_tensors/compressors).
@@ -12,25 +13,29 @@ first, and none straddles words.
     weight_shape       int64 [2]: N, K
     weight_g_idx       int32 [K], the group of each input; with act-order only
 
-"int-quantized" has `weight`, int8 [N, K], and zero points as int8 [N, groups] instead.
-A weight is `(code - z) * scale`.
+"int-quantized" has `weight`, int8 [N, K], and zero points as int8 [N, groups] instead;
+"float-quantized" has `weight`, float8_e4m3fn [N, K], and no zero points. A weight is
+`(code - z) * scale`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import to_numpy
 from ..errors import ArgumentError, ShapeError, UnsupportedError
+from ..formats import parse_weight_format
 from ..quantized_tensor import QuantizedTensor
 from . import bit_words
 from .grouped import Grouped, Layout
 
 #: Values of `format` in a checkpoint's configuration that `from_compressed_tensors` reads.
-FORMATS = ("pack-quantized", "int-quantized")
+FORMATS = ("pack-quantized", "int-quantized", "float-quantized")
+_E4M3 = np.dtype(ml_dtypes.float8_e4m3fn)
 
 
 def from_compressed_tensors(
@@ -45,13 +50,13 @@ def from_compressed_tensors(
     group_size: int | None = None,
     layout: Layout = "nk",
 ) -> QuantizedTensor:
-    """Integer weights as compressed-tensors stores them, bit for bit.
+    """Weights as compressed-tensors stores them, bit for bit.
 
     Args:
         bits: of a code, 1 to 8 (`num_bits`); there is no default.
         weight_scale: float16 or bfloat16 [N, groups], [N, 1] or [1].
         weight_packed: int32 [N, ceil(K / (32 // bits))] ("pack-quantized"), or
-        weight: int8 [N, K] ("int-quantized").
+        weight: int8 [N, K] ("int-quantized") or float8_e4m3fn ("float-quantized").
         weight_shape: N and K; needed with `weight_packed`.
         weight_zero_point: None; int32, packed along N; or int8 [N, groups], [N, 1], [1].
         weight_g_idx: integers [K], the group of each input; None where groups are runs.
@@ -61,7 +66,7 @@ def from_compressed_tensors(
 
     Returns:
         The weights: a signed format where there are no zero points or all are 0, else an
-        unsigned one. `to_compressed_tensors` gives the arrays back.
+        unsigned one; "e4m3" of floats. `to_compressed_tensors` gives the arrays back.
 
     Raises:
         ShapeError, ArgumentError: the arrays do not belong together.
@@ -76,7 +81,10 @@ def from_compressed_tensors(
     if weight is None:
         codes = _read_packed(to_numpy(weight_packed, "weight_packed"), weight_shape, bits)
     else:
-        codes = _read_bytes(to_numpy(weight, "weight"), "weight", bits)
+        numbers = to_numpy(weight, "weight")
+        if numbers.dtype == _E4M3:
+            return _read_floats(numbers, weight_scale, weight_zero_point, layout)
+        codes = _read_bytes(numbers, "weight", bits)
     n = len(codes)
     scales = _per_output(to_numpy(weight_scale, "weight_scale"), "weight_scale", n)
     zeros = np.full(scales.shape, 1 << (bits - 1), np.uint8)
@@ -96,14 +104,16 @@ def to_compressed_tensors(
     """The inverse of `from_compressed_tensors`.
 
     Args:
-        weights: integer weights.
+        weights: integer or e4m3 weights.
         symmetric: whether to leave zero points out; None: where the weights have none.
-        packed: "pack-quantized", else "int-quantized".
+        packed: "pack-quantized", else "int-quantized". Floats are "float-quantized".
 
     Raises:
         ArgumentError: `symmetric` with zero points that are not 0.
-        UnsupportedError: "int-quantized" with permuted inputs.
+        UnsupportedError: floats that are not e4m3 with a scale for each output.
     """
+    if parse_weight_format(weights.format).is_float:
+        return _write_floats(weights)
     grouped = Grouped.of(weights)
     bits = grouped.bits
     middle = 1 << (bits - 1)
@@ -139,9 +149,10 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
         )
     ((bits, kind),) = kinds
     format = config.get("format", FORMATS[0])
-    if format not in FORMATS or kind != "int":
+    if format not in FORMATS or kind != ("float" if format == "float-quantized" else "int"):
         raise UnsupportedError(
-            f"weights are {kind} in format {format!r}; supported: int in {', '.join(FORMATS)}"
+            f"weights are {kind} in format {format!r}; supported: int in "
+            f"{', '.join(FORMATS[:2])}, float in {FORMATS[2]}"
         )
     size = groups[0].get("group_size")
     return {"bits": bits, "group_size": size if size and size > 0 else None}
@@ -180,6 +191,31 @@ def _read_bytes(numbers: NDArray, name: str, bits: int) -> NDArray[np.uint8]:
     if numbers.ndim > 2 or (name == "weight" and numbers.ndim != 2):
         raise ShapeError(f"{name} has shape {numbers.shape}; expects two dimensions")
     return (numbers.astype(np.int16) + middle).astype(np.uint8)
+
+
+def _read_floats(
+    numbers: NDArray, scale: ArrayLike | Any, zeros: Any, layout: Layout
+) -> QuantizedTensor:
+    """8-bit floats with a scale for each output, or one for all."""
+    if numbers.ndim != 2:
+        raise ShapeError(f"weight has shape {numbers.shape}; expects two dimensions")
+    if zeros is not None and np.any(to_numpy(zeros, "weight_zero_point").astype(np.float32)):
+        raise UnsupportedError("weight_zero_point is not 0; floats have none")
+    scales = _per_output(to_numpy(scale, "weight_scale"), "weight_scale", len(numbers))
+    return QuantizedTensor.from_codes(
+        numbers.view(np.uint8), scales, None, format="e4m3", layout=layout, group_size="channel"
+    )
+
+
+def _write_floats(weights: QuantizedTensor) -> dict[str, NDArray]:
+    if weights.format != "e4m3" or weights.group_size != "channel":
+        raise UnsupportedError(f"{weights!r}; float-quantized is e4m3 with a scale an output")
+    if weights.has_zero_point or weights.input_permutation is not None:
+        raise UnsupportedError(f"{weights!r}; float-quantized has no zero points, no order")
+    return {
+        "weight": weights.codes().astype(np.uint8).view(_E4M3),
+        "weight_scale": np.ascontiguousarray(weights.scales()),
+    }
 
 
 def _read_zeros(zeros: NDArray, shape: tuple[int, ...], bits: int) -> NDArray[np.uint8]:
