@@ -24,8 +24,8 @@ from .quantized_tensor import QuantizedTensor, group_starts
 
 #: Group sizes that kernels know, beside "channel" (one group: all of K).
 GROUP_SIZES = (32, 64, 128)
-# Rows are quantised in blocks of about this many weights, to bound scratch memory.
-_BLOCK_WEIGHTS = 1 << 22
+# Rows are quantised in blocks of about this many weights: scratch memory that a cache holds.
+_BLOCK_WEIGHTS = 1 << 18
 # By scale search: the parts of a group's range that scales are tried for, the whole first.
 _RATIOS = {None: (1.0,), "mse": tuple(1 - i / 32 for i in range(24))}
 

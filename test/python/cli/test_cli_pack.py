@@ -63,6 +63,15 @@ def test_matrices_are_packed_and_the_rest_is_copied(tw, model):
             assert_same(packed[name], array)
 
 
+@pytest.mark.parametrize("name", ["f4e2m1", "e4m3", "f3e1m1"])
+def test_float_codes(tw, model, name):
+    assert tw("pack", model, "--format", name, "-o", model / "x").status == 0
+    expected = tilewright.quantize(make_model()["a.weight"], name, layout="nk")
+    packed = tilewright.load_packed(model / "x")["a.weight"]
+    assert packed.format == name
+    assert_same(packed.dequantize(), expected.dequantize())
+
+
 def test_everything_lies_aligned(tw, model):
     tw("pack", model, "--format", "i3", "-o", model / "x")
     with TensorFile(model / "x") as file:
