@@ -35,6 +35,7 @@ constexpr llvm::StringLiteral parameterAttrName = "tile.parameter"; ///< on each
 constexpr llvm::StringLiteral scheduleAttrName = "tile.schedule";   ///< ScheduleAttr
 constexpr llvm::StringLiteral targetAttrName = "tile.target";       ///< on the module, "sm_80"
 /// On an scf.for: how many buffers its loads may be spread over.
+constexpr llvm::StringLiteral warpsAttrName = "tile.warps"; ///< rows, columns of products
 constexpr llvm::StringLiteral stagesAttrName = "tile.stages";
 
 /// The attribute form of a schedule and back.

@@ -24,6 +24,14 @@ namespace tilewright::layoutpasses {
 
 static bool isTensor(Value value) { return isa<RankedTensorType>(value.getType()); }
 
+/// Warps that hold the same of a K x N tile of codes, and warps along N.
+static std::array<int64_t, 2> getPackedGrid(const LinearLayout &codes) {
+  std::array<int64_t, 2> grid = {1, 1};
+  for (const layout::Basis &basis : codes.getBases(Place::Warp))
+    grid[basis[1] != 0] *= 2;
+  return grid;
+}
+
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// All tensors of the op have one shape and element i of the results depends
@@ -258,7 +266,7 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
   if (isa<tile::SliceOp>(op))
     return extend(result, type.getShape());
   if (isa<tile::UnpackOp>(op))
-    return layout::packedWords(type.getShape(), grid);
+    return layout::packedWords(type.getShape(), getPackedGrid(result));
   if (isa<tile::DequantOp>(op)) {
     if (operand == 0)
       return result;
@@ -363,7 +371,15 @@ struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPa
       return signalPassFailure();
     }
     std::array<int64_t, 2> grid = {1, warps};
-    if (auto attr = function->getAttrOfType<tile::ScheduleAttr>(tile::scheduleAttrName))
+    if (auto attr = function->getAttrOfType<DenseI64ArrayAttr>(tile::warpsAttrName)) {
+      ArrayRef<int64_t> counts = attr.asArrayRef();
+      if (counts.size() != 2 || counts[0] < 1 || counts[0] * counts[1] != warps) {
+        function.emitError() << "expects " << tile::warpsAttrName << " to arrange the " << warps
+                             << " warps of the kernel, but got " << attr;
+        return signalPassFailure();
+      }
+      grid = {counts[0], counts[1]};
+    } else if (auto attr = function->getAttrOfType<tile::ScheduleAttr>(tile::scheduleAttrName))
       if (auto rows = attr.getParameters().getAs<IntegerAttr>("warps_m")) {
         if (rows.getInt() < 1 || warps % rows.getInt() != 0) {
           function.emitError() << "expects warps_m to divide the " << warps
@@ -391,6 +407,7 @@ struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPa
     if (fits.wasInterrupted())
       return signalPassFailure();
     Assigner(function, warps, grid).run();
+    function->removeAttr(tile::warpsAttrName); // layouts say it now
   }
 };
 } // namespace

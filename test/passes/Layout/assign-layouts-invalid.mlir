@@ -47,3 +47,11 @@ func.func @constant() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "
   %c = arith.constant dense<[0.0, 1.0]> : tensor<2xf32>
   return
 }
+
+// -----
+
+// An arrangement that the program names is of the kernel's warps, too.
+// expected-error @+1 {{expects tile.warps to arrange the 2 warps of the kernel, but got array<i64: 2, 2>}}
+func.func @named_arrangement() attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>, tile.warps = array<i64: 2, 2>} {
+  return
+}
