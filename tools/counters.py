@@ -64,14 +64,15 @@ def quantize(bits: int, k: int = SIZE, n: int = SIZE) -> tw.QuantizedTensor:
 
 
 def count(
-    qw: tw.QuantizedTensor, m: int, device: str = "a100", schedule: str | None = None
+    qw: tw.QuantizedTensor, m: int, device: str = "a100", *, deterministic: bool = False
 ) -> Counters:
-    """Runs a product on the emulated device and counts."""
+    """Runs a product by its default schedule on the emulated device and counts."""
     k, n = qw.k, qw.n
     x = np.random.default_rng(m).standard_normal((m, k)).astype(np.float16)
-    kernel = tw.compile("linear", qw, target=device, m=m, schedule=schedule)
+    kernel = tw.compile("linear", qw, target=device, m=m, deterministic=deterministic)
+    options = {"schedule": kernel.schedule, "deterministic": deterministic}
     with tw.profile(report=True) as profile:
-        tw.linear(x, qw, device=f"emulated:{device}", schedule=kernel.schedule)
+        tw.linear(x, qw, device=f"emulated:{device}", **options)
     report = profile.launches[-1].report
     return _summarise(kernel.ptx, kernel.metadata["parameters"], report, (m, n, k), qw.bits)
 
@@ -128,9 +129,13 @@ def get_loop(bits: int, m: int, schedule: str, device: str = "a100") -> assemble
     """The main loop of a schedule. K is long enough that ptxas keeps it a loop: turns known
     to be few it would lay out one after the other.
     """
-    split = parse_schedule(schedule)["split_k"]
-    qw = quantize(bits, k=1024 * split * parse_schedule(schedule)["tile_k"] // 128, n=256)
-    kernel = tw.compile("linear", qw, target=device, m=m, schedule=schedule)
+    s = parse_schedule(schedule)
+    tiles = 8 * s["split_k"]
+    qw = quantize(bits, k=tiles * s["tile_k"], n=256)
+    if deterministic := "chunk_k" in s:
+        schedule = schedule.replace(f"chunk_k={s['chunk_k']}", f"chunk_k={-(-tiles // 16) * 128}")
+    options = {"schedule": schedule, "deterministic": deterministic}
+    kernel = tw.compile("linear", qw, target=device, m=m, **options)
     assembly = assembler.assemble(kernel.ptx)
     return assembler.disassemble(assembly)[kernel.name].main_loop
 
@@ -159,12 +164,37 @@ def print_row(name: str, c: Counters, sass: float) -> None:
     )
 
 
+def print_cost(device: str) -> None:
+    """What deterministic=True costs, K = N = 4096."""
+    qw = quantize(4, 4096, 4096)
+    print("| M | | blocks | partials, KiB | conflicts | SASS |")
+    print("|---|---|---|---|---|---|")
+    for m in (1, 16, 64, 256, 1024):
+        for name, deterministic in (("default", False), ("deterministic", True)):
+            kernel = tw.compile("linear", qw, target=device, m=m, deterministic=deterministic)
+            c = count(qw, m, device, deterministic=deterministic)
+            sass = instructions_a_weight(4, m, kernel.schedule, device)
+            print(
+                f"| {m} | {name} | {c.blocks} | {c.partials / 1024:.4g} | {c.conflicts} "
+                f"| {sass:.3g} |",
+                flush=True,
+            )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bits", type=int, nargs="+", default=range(1, 9))
     parser.add_argument("--rows", type=int, nargs="+", default=(1, 16))
     parser.add_argument("--device", default="a100")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="u4, K = N = 4096: what deterministic=True costs, instead",
+    )
     options = parser.parse_args()
+    if options.deterministic:
+        print_cost(options.device)
+        return 0
     for m in options.rows:
         print(f"M = {m}:\n")
         print("| | weights | x | partials, KiB | conflicts | mma | SASS | blocks |")

@@ -237,8 +237,8 @@ struct LowerArrive : OpConversionPattern<tile::ArriveOp> {
           LLVM::AtomicRMWOp::create(rewriter, loc, LLVM::AtomicBinOp::add, address, emit.i32(1),
                                     LLVM::AtomicOrdering::monotonic, "device");
       LLVM::FenceOp::create(rewriter, loc, LLVM::AtomicOrdering::acq_rel, "device");
-      Value last = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, before,
-                                        emit.i32(op.getExpected() - 1));
+      Value others = emit.add(adaptor.getExpected(), emit.i32(-1));
+      Value last = LLVM::ICmpOp::create(rewriter, loc, LLVM::ICmpPredicate::eq, before, others);
       auto reset = scf::IfOp::create(rewriter, loc, last, false);
       scf::YieldOp::create(rewriter, loc, Value(LLVM::ZExtOp::create(rewriter, loc, i32, last)));
       rewriter.setInsertionPointToStart(reset.thenBlock());

@@ -69,17 +69,18 @@ def Tile_ArriveOp : Tile_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
     Adds one to the i32 counter `counters[index]` on behalf of the whole block.
     Everything the block wrote before is visible to the block that gets true,
     which is the one that finds the counter at `expected - 1`; that block sets
-    the counter back to zero.
+    the counter back to zero. `expected` is at least 1 and the same in all blocks
+    that count themselves in at one index.
 
     ```mlir
-    %last = tile.arrive %counters[%tile] of 4
+    %last = tile.arrive %counters[%tile] of %blocks
     scf.if %last { ... }
     ```
   }];
-  let arguments = (ins Tile_PtrType:$counters, I32:$index,
-                       ConfinedAttr<I32Attr, [IntPositive]>:$expected);
+  let arguments = (ins Tile_PtrType:$counters, I32:$index, I32:$expected);
   let results = (outs I1:$last);
   let assemblyFormat = "$counters `[` $index `]` `of` $expected attr-dict";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/Packing.h"
 #include "dialects/Tile/TileDialect.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -47,6 +48,14 @@ LogicalResult LoadOp::verify() {
 
 LogicalResult StoreOp::verify() {
   return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
+}
+
+LogicalResult ArriveOp::verify() {
+  APInt expected;
+  if (matchPattern(getExpected(), m_ConstantInt(&expected)) && expected.slt(1))
+    return emitOpError() << "expects at least 1 block to arrive, but got "
+                         << expected.getSExtValue();
+  return success();
 }
 
 LogicalResult BroadcastOp::verify() {

@@ -86,6 +86,14 @@ private:
       auto a = find(divide.getLhs()), b = getConstant(divide.getRhs());
       return a && b && *b > 0 ? std::optional(*a / *b) : std::nullopt;
     }
+    if (auto remainder = dyn_cast<arith::RemUIOp>(op)) {
+      auto b = getConstant(remainder.getRhs());
+      return b && *b > 0 ? std::optional(*b - 1) : std::nullopt;
+    }
+    if (auto minimum = dyn_cast<arith::MinUIOp>(op)) {
+      auto a = find(minimum.getLhs()), b = find(minimum.getRhs());
+      return a && b ? std::min(*a, *b) : a ? a : b;
+    }
     if (auto select = dyn_cast<arith::SelectOp>(op)) {
       auto a = find(select.getTrueValue()), b = find(select.getFalseValue());
       return a && b ? std::optional(std::max(*a, *b)) : std::nullopt;

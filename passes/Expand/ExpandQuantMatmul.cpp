@@ -38,6 +38,7 @@ private:
   Value finishSum(Value acc) override;
 
   Value loadGroups(Value view, Value kTile);
+  Value getStripStart() { return scaled(programN, schedule.tileN / layout::blockN); }
   int64_t getGroupsPerTile() const {
     bool within = !format.isChannel() && format.getGroup() < schedule.tileK;
     return within ? schedule.tileK / format.getGroup() : 1;
@@ -51,7 +52,7 @@ private:
   nn::QFormatAttr format;
   unsigned wArg = 0, scalesArg = 0;
   std::optional<unsigned> zerosArg;
-  Value stripStart, wView, scalesView, zerosView;
+  Value wView, scalesView, zerosView;
 };
 } // namespace
 
@@ -63,7 +64,6 @@ void QuantMatmulProgram::addWeightParameters() {
 }
 
 void QuantMatmulProgram::buildWeightViews() {
-  stripStart = scaled(programN, schedule.tileN / layout::blockN);
   int64_t strips = llvm::divideCeil(n, layout::blockN),
           blocks = llvm::divideCeil(k, layout::blockK);
   int64_t words = layout::blockK * layout::blockN / 32 * format.getBits();
@@ -92,7 +92,8 @@ Value QuantMatmulProgram::loadGroups(Value groupsView, Value kTile) {
           arith::DivUIOp::create(builder, loc, kTile, constant(format.getGroup() / schedule.tileK));
   }
   Value zero = constant(0);
-  Value stored = load(groupsView, {first, stripStart, zero}, {perTile, strips, layout::blockN});
+  Value stored =
+      load(groupsView, {first, getStripStart(), zero}, {perTile, strips, layout::blockN});
   Type element = cast<RankedTensorType>(stored.getType()).getElementType();
   // Position 4g + c holds column 8c + g.
   stored = reshape(stored, {perTile, strips, 8, 4});
@@ -105,7 +106,7 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
   int64_t tileM = schedule.tileM, tileN = schedule.tileN, tileK = schedule.tileK;
   int64_t blocks = tileK / layout::blockK, words = layout::blockK * layout::blockN / 32;
   Value x = loadX(kTile);
-  Value packed = load(wView, {stripStart, scaled(kTile, blocks), constant(0)},
+  Value packed = load(wView, {getStripStart(), scaled(kTile, blocks), constant(0)},
                       {tileN / layout::blockN, blocks, words * int64_t(format.getBits())});
   Value scales = format.isChannel() ? Value() : loadGroups(scalesView, kTile);
   Value zeroPoints = zerosView ? loadGroups(zerosView, kTile) : Value();
@@ -126,7 +127,7 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
       Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), rows,
                                              groupZero, builder.getI32IntegerAttr(bias), floats);
       Value columns = slice(x, {0, row}, {tileM, chunk});
-      part = tile::DotOp::create(builder, loc, part.getType(), columns, values, part);
+      part = multiply(columns, values, part);
     }
     if (format.isChannel())
       acc = part;

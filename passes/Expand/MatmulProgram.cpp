@@ -18,11 +18,10 @@ static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(va
 void MatmulProgram::run() {
   buildFunction();
   buildViews();
-  Value acc = buildMainLoop();
-  if (schedule.splitK > 1)
-    buildSplitEpilogue(acc);
+  if (schedule.streamK > 0)
+    buildStream();
   else
-    buildEpilogue(acc);
+    buildGridOfTiles();
   func::ReturnOp::create(builder, loc);
 }
 
@@ -30,7 +29,8 @@ void MatmulProgram::run() {
 // Function and views
 //===----------------------------------------------------------------------===//
 
-/// Grid: N tiles, M tiles, splits. Workspaces only for split K.
+/// Grid: N tiles, M tiles, splits; or the blocks of a stream. Workspaces only
+/// where tiles of y have several blocks.
 tile::KernelAttr MatmulProgram::getKernelAttr() {
   std::string rows = ShapedType::isDynamic(m) ? "M" : std::to_string(m);
   std::string tilesN = std::to_string(llvm::divideCeil(n, schedule.tileN));
@@ -38,9 +38,11 @@ tile::KernelAttr MatmulProgram::getKernelAttr() {
                            ? "ceildiv(M, " + std::to_string(schedule.tileM) + ")"
                            : std::to_string(llvm::divideCeil(m, schedule.tileM));
   SmallVector<tile::WorkspaceAttr> workspaces;
-  if (schedule.splitK > 1) {
+  if (leavesParts()) {
     int64_t paddedN = llvm::alignTo(n, schedule.tileN);
-    std::string bytes = std::to_string(4 * schedule.splitK * paddedN) + " * " + rows;
+    std::string bytes = std::to_string(4 * getPartCount() * paddedN) + " * " + rows;
+    if (schedule.streamK > 0)
+      bytes = std::to_string(4 * 2 * schedule.streamK * schedule.tileM * schedule.tileN);
     workspaces.push_back(
         tile::WorkspaceAttr::get(builder.getContext(), "partials", bytes, false, false));
     bytes = "4 * " + tilesN + " * " + tilesM;
@@ -48,6 +50,8 @@ tile::KernelAttr MatmulProgram::getKernelAttr() {
         tile::WorkspaceAttr::get(builder.getContext(), "counters", bytes, true, true));
   }
   auto grid = builder.getStrArrayAttr({tilesN, tilesM, std::to_string(schedule.splitK)});
+  if (schedule.streamK > 0)
+    grid = builder.getStrArrayAttr({std::to_string(schedule.streamK), "1", "1"});
   return tile::KernelAttr::get(builder.getContext(), grid, schedule.getWarps(), workspaces);
 }
 
@@ -80,12 +84,16 @@ void MatmulProgram::buildFunction() {
   if (facts.residual)
     residual.stride = addStride("residual", outputs);
   y.stride = addStride("y", outputs);
-  if (schedule.splitK > 1) {
+  if (leavesParts()) {
     Type pointer = tile::PtrType::get(builder.getContext());
     partialsArg = addParameter(tile::ParameterKind::Workspace, "partials", pointer, "f32", 0, 16);
     countersArg = addParameter(tile::ParameterKind::Workspace, "counters", pointer, "u32", 0, 4);
   }
   createProgram(getKernelAttr(), facts.schedule);
+  SmallVector<int64_t> warps = {schedule.warpsM, schedule.warpsN};
+  if (schedule.hasWeightsAsA())
+    std::swap(warps[0], warps[1]);
+  program->setAttr(tile::warpsAttrName, builder.getDenseI64ArrayAttr(warps));
 }
 
 void MatmulProgram::viewRows(StringRef name, RankedTensorType type, Rows &rows) {
@@ -105,13 +113,6 @@ Value MatmulProgram::viewVector(StringRef name, std::optional<unsigned> paramete
 }
 
 void MatmulProgram::buildViews() {
-  programN = programId(0);
-  programM = programId(1);
-  if (schedule.splitK > 1)
-    programK = programId(2);
-  rowStart = scaled(programM, schedule.tileM);
-  columnStart = scaled(programN, schedule.tileN);
-
   if (mArg)
     mSize = argument(*mArg);
   viewRows("x", tensorOf(facts.x), x);
@@ -124,6 +125,13 @@ void MatmulProgram::buildViews() {
   columnScaleView = viewVector("column_scale", columnScaleArg, facts.columnScale, {1, n});
 }
 
+void MatmulProgram::placeTile(Value m, Value n) {
+  programM = m;
+  programN = n;
+  rowStart = scaled(programM, schedule.tileM);
+  columnStart = scaled(programN, schedule.tileN);
+}
+
 //===----------------------------------------------------------------------===//
 // Main loop
 //===----------------------------------------------------------------------===//
@@ -132,24 +140,70 @@ Value MatmulProgram::loadX(Value kTile) {
   return load(x.view, {rowStart, scaled(kTile, schedule.tileK)}, {schedule.tileM, schedule.tileK});
 }
 
-Value MatmulProgram::buildMainLoop() {
-  int64_t tiles = llvm::divideCeil(k, schedule.tileK);
-  Value lower = constant(0), upper = constant(tiles);
-  if (schedule.splitK > 1) {
-    // Split s takes tiles [s * tiles / split, (s + 1) * tiles / split).
-    Value split = constant(schedule.splitK);
-    lower = arith::DivUIOp::create(builder, loc, scaled(programK, tiles), split);
-    Value next = arith::AddIOp::create(builder, loc, programK, constant(1));
-    upper = arith::DivUIOp::create(builder, loc, scaled(next, tiles), split);
-  }
-  Value init = zeros({schedule.tileM, schedule.tileN});
-  auto loop = scf::ForOp::create(builder, loc, lower, upper, constant(1), ValueRange(init));
+/// Few rows would leave most of the 16 of m16n8k16 empty: there w fills them,
+/// and y is computed as the transpose of w^T * x^T.
+Value MatmulProgram::multiply(Value x, Value w, Value sum) {
+  if (!schedule.hasWeightsAsA())
+    return tile::DotOp::create(builder, loc, sum.getType(), x, w, sum);
+  Value transposed = transpose(sum);
+  return transpose(tile::DotOp::create(builder, loc, transposed.getType(), transpose(w),
+                                       transpose(x), transposed));
+}
+
+/// Builds the loop over tiles of K; the caller fills and ends its body.
+scf::ForOp MatmulProgram::createMainLoop(Value lower, Value upper, ValueRange inits) {
+  auto loop = scf::ForOp::create(builder, loc, lower, upper, constant(1), inits);
   loop->setAttr(tile::stagesAttrName, builder.getI32IntegerAttr(schedule.stages));
+  return loop;
+}
+
+Value MatmulProgram::buildMainLoop(Value lower, Value upper) {
+  auto loop = createMainLoop(lower, upper, zeros({schedule.tileM, schedule.tileN}));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value acc = addTile(loop.getInductionVar(), loop.getRegionIterArg(0));
   scf::YieldOp::create(builder, loc, acc);
   return loop.getResult(0);
+}
+
+/// The loop with sums that start anew in each chunk. A block that has all of K
+/// adds them up and returns the total; others leave them in `partials`, which is
+/// null for the first.
+Value MatmulProgram::buildChunkedLoop(Value lower, Value upper, Value partials) {
+  int64_t tiles = schedule.chunkK / schedule.tileK;
+  Value zero = zeros({schedule.tileM, schedule.tileN});
+  SmallVector<Value> inits = {zero};
+  if (!partials)
+    inits.push_back(zero);
+  auto loop = createMainLoop(lower, upper, inits);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value kTile = loop.getInductionVar();
+  Value acc = addTile(kTile, loop.getRegionIterArg(0));
+  Value next = add(kTile, constant(1));
+  Value position = arith::RemUIOp::create(builder, loc, next, constant(tiles));
+  Value isEnd =
+      arith::OrIOp::create(builder, loc, compare(arith::CmpIPredicate::eq, position, constant(0)),
+                           compare(arith::CmpIPredicate::eq, next, upper));
+  auto branch =
+      scf::IfOp::create(builder, loc, ValueRange(inits).getTypes(), isEnd, /*withElse=*/true);
+  {
+    OpBuilder::InsertionGuard branchGuard(builder);
+    SmallVector<Value> ended = {zero}, goesOn = {acc};
+    builder.setInsertionPointToStart(branch.thenBlock());
+    if (partials) {
+      storePart(acc, partials, arith::DivUIOp::create(builder, loc, kTile, constant(tiles)));
+    } else {
+      Value total = loop.getRegionIterArg(1);
+      ended.push_back(arith::AddFOp::create(builder, loc, total, acc));
+      goesOn.push_back(total);
+    }
+    scf::YieldOp::create(builder, loc, ended);
+    builder.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(builder, loc, goesOn);
+  }
+  scf::YieldOp::create(builder, loc, branch.getResults());
+  return partials ? Value() : loop.getResult(1);
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,42 +249,86 @@ void MatmulProgram::buildEpilogue(Value acc) {
   tile::StoreOp::create(builder, loc, acc, y.view, ValueRange{rowStart, outputStart});
 }
 
-/// Partial sums meet in the workspace; the last block adds them in the order
-/// of the splits, so that the result does not depend on who came last.
-void MatmulProgram::buildSplitEpilogue(Value acc) {
-  int64_t tileM = schedule.tileM, tileN = schedule.tileN, paddedN = llvm::alignTo(n, tileN);
+/// Counts the block in at the counter of its tile of y; true for the last.
+Value MatmulProgram::arrive(Value expected) {
+  Value tilesN = constant(llvm::divideCeil(n, schedule.tileN));
+  Value index = add(arith::MulIOp::create(builder, loc, programM, tilesN), programN);
+  return tile::ArriveOp::create(builder, loc, builder.getI1Type(), argument(*countersArg), index,
+                                expected);
+}
+
+/// The sum of the parts `first` .. `end` of the tile of y, in this order: it
+/// does not depend on who came last. `locate` says where a part starts.
+Value MatmulProgram::addParts(Value partials, Value first, Value end,
+                              llvm::function_ref<SmallVector<Value>(Value)> locate) {
+  SmallVector<int64_t> shape = {schedule.tileM, schedule.tileN};
+  auto loop = scf::ForOp::create(builder, loc, first, end, constant(1), ValueRange(zeros(shape)));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value part = load(partials, locate(loop.getInductionVar()), {1, shape[0], shape[1]});
+  Value sum = arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0), reshape(part, shape));
+  scf::YieldOp::create(builder, loc, sum);
+  return loop.getResult(0);
+}
+
+//===----------------------------------------------------------------------===//
+// A block a tile of y, or split_k of them
+//===----------------------------------------------------------------------===//
+
+void MatmulProgram::buildGridOfTiles() {
+  placeTile(programId(1), programId(0));
+  int64_t tiles = getTilesOfK(), splits = schedule.splitK;
+  Value zero = constant(0);
+  if (splits == 1) {
+    Value end = constant(tiles);
+    return buildEpilogue(schedule.chunkK > 0 ? buildChunkedLoop(zero, end, nullptr)
+                                             : buildMainLoop(zero, end));
+  }
+  // Split s takes units [s * units / splits, (s + 1) * units / splits): tiles of
+  // K, or chunks.
+  int64_t unit = schedule.chunkK > 0 ? schedule.chunkK / schedule.tileK : 1;
+  int64_t units = llvm::divideCeil(tiles, unit);
+  Value split = programId(2), count = constant(splits);
+  auto getStart = [&](Value s) {
+    Value first = arith::DivUIOp::create(builder, loc, scaled(s, units), count);
+    return unit == 1 ? first : scaled(first, unit);
+  };
+  Value lower = getStart(split), upper = getStart(add(split, constant(1)));
+  Value partials;
+  if (schedule.chunkK > 0) {
+    upper = arith::MinUIOp::create(builder, loc, upper, constant(tiles));
+    partials = buildPartialsOfSplits();
+    buildChunkedLoop(lower, upper, partials);
+  } else {
+    Value acc = buildMainLoop(lower, upper);
+    partials = buildPartialsOfSplits();
+    storePart(acc, partials, split);
+  }
+  auto branch = scf::IfOp::create(builder, loc, arrive(count), /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  buildEpilogue(addParts(partials, zero, constant(getPartCount()), [&](Value part) {
+    return SmallVector<Value>{part, rowStart, columnStart};
+  }));
+}
+
+void MatmulProgram::storePart(Value acc, Value partials, Value part) {
+  tile::StoreOp::create(builder, loc, reshape(acc, {1, schedule.tileM, schedule.tileN}), partials,
+                        ValueRange{part, rowStart, columnStart});
+}
+
+/// A part for each split (or chunk), each as large as y.
+Value MatmulProgram::buildPartialsOfSplits() {
+  int64_t paddedN = llvm::alignTo(n, schedule.tileN);
   SmallVector<Value> dynamicStride;
-  int64_t splitStride = ShapedType::kDynamic;
+  int64_t stride = ShapedType::kDynamic;
   if (mSize) {
     Value rows = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), mSize);
     Value width = arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(paddedN));
     dynamicStride.push_back(arith::MulIOp::create(builder, loc, rows, width));
   } else {
-    splitStride = m * paddedN;
+    stride = m * paddedN;
   }
-  Value partials =
-      view(argument(*partialsArg), {schedule.splitK, m, paddedN}, f32(), {splitStride, paddedN, 1},
-           16, mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
-  Value mine = reshape(acc, {1, tileM, tileN});
-  tile::StoreOp::create(builder, loc, mine, partials, ValueRange{programK, rowStart, columnStart});
-
-  Value tilesN = constant(llvm::divideCeil(n, tileN));
-  Value tileIndex = arith::AddIOp::create(
-      builder, loc, arith::MulIOp::create(builder, loc, programM, tilesN), programN);
-  Value last = tile::ArriveOp::create(builder, loc, builder.getI1Type(), argument(*countersArg),
-                                      tileIndex, builder.getI32IntegerAttr(schedule.splitK));
-  auto branch = scf::IfOp::create(builder, loc, last, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(branch.thenBlock());
-  auto loop = scf::ForOp::create(builder, loc, constant(0), constant(schedule.splitK), constant(1),
-                                 ValueRange(zeros({tileM, tileN})));
-  {
-    OpBuilder::InsertionGuard loopGuard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    Value part = load(partials, {loop.getInductionVar(), rowStart, columnStart}, {1, tileM, tileN});
-    Value sum = arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0),
-                                      reshape(part, {tileM, tileN}));
-    scf::YieldOp::create(builder, loc, sum);
-  }
-  buildEpilogue(loop.getResult(0));
+  return view(argument(*partialsArg), {getPartCount(), m, paddedN}, f32(), {stride, paddedN, 1}, 16,
+              mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
 }

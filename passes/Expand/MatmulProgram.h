@@ -8,13 +8,22 @@
 //   y = activation(finishSum(acc) * row_scale * column_scale + bias) + residual
 //
 // With split_k > 1 each block leaves its sum in a workspace; the block that
-// arrives last adds them in order.
+// arrives last adds them in order. With stream_k blocks share the K tiles of all
+// tiles of y evenly:
+//
+//   for each tile of y that my share touches:
+//     acc = the share's K tiles of it
+//     if they are not all: leave acc; the last block to arrive adds in order
+//
+// With chunk_k the sum of each chunk of K starts from zero and is one part,
+// whoever computes it; parts are added in order.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_PASSES_EXPAND_MATMULPROGRAM_H
 #define TILEWRIGHT_PASSES_EXPAND_MATMULPROGRAM_H
 
 #include "dialects/Support/Schedule/QuantMatmul.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Expand/ProgramBuilder.h"
 #include <optional>
 
@@ -75,6 +84,8 @@ protected:
 
   /// tile_m x tile_k of x.
   mlir::Value loadX(mlir::Value kTile);
+  /// sum + x * w of a part of a tile, by the operands that the schedule names.
+  mlir::Value multiply(mlir::Value x, mlir::Value w, mlir::Value sum);
   /// A 1 x tile_n row of a 16-bit or f32 type as a tile_m x tile_n tile of f32.
   mlir::Value broadcastRow(mlir::Value row) {
     return spread(row, {schedule.tileM, schedule.tileN});
@@ -84,7 +95,8 @@ protected:
   const schedule::QuantMatmulSchedule schedule;
   const int64_t m, n, k;
 
-  mlir::Value programM, programN, programK, rowStart, columnStart;
+  /// Tile of y that is being built: its numbers and its first row and column.
+  mlir::Value programM, programN, rowStart, columnStart;
 
 private:
   /// A matrix of rows among the parameters.
@@ -102,12 +114,28 @@ private:
   /// A vector parameter as a matrix of one row or one column.
   mlir::Value viewVector(llvm::StringRef name, std::optional<unsigned> parameter,
                          mlir::Value operand, llvm::ArrayRef<int64_t> shape);
-  mlir::Value buildMainLoop();
-  void buildSplitEpilogue(mlir::Value acc);
+  void placeTile(mlir::Value m, mlir::Value n);
+  mlir::scf::ForOp createMainLoop(mlir::Value lower, mlir::Value upper, mlir::ValueRange inits);
+  mlir::Value buildMainLoop(mlir::Value lower, mlir::Value upper);
+  mlir::Value buildChunkedLoop(mlir::Value lower, mlir::Value upper, mlir::Value partials);
+  void buildGridOfTiles();
+  void buildStream();
+  void storePart(mlir::Value acc, mlir::Value partials, mlir::Value part);
+  mlir::Value arrive(mlir::Value expected);
+  mlir::Value addParts(mlir::Value partials, mlir::Value first, mlir::Value end,
+                       llvm::function_ref<mlir::SmallVector<mlir::Value>(mlir::Value)> locate);
+  mlir::Value buildPartialsOfSplits();
+  mlir::Value buildPartialsOfStream();
   void buildEpilogue(mlir::Value acc);
   /// tile_m x tile_n, where neighbouring columns are gate and up.
   mlir::Value applySwiGLU(mlir::Value acc);
   bool hasPairs() const { return facts.activation == nn::Activation::SwiGLU; }
+  /// Parts that the splits of a tile of y leave.
+  int64_t getPartCount() const {
+    return schedule.chunkK > 0 ? llvm::divideCeil(k, schedule.chunkK) : schedule.splitK;
+  }
+  int64_t getTilesOfK() const { return llvm::divideCeil(k, schedule.tileK); }
+  bool leavesParts() const { return schedule.splitK > 1 || schedule.streamK > 0; }
   /// Columns of y that a block writes.
   int64_t getTileOutputs() const { return hasPairs() ? schedule.tileN / 2 : schedule.tileN; }
 

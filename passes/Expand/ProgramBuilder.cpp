@@ -64,6 +64,12 @@ Value ProgramBuilder::scaled(Value value, int64_t factor) {
   return arith::MulIOp::create(builder, loc, value, constant(factor));
 }
 
+Value ProgramBuilder::add(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
+
+Value ProgramBuilder::compare(arith::CmpIPredicate predicate, Value a, Value b) {
+  return arith::CmpIOp::create(builder, loc, predicate, a, b);
+}
+
 Value ProgramBuilder::zeros(ArrayRef<int64_t> shape) {
   auto type = tensor(shape, f32());
   return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
@@ -84,6 +90,13 @@ Value ProgramBuilder::slice(Value value, ArrayRef<int64_t> offsets, ArrayRef<int
 Value ProgramBuilder::reshape(Value value, ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(value.getType());
   return tile::ReshapeOp::create(builder, loc, tensor(shape, type.getElementType()), value);
+}
+
+Value ProgramBuilder::transpose(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return tile::TransposeOp::create(
+      builder, loc, tensor({type.getDimSize(1), type.getDimSize(0)}, type.getElementType()), value,
+      ArrayRef<int64_t>{1, 0});
 }
 
 Value ProgramBuilder::extend(Value value) {

@@ -9,6 +9,7 @@
 #define TILEWRIGHT_PASSES_EXPAND_PROGRAMBUILDER_H
 
 #include "dialects/NN/NNDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
@@ -39,6 +40,8 @@ protected:
 
   mlir::Value constant(int64_t value);
   mlir::Value scaled(mlir::Value value, int64_t factor);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value compare(mlir::arith::CmpIPredicate predicate, mlir::Value a, mlir::Value b);
   mlir::RankedTensorType tensor(llvm::ArrayRef<int64_t> shape, mlir::Type element) {
     return mlir::RankedTensorType::get(shape, element);
   }
@@ -50,6 +53,8 @@ protected:
   mlir::Value slice(mlir::Value value, llvm::ArrayRef<int64_t> offsets,
                     llvm::ArrayRef<int64_t> shape);
   mlir::Value reshape(mlir::Value value, llvm::ArrayRef<int64_t> shape);
+  /// Rows for columns.
+  mlir::Value transpose(mlir::Value value);
   /// The tile in f32.
   mlir::Value extend(mlir::Value value);
   /// A tile with dimensions of extent 1 as an f32 tile of `shape`.

@@ -68,6 +68,9 @@ static Error checkAttributes(const Problem &problem) {
     return error;
   if (Error error = checkWord("zero", problem.getAttribute("zero", "none"), {"none", "integer"}))
     return error;
+  if (Error error = checkWord("deterministic", problem.getAttribute("deterministic", "false"),
+                              {"false", "true"}))
+    return error;
   return checkWord("activation", problem.getAttribute("activation", "none"), activations);
 }
 
@@ -119,6 +122,7 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (typed.hasZeros && weight->isFloat())
     return makeProblemError("expects zero to be none with float codes, but got 'integer' with '" +
                             weight->name + "'");
+  typed.isDeterministic = problem.getAttribute("deterministic") == "true";
   return typed;
 }
 
@@ -131,11 +135,17 @@ static constexpr std::pair<StringLiteral, int64_t QuantMatmulSchedule::*> parame
     {"tile_k", &QuantMatmulSchedule::tileK},   {"warps_m", &QuantMatmulSchedule::warpsM},
     {"warps_n", &QuantMatmulSchedule::warpsN}, {"stages", &QuantMatmulSchedule::stages},
     {"split_k", &QuantMatmulSchedule::splitK}};
+/// Parameters that say nothing, and are left out, where they are 0.
+static constexpr std::pair<StringLiteral, int64_t QuantMatmulSchedule::*> optionalParameters[] = {
+    {"stream_k", &QuantMatmulSchedule::streamK}, {"chunk_k", &QuantMatmulSchedule::chunkK}};
 
 Schedule QuantMatmulSchedule::toSchedule() const {
   Schedule schedule{"quant_matmul", {}};
   for (const auto &[name, member] : parameters)
     schedule.parameters[name.str()] = this->*member;
+  for (const auto &[name, member] : optionalParameters)
+    if (this->*member != 0)
+      schedule.parameters[name.str()] = this->*member;
   return schedule;
 }
 
@@ -145,6 +155,8 @@ Expected<QuantMatmulSchedule> QuantMatmulSchedule::fromSchedule(const Schedule &
                             schedule.family + "'");
   SmallVector<StringRef> known;
   for (const auto &[name, member] : parameters)
+    known.push_back(name);
+  for (const auto &[name, member] : optionalParameters)
     known.push_back(name);
   for (const auto &[name, value] : schedule.parameters)
     if (!is_contained(known, StringRef(name)))
@@ -156,12 +168,21 @@ Expected<QuantMatmulSchedule> QuantMatmulSchedule::fromSchedule(const Schedule &
       return makeProblemError("expects the schedule parameter " + name + ", but it is missing");
     typed.*member = found->second;
   }
+  for (const auto &[name, member] : optionalParameters)
+    if (auto found = schedule.parameters.find(name.str()); found != schedule.parameters.end())
+      typed.*member = found->second;
   return typed;
 }
 
 //===----------------------------------------------------------------------===//
 // Resources
 //===----------------------------------------------------------------------===//
+
+int64_t getCanonicalChunk(int64_t k) {
+  constexpr int64_t maxChunks = 16;
+  int64_t blocks = divideCeil(k, layout::blockK);
+  return layout::blockK * divideCeil(blocks, maxChunks);
+}
 
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
   constexpr int64_t bytesPerActivation = 2, bytesPerScale = 2, bytesPerZero = 1;
@@ -177,15 +198,17 @@ int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const Problem &probl
 }
 
 int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
-  // An m16k16 fragment of x is four registers a lane; a fragment of weights is
+  // A k16 step of eight rows of x is two registers a lane; a fragment of weights is
   // 16 pairs; a block of weights is 4b words a lane; a lane has two columns of
-  // each n8, with a scale and a zero point a group. The sums of a group are kept
-  // apart from those of all K.
+  // each n8, one where weights are operand A, with a scale and a zero point a group.
+  // The sums of a group, and of a chunk where a block has all of K, are kept apart
+  // from those of all K.
   constexpr int64_t addressesAndLoopState = 40;
-  int64_t sums = schedule.getAccumulators() * (problem.group ? 2 : 1);
-  int64_t x = schedule.tileM / schedule.warpsM / 16 * 4;
+  bool keepsTotal = schedule.chunkK > 0 && schedule.splitK == 1;
+  int64_t sums = schedule.getAccumulators() * (1 + (problem.group ? 1 : 0) + keepsTotal);
+  int64_t x = schedule.tileM / schedule.warpsM / 8 * 2;
   int64_t w = layout::pairsPerFragment + 4 * problem.weight.bits;
-  int64_t columns = schedule.tileN / schedule.warpsN / 8 * 2;
+  int64_t columns = schedule.tileN / schedule.warpsN / 8 * (schedule.hasWeightsAsA() ? 1 : 2);
   int64_t perColumn = (problem.group ? 1 : 0) + (problem.hasZeros ? 1 : 0);
   int64_t perGroup = columns * perColumn * problem.getGroupsPerTile(schedule.tileK);
   return sums + x + w + perGroup + addressesAndLoopState;
@@ -193,6 +216,8 @@ int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmul
 
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
                   int64_t m) {
+  if (schedule.streamK > 0)
+    return schedule.streamK;
   return divideCeil(m, schedule.tileM) * divideCeil(problem.n, schedule.tileN) * schedule.splitK;
 }
 
@@ -242,11 +267,12 @@ static Error checkWarps(const QuantMatmulSchedule &schedule) {
   return Error::success();
 }
 
-/// C2 to C6.
+/// C2 to C6 and C11.
 static Error checkShape(const QuantMatmulSchedule &schedule, int64_t k) {
-  if (Error error = checkMultiple("tile_m", schedule.tileM, 16 * schedule.warpsM,
-                                  "16 * warps_m (" + Twine(16 * schedule.warpsM) + ")", 256))
-    return error;
+  if (!schedule.hasWeightsAsA() || schedule.warpsM != 1)
+    if (Error error = checkMultiple("tile_m", schedule.tileM, 16 * schedule.warpsM,
+                                    "16 * warps_m (" + Twine(16 * schedule.warpsM) + ")", 256))
+      return error;
   int64_t strips = layout::blockN * schedule.warpsN;
   if (Error error = checkMultiple("tile_n", schedule.tileN, strips,
                                   "32 * warps_n (" + Twine(strips) + ")", 512))
@@ -255,7 +281,28 @@ static Error checkShape(const QuantMatmulSchedule &schedule, int64_t k) {
     return error;
   if (Error error = checkRange("stages", schedule.stages, 2, 8))
     return error;
-  return checkRange("split_k", schedule.splitK, 1, divideCeil(k, schedule.tileK));
+  if (Error error = checkRange("stream_k", schedule.streamK, 0, 65535))
+    return error;
+  int64_t splits = schedule.streamK > 0 ? 1 : divideCeil(k, schedule.tileK);
+  return checkRange("split_k", schedule.splitK, 1, splits);
+}
+
+/// C12.
+static Error checkChunk(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
+  int64_t wanted = problem.isDeterministic ? getCanonicalChunk(problem.k) : 0;
+  if (schedule.chunkK != wanted)
+    return makeConstraintError("chunk_k",
+                               problem.isDeterministic ? "that of a deterministic product"
+                                                       : "left out where bits may differ",
+                               schedule.chunkK, wanted);
+  if (!problem.isDeterministic)
+    return Error::success();
+  if (schedule.tileK != layout::blockK)
+    return makeConstraintError("tile_k", "128 in a deterministic product", schedule.tileK,
+                               layout::blockK);
+  if (Error error = checkRange("stream_k", schedule.streamK, 0, 0))
+    return error;
+  return checkRange("split_k", schedule.splitK, 1, divideCeil(problem.k, wanted));
 }
 
 /// C7.
@@ -343,6 +390,8 @@ Error verifyQuantMatmulShape(const QuantMatmulSchedule &schedule, int64_t k) {
 Error verifyQuantMatmul(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
                         const target::Target &target) {
   if (Error error = verifyQuantMatmulShape(schedule, problem.k))
+    return error;
+  if (Error error = checkChunk(schedule, problem))
     return error;
   if (Error error = checkTarget(target))
     return error;

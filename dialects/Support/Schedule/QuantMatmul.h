@@ -5,7 +5,9 @@
 // shared memory. warps_m x warps_n warps share the tile; each warp owns whole
 // 32-column strips of packed weights. With split_k > 1 the blocks of a tile
 // leave f32 partial sums in a workspace and the last one to arrive adds them in
-// a fixed order, so results do not depend on timing.
+// a fixed order, so results do not depend on timing. With stream_k that many
+// blocks share the tile_k steps of all tiles of y, evenly to one step, whatever
+// the tiles are; tiles that several blocks share are added up the same way.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_QUANTMATMUL_H
@@ -25,13 +27,16 @@ namespace tilewright::schedule {
 ///   attributes  format of weights (Format::isWeight), group
 ///               32|64|128|channel, scale f16|bf16, zero none|integer (none
 ///               with floats), activation none|relu|gelu|silu; the last two
-///               are "none" where left out
+///               are "none" where left out; deterministic true|false, false
+///               where left out
 struct QuantMatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
   format::Format weight;        ///< of the codes
   std::optional<int64_t> group; ///< weights of a column that share a scale; unset: all of K
   bool hasZeros = false;
+  /// Equal bits of a row of y whatever the schedule and the other rows.
+  bool isDeterministic = false;
 
   /// The error names the dimension, operand or attribute, its value and what
   /// was expected.
@@ -46,7 +51,7 @@ struct QuantMatmulProblem {
 /// Constraints, cited by number at their checks and in the tests. The largest
 /// values bound the search space; what a GPU can hold is C8 to C10.
 ///   C1 warps_m and warps_n are powers of two, at most 8 warps together
-///   C2 tile_m is a multiple of 16 * warps_m, at most 256
+///   C2 tile_m is a multiple of 16 * warps_m, at most 256, or 8 with one warps_m
 ///   C3 tile_n is a multiple of 32 * warps_n, at most 512
 ///   C4 tile_k is a multiple of 128, at most 1024
 ///   C5 stages is 2..8
@@ -55,14 +60,19 @@ struct QuantMatmulProblem {
 ///   C8 the main loop's shared memory fits a block of the target
 ///   C9 a thread holds at most 128 accumulators
 ///   C10 the estimate of a thread's registers fits the target
+///   C11 stream_k is 0 or, with one split_k, 1..65535
+///   C12 chunk_k is 0; for a deterministic problem getCanonicalChunk(K), with
+///       tile_k = 128, no stream_k and at most one split for each chunk
 struct QuantMatmulSchedule {
-  int64_t tileM = 16;  ///< tile_m: multiple of 16 * warps_m
+  int64_t tileM = 16;  ///< tile_m: 8, or a multiple of 16 * warps_m
   int64_t tileN = 64;  ///< tile_n: multiple of 32 * warps_n
   int64_t tileK = 128; ///< tile_k: multiple of 128
   int64_t warpsM = 1;  ///< warps_m: power of two
   int64_t warpsN = 2;  ///< warps_n: power of two
   int64_t stages = 4;  ///< stages: 2..8 buffers of the main loop
   int64_t splitK = 1;  ///< split_k: blocks that share one tile of y
+  int64_t streamK = 0; ///< stream_k: blocks that share all of y; 0 where each has one tile
+  int64_t chunkK = 0;  ///< chunk_k: K is summed in chunks of so many, added in order; 0: at once
 
   Schedule toSchedule() const;
   /// Fails on unknown or missing parameters, naming them.
@@ -70,11 +80,19 @@ struct QuantMatmulSchedule {
 
   bool operator==(const QuantMatmulSchedule &) const = default;
 
+  /// Whether columns of w fill the 16 of m16n8k16 and rows of x its 8. The words
+  /// of a lane are the same either way: what changes is the order of registers.
+  bool hasWeightsAsA() const { return tileM == 8; }
   int64_t getWarps() const { return warpsM * warpsN; }
   int64_t getThreads() const { return 32 * getWarps(); }
   /// Accumulators of a thread, 32-bit registers.
   int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
 };
+
+/// Rows of K that a deterministic product sums from zero, before it adds the
+/// sums in order: a multiple of 128 such that there are at most 16. It depends on
+/// K alone, so that all schedules round alike.
+int64_t getCanonicalChunk(int64_t k);
 
 /// Shared memory the main loop needs, bytes: stages * (x tile + packed weights
 /// tile + scales + zero points). The schedule obeys C1 to C6.
@@ -92,16 +110,16 @@ int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmul
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
                   int64_t m);
 
-/// C1 to C6 alone, which hold on every target, for a problem with `k` rows.
+/// C1 to C6 and C11 alone, which hold on every target, for a problem with `k` rows.
 llvm::Error verifyQuantMatmulShape(const QuantMatmulSchedule &schedule, int64_t k);
 
-/// Checks C1 to C10 in this order.
+/// Checks C1 to C6, C11, C12 and then C7 to C10.
 llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
                               const QuantMatmulProblem &problem, const target::Target &target);
 
 /// The default: bytes in flight on every SM first, then little repeated work.
-///   1. tile_m follows the rows: 16 up to 16 rows, 32 up to 64, 64 up to 256,
-///      128 beyond; tile_k is 128. Warps lie along N, where they share nothing
+///   1. tile_m follows the rows: 8 up to 8 rows, 16 up to 16, 32 up to 64, 64 up
+///      to 256, 128 beyond; tile_k is 128. Warps lie along N, where they share nothing
 ///      to unpack; only 128 rows, or narrow tiles, have warps along M.
 ///   2. tile_n is 128 where that gives a block to every SM, else 64, then (up to
 ///      16 rows) 32; then smaller tile_m in the same order. If none does, the
@@ -112,15 +130,18 @@ llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
 ///      to 32 rows are tried without a split first.
 ///   4. stages: 6 down to 3 while two blocks fit an SM; else 4 or 3 in one
 ///      block; else 2. Never more than a block has tiles of K, plus one.
+///   5. stream_k, from 4 steps along K for each SM: one block an SM, from 8 two,
+///      where that takes a tenth of the steps off the busiest SM, a quarter with
+///      more than 64 rows.
 /// M counts where it is static, `expectedM` otherwise.
 llvm::Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem &problem,
                                                              const target::GpuModel &model,
                                                              int64_t expectedM);
 
-/// The search space: tile_m 16..128 (not beyond the rows), tile_n 32..256,
+/// The search space: tile_m 8..128 (not beyond the rows), tile_n 32..256,
 /// tile_k 128 or 256, every arrangement of up to 8 warps that fits, 2 to 6
-/// stages, splits of K that leave no block without work. Holds the default of
-/// every model of the target.
+/// stages, splits of K that leave no block without work, streams of one or two
+/// blocks an SM. Holds the default of every model of the target.
 std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &problem,
                                                       const target::Target &target,
                                                       int64_t expectedM);

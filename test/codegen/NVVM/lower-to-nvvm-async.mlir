@@ -56,16 +56,17 @@ func.func @predicate(%if: i1, %p: !tile.ptr) attributes {tile.kernel = #tile.ker
 // One thread counts for the block, once all have written; the last block resets
 // the counter, and every thread of it learns that it is the last.
 // CHECK-LABEL: llvm.func @arrive(
-// CHECK-SAME: %[[COUNTERS:[^:]+]]: !llvm.ptr<1>
+// CHECK-SAME: %[[COUNTERS:[^:]+]]: !llvm.ptr<1>, %{{[^:]+}}: i32, %[[EXPECTED:[^:]+]]: i32
 // CHECK: nvvm.barrier
 // CHECK: %[[FIRST:.+]] = llvm.icmp "eq"
 // CHECK: llvm.cond_br %[[FIRST]]
 // CHECK: %[[BEFORE:.+]] = llvm.atomicrmw add %{{.+}}, %{{.+}} syncscope("device")
-// CHECK: llvm.icmp "eq" %[[BEFORE]],
+// CHECK: %[[OTHERS:.+]] = llvm.add %[[EXPECTED]],
+// CHECK: llvm.icmp "eq" %[[BEFORE]], %[[OTHERS]]
 // CHECK: llvm.store
 // CHECK: nvvm.barrier #nvvm.reduction<or>
-func.func @arrive(%counters: !tile.ptr, %i: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "4"], warps = 1>} {
-  %last = tile.arrive %counters[%i] of 4
+func.func @arrive(%counters: !tile.ptr, %i: i32, %expected: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "4"], warps = 1>} {
+  %last = tile.arrive %counters[%i] of %expected
   scf.if %last {
     tilegpu.barrier
   }

@@ -75,7 +75,8 @@ func.func @type_of_store(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>
 
 // At least one block arrives.
 func.func @expected_of_arrive(%p: !tile.ptr, %i: i32) -> i1 {
-  // expected-error @+1 {{value is positive}}
-  %last = tile.arrive %p[%i] of 0
+  %none = arith.constant 0 : i32
+  // expected-error @+1 {{expects at least 1 block to arrive, but got 0}}
+  %last = tile.arrive %p[%i] of %none
   return %last : i1
 }

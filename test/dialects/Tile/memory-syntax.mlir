@@ -41,9 +41,9 @@ func.func @load_store(%view: !tile.view<?x64xf16, strides = [64, 1], align = 16>
 
 // Blocks count in at a counter.
 // CHECK-LABEL: func.func @arrive(
-// CHECK-SAME: %[[COUNTERS:.+]]: !tile.ptr, %[[INDEX:.+]]: i32
-// CHECK: tile.arrive %[[COUNTERS]][%[[INDEX]]] of 4
-func.func @arrive(%counters: !tile.ptr, %index: i32) -> i1 {
-  %last = tile.arrive %counters[%index] of 4
+// CHECK-SAME: %[[COUNTERS:.+]]: !tile.ptr, %[[INDEX:.+]]: i32, %[[BLOCKS:.+]]: i32
+// CHECK: tile.arrive %[[COUNTERS]][%[[INDEX]]] of %[[BLOCKS]]
+func.func @arrive(%counters: !tile.ptr, %index: i32, %blocks: i32) -> i1 {
+  %last = tile.arrive %counters[%index] of %blocks
   return %last : i1
 }

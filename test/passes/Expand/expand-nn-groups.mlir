@@ -50,8 +50,7 @@ func.func @group_32(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qforma
 // CHECK-LABEL: func.func @group_256(
 // CHECK: %[[SCALES:.+]] = tile.view %{{.+}} : <2x2x32xf16, strides = [64, 32, 1], align = 16>
 // CHECK: scf.for %[[TILE:.+]] = %{{.+}} to
-// CHECK: %[[TILES_A_GROUP:.+]] = arith.constant 2 : i32
-// CHECK: %[[GROUP:.+]] = arith.divui %[[TILE]], %[[TILES_A_GROUP]] : i32
+// CHECK: %[[GROUP:.+]] = arith.divui %[[TILE]], %[[TILES_A_GROUP:.+]] : i32
 // CHECK: tile.load %[[SCALES]][%[[GROUP]],
 func.func @group_256(%x: tensor<16x512xf16>, %w: !nn.quantized<512x64, #nn.qformat<u4, group = 256, scale = f16>>) -> tensor<16x64xf16> {
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x512xf16>, !nn.quantized<512x64, #nn.qformat<u4, group = 256, scale = f16>> -> tensor<16x64xf16>

@@ -67,7 +67,7 @@ func.func @decode(%x: tensor<?x384xf16>, %w: !nn.quantized<384x256, #nn.qformat<
 // CHECK: %[[VIEW:.+]] = tile.view %[[PARTIALS]] {{.*}} : <2x?x256xf32, strides = [?, 256, 1], align = 16>
 // CHECK: %[[FLAT:.+]] = tile.reshape %[[MINE]] : tensor<16x64xf32> -> tensor<1x16x64xf32>
 // CHECK: tile.store %[[FLAT]], %[[VIEW]][%[[SPLIT]],
-// CHECK: %[[LAST:.+]] = tile.arrive %[[COUNTERS]][%{{.+}}] of 2
+// CHECK: %[[LAST:.+]] = tile.arrive %[[COUNTERS]][%{{.+}}] of %
 // CHECK: scf.if %[[LAST]] {
 // CHECK:   %[[TOTAL:.+]] = scf.for %[[PART:.+]] = %{{.+}} to %{{.+}} step %{{.+}} iter_args(%[[SO_FAR:.+]] = %{{.+}})
 // CHECK:     tile.load %[[VIEW]][%[[PART]],
@@ -76,6 +76,64 @@ func.func @decode(%x: tensor<?x384xf16>, %w: !nn.quantized<384x256, #nn.qformat<
 // CHECK:   tile.store
 func.func @split_k(%x: tensor<?x1024xf16>, %w: !nn.quantized<1024x256, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x256xf16> {
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 2, stages = 3, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<?x1024xf16>, !nn.quantized<1024x256, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x256xf16>
+  return %y : tensor<?x256xf16>
+}
+
+// -----
+
+// Up to eight rows: w is operand A, so that its columns fill the 16 of the
+// instruction; warps lie along the columns of w, which are the product's rows.
+// CHECK-LABEL: func.func @weights_as_a(
+// CHECK-SAME: tile.warps = array<i64: 2, 1>
+// CHECK-DAG: %[[W:.+]] = tile.transpose %{{.+}} order = [1, 0] : tensor<64x64xf16> -> tensor<64x64xf16>
+// CHECK-DAG: %[[X:.+]] = tile.transpose %{{.+}} order = [1, 0] : tensor<8x64xf16> -> tensor<64x8xf16>
+// CHECK-DAG: %[[C:.+]] = tile.transpose %{{.+}} order = [1, 0] : tensor<8x64xf32> -> tensor<64x8xf32>
+// CHECK: %[[DOT:.+]] = tile.dot %[[W]], %[[X]], %[[C]]
+// CHECK: tile.transpose %[[DOT]] order = [1, 0] : tensor<64x8xf32> -> tensor<8x64xf32>
+func.func @weights_as_a(%x: tensor<?x384xf16>, %w: !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x256xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 3, tile_k = 128, tile_m = 8, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<?x384xf16>, !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x256xf16>
+  return %y : tensor<?x256xf16>
+}
+
+// -----
+
+// A stream: 5 blocks share the K tiles of all tiles of y; a tile that is not all
+// a block's own is added up by the last that arrives there.
+// CHECK-LABEL: func.func @stream(
+// CHECK-SAME: grid = ["5", "1", "1"]
+// CHECK-SAME: workspaces = [<"partials", bytes = "40960">, <"counters", bytes = "4 * 4 * ceildiv(M, 16)", zeroed = true, reset = true>]
+// CHECK: scf.for %[[TILE:.+]] =
+// CHECK:   %[[LOWER:.+]] = arith.select
+// CHECK:   %[[UPPER:.+]] = arith.minui
+// CHECK:   scf.for %{{.+}} = %[[LOWER]] to %[[UPPER]]
+// CHECK:   %[[IS_WHOLE:.+]] = arith.cmpi eq
+// CHECK:   %[[SUM:.+]]:2 = scf.if %[[IS_WHOLE]]
+// CHECK:   } else {
+// CHECK:     tile.store %{{.+}} : tensor<1x16x64xf32>, <10x?x64xf32, strides = [1024, 64, 1], align = 16>
+// CHECK:     %[[LAST:.+]] = tile.arrive
+// CHECK:     scf.if %[[LAST]]
+// CHECK:   scf.if %[[SUM]]#1 {
+// CHECK:     arith.truncf %[[SUM]]#0
+func.func @stream(%x: tensor<?x384xf16>, %w: !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x256xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 3, stream_k = 5, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<?x384xf16>, !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x256xf16>
+  return %y : tensor<?x256xf16>
+}
+
+// -----
+
+// Chunks of two tiles of K: each sum starts from zero and is added to the total
+// where the chunk, or K, ends.
+// CHECK-LABEL: func.func @chunks(
+// CHECK: scf.for %[[TILE:.+]] = %{{.+}} to %[[UPPER:.+]] step %{{.+}} iter_args(%{{.+}} = %{{.+}}, %[[TOTAL:.+]] = %{{.+}})
+// CHECK:   %[[NEXT:.+]] = arith.addi %[[TILE]],
+// CHECK:   %[[PLACE:.+]] = arith.remui %[[NEXT]],
+// CHECK-DAG: %[[ENDS:.+]] = arith.cmpi eq, %[[PLACE]],
+// CHECK-DAG: %[[IS_LAST:.+]] = arith.cmpi eq, %[[NEXT]], %[[UPPER]]
+// CHECK:   %[[ADDS:.+]] = arith.ori %[[ENDS]], %[[IS_LAST]]
+// CHECK:   scf.if %[[ADDS]]
+// CHECK:     arith.addf %[[TOTAL]],
+func.func @chunks(%x: tensor<?x384xf16>, %w: !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<?x256xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {chunk_k = 256, split_k = 1, stages = 3, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<?x384xf16>, !nn.quantized<384x256, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x256xf16>
   return %y : tensor<?x256xf16>
 }
 

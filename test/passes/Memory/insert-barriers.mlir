@@ -232,7 +232,7 @@ func.func @barrier_in_one_branch(%t: tensor<16x64xf16, #t>, %condition: i1) attr
 func.func @arrival(%t: tensor<16x64xf16, #t>, %counters: !tile.ptr, %i: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
   %m = tilegpu.alloc at 0 : !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>>
   tilegpu.local_store %t, %m : tensor<16x64xf16, #t>, !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>>
-  %last = tile.arrive %counters[%i] of 2
+  %last = tile.arrive %counters[%i] of %i
   %0 = tilegpu.local_load %m [0, 0] : !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>> -> tensor<16x64xf16, #t>
   return
 }

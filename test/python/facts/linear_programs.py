@@ -97,7 +97,7 @@ class Compiled:
     @property
     def mmas(self) -> int:
         """m16n8k16 products that a warp has to issue in one turn of the loop."""
-        return self.warp_rows // 16 * self.warp_columns // 8 * self.schedule["tile_k"] // 16
+        return self.warp_rows * self.warp_columns // (16 * 8) * self.schedule["tile_k"] // 16
 
 
 def find_compiler() -> Path | None:

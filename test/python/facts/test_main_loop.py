@@ -99,13 +99,15 @@ def test_copies_and_words_move_in_16_bytes(nvdisasm, m):
     assert all(i.opcode == "LDGSTS.E.BYPASS.128" for i in copies), [str(i) for i in copies]
     # ptxas puts loads to RZ before copies on sm_80; they load nothing.
     words = [i for i in loop.instructions if i.name == "LDS" and i.operands[0] != "RZ"]
-    assert all(i.opcode == "LDS.128" for i in words), [str(i) for i in words]
-    scales = compiled.warp_columns // 8 * 2 * 2
-    assert len(words) == (compiled.weights // 2 + scales) // 16
+    # Weights are operand A up to 8 rows: a lane has four columns of a strip, else eight.
+    assert len(words) == compiled.weights // 2 // 16 + compiled.warp_columns // 32
+    narrow = [i for i in words if i.opcode != "LDS.128"]
+    assert [i.opcode for i in narrow] == ["LDS.64"] * (m <= 8), [str(i) for i in words]
 
 
-# Instructions a turn, all of it: what may only fall. By M: main loops of K = N = 1024.
-BUDGET = {1: 285, 16: 293, 64: 273, 256: 270}
+# Instructions a turn, all of it: what may only fall. By M: main loops of K = N = 1024; that of
+# 256 rows is a stream's, whose loop has one instruction more than a split's.
+BUDGET = {1: 238, 16: 289, 64: 269, 256: 271}
 
 
 @pytest.mark.parametrize("m", BUDGET)

@@ -50,4 +50,25 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{3, 64, 128, "u7", "f16", "64", "f16", true},
                     Case{9, 32, 300, "i2", "bf16", "32", "f16", true},
                     Case{2, 32, 256, "u1", "f16", "128"}));
+
+// Prefill, by default schedules of several devices.
+INSTANTIATE_TEST_SUITE_P(
+    ManyRows, QuantMatmulTest,
+    testing::Values(Case{1024, 128, 256}, Case{2000, 160, 200, "i4", "bf16", "64", "bf16", true},
+                    Case{4096, 64, 128, "u8", "f16", "channel", "f16", false, true, nullptr,
+                         "h200"},
+                    Case{1500, 264, 384, "u3", "f16", "32", "f16", true, false, nullptr, "l4"}));
+
+// Columns of w in the 16 of the product, with every kind of scale and zero point.
+constexpr const char *few =
+    "quant_matmul{split_k=1, stages=2, tile_k=128, tile_m=8, tile_n=64, warps_m=1, warps_n=2}";
+constexpr const char *fewDeep =
+    "quant_matmul{split_k=2, stages=3, tile_k=256, tile_m=8, tile_n=96, warps_m=1, warps_n=1}";
+INSTANTIATE_TEST_SUITE_P(
+    FewRows, QuantMatmulTest,
+    testing::Values(Case{8, 64, 256, "u4", "f16", "128", "f16", false, false, few},
+                    Case{3, 70, 300, "i8", "bf16", "32", "f16", true, true, few},
+                    Case{20, 64, 128, "u5", "f16", "64", "bf16", true, true, few},
+                    Case{1, 100, 640, "u3", "bf16", "channel", "bf16", true, true, fewDeep},
+                    Case{8, 96, 512, "i7", "f16", "32", "f16", false, false, fewDeep}));
 } // namespace
