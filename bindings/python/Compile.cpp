@@ -37,10 +37,11 @@ static std::unique_ptr<CompiledKernel>
 compileQuantMatmul(const PackedWeights &weights, const std::string &x,
                    const std::optional<std::string> &bias, const std::string &out,
                    const std::string &activation, const std::string &target, int64_t m,
-                   const std::optional<std::string> &schedule) {
+                   const std::optional<std::string> &schedule, bool deterministic) {
   int64_t n = weights.get().shape.n, k = weights.get().shape.k;
   launch::QuantMatmulCall call{{}, describeShape(x, {m, k}), weights.get(), {}};
   call.activation = activation;
+  call.deterministic = deterministic;
   call.y = describeShape(out, {m, call.getOutputs(n)});
   if (bias)
     call.bias = describeShape(*bias, {n});
@@ -74,7 +75,7 @@ void bindCompile(py::module_ &module) {
       .def_readonly("phases", &CompiledKernel::phases)
       .def_readonly("seconds", &CompiledKernel::seconds);
   module.def("compile_quant_matmul", &compileQuantMatmul, "weights"_a, "x"_a, "bias"_a, "out"_a,
-             "activation"_a, "target"_a, "m"_a, "schedule"_a);
+             "activation"_a, "target"_a, "m"_a, "schedule"_a, "deterministic"_a);
 }
 
 } // namespace tilewright::python

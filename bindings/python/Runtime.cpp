@@ -110,9 +110,10 @@ double Runtime::getCompileSeconds(const problem::Problem &problem, size_t first)
 py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weights,
                                    const py::dict &epilogue, py::array y,
                                    const std::string &deviceName,
-                                   const std::optional<std::string> &schedule, int detail) {
+                                   const std::optional<std::string> &schedule, bool deterministic,
+                                   int detail) {
   launch::QuantMatmulCall call{readEpilogue(epilogue), describeArray(x), weights.get(),
-                               describeArray(y)};
+                               describeArray(y), deterministic};
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
@@ -198,7 +199,7 @@ void bindRuntime(py::module_ &module) {
           "device"_a, "options"_a)
       .def("describe_device", &describeDevice, "name"_a)
       .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "epilogue"_a, "y"_a,
-           "device"_a, "schedule"_a, "detail"_a)
+           "device"_a, "schedule"_a, "deterministic"_a, "detail"_a)
       .def("matmul", &Runtime::runMatmul, "x"_a, "w"_a, "transposed"_a, "epilogue"_a, "y"_a,
            "device"_a, "schedule"_a, "detail"_a);
 }

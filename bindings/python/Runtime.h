@@ -67,7 +67,8 @@ public:
   pybind11::object runQuantMatmul(const pybind11::array &x, const PackedWeights &weights,
                                   const pybind11::dict &epilogue, pybind11::array y,
                                   const std::string &device,
-                                  const std::optional<std::string> &schedule, int detail);
+                                  const std::optional<std::string> &schedule, bool deterministic,
+                                  int detail);
 
   /// The same with dense weights, [N,K] where `isTransposed` and [K,N] otherwise.
   pybind11::object runMatmul(const pybind11::array &x, const pybind11::array &w, bool isTransposed,

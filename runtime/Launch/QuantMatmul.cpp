@@ -53,6 +53,8 @@ Call describe(const QuantMatmulCall &call) {
                           {"group", weights.group},
                           {"scale", weights.scales.dtype},
                           {"zero", weights.zeros ? "integer" : "none"}};
+  if (call.deterministic)
+    described.attributes.push_back({"deterministic", "true"});
   described.add("x", call.x, {"M", "K"});
   described.add("w", packed(weights.words, {n, k}), {"N", "K"});
   described.add("scales", packed(weights.scales, {groups, n}), {"groups", "N"});

@@ -71,6 +71,7 @@ class Runtime:
         y: NDArray,
         device: str,
         schedule: str | None,
+        deterministic: bool,
         detail: int,
     ) -> dict[str, Any] | None:
         """Writes epilogue(x @ w) to y; with `detail`, what tilewright.Launch holds."""
@@ -109,6 +110,7 @@ def compile_quant_matmul(
     target: str,
     m: int,
     schedule: str | None,
+    deterministic: bool,
 ) -> CompiledKernel:
     """Compiles the kernel of these dtypes for a target or GPU model."""
 

@@ -75,6 +75,7 @@ def compile(
     m: int = 16,
     target: str | Device | None = None,
     schedule: str | None = None,
+    deterministic: bool = False,
 ) -> Kernel:
     """Compiles the kernel that `linear` would use, to look at it.
 
@@ -86,7 +87,7 @@ def compile(
         m: how many rows to choose the default schedule for.
         target: "sm_90a", a GPU model such as "a100", or a device; None for the default
             device. The GPU need not be there.
-        schedule: as for `linear`.
+        schedule, deterministic: as for `linear`.
 
     Raises:
         UnsupportedError: an unknown op, dtype or target.
@@ -112,5 +113,6 @@ def compile(
         target,
         m,
         schedule,
+        deterministic,
     )
     return Kernel(compiled)

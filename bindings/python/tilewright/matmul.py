@@ -32,6 +32,7 @@ def linear(
     column_scale: ArrayLike | Any | None = None,
     residual: ArrayLike | Any | None = None,
     schedule: str | None = None,
+    deterministic: bool = False,
 ) -> Any:
     """Multiplies by quantised weights: `activation(x @ w + bias) + residual`.
 
@@ -48,6 +49,10 @@ def linear(
         residual: shaped as the result, float16, bfloat16 or float32; added last.
         schedule: the kernel's schedule as text, "quant_matmul{...}"; None for the
             default of the device.
+        deterministic: a row of the result has the same bits whatever the schedule and
+            whatever rows are beside it: K is summed in chunks that depend on K alone, in
+            order. Without it bits are the same between runs of one schedule, and the
+            schedule depends on the number of rows.
 
     Returns:
         [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
@@ -85,7 +90,14 @@ def linear(
 
     def run(y: NDArray) -> dict[str, Any] | None:
         return runtime().quant_matmul(
-            rows, weights.packed(), epilogue.to_native(), y, where, schedule, detail()
+            rows,
+            weights.packed(),
+            epilogue.to_native(),
+            y,
+            where,
+            schedule,
+            deterministic,
+            detail(),
         )
 
     y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)
