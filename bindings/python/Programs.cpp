@@ -49,6 +49,8 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
   weights.scales = launch::makePacked(nullptr, 0, scale, scales * 2);
   if (hasZeros)
     weights.zeros = launch::makePacked(nullptr, 0, "u8", scales);
+  if (code.isIndex())
+    weights.codebook = launch::makePacked(nullptr, 0, "u32", 4 * layout::getTableWords(code.bits));
   call.x = launch::makeDense(nullptr, 0, x, {m, k});
   call.activation = activation;
   call.y = launch::makeDense(nullptr, 0, y, {m, call.getOutputs(n)});

@@ -21,9 +21,11 @@ namespace tilewright::python {
 //===- Arguments ------------------------------------------------------------===//
 
 PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py::array> zeros,
-                             int64_t k, int64_t n, const std::string &formatName,
-                             const std::string &group, const std::string &scale)
-    : words(std::move(words)), scales(std::move(scales)), zeros(std::move(zeros)) {
+                             std::optional<py::array> codebook, int64_t k, int64_t n,
+                             const std::string &formatName, const std::string &group,
+                             const std::string &scale)
+    : words(std::move(words)), scales(std::move(scales)), zeros(std::move(zeros)),
+      codebook(std::move(codebook)) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   weights.shape = {k, n, code.bits};
   weights.format = formatName;
@@ -32,6 +34,8 @@ PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py
   weights.scales = describe(this->scales, scale, scalesBuffer);
   if (this->zeros)
     weights.zeros = describe(*this->zeros, "u8", zerosBuffer);
+  if (this->codebook)
+    weights.codebook = describe(*this->codebook, "u32", codebookBuffer);
 }
 
 launch::Tensor PackedWeights::describe(const py::array &array, const std::string &dtype,
@@ -179,10 +183,11 @@ static py::dict describeDevice(Runtime &runtime, const std::string &name) {
 
 void bindRuntime(py::module_ &module) {
   py::class_<PackedWeights>(module, "PackedWeights")
-      .def(py::init<py::array, py::array, std::optional<py::array>, int64_t, int64_t,
-                    const std::string &, const std::string &, const std::string &>(),
-           "words"_a, "scales"_a, "zeros"_a, py::kw_only(), "k"_a, "n"_a, "format"_a, "group"_a,
-           "scale"_a);
+      .def(py::init<py::array, py::array, std::optional<py::array>, std::optional<py::array>,
+                    int64_t, int64_t, const std::string &, const std::string &,
+                    const std::string &>(),
+           "words"_a, "scales"_a, "zeros"_a, "codebook"_a, py::kw_only(), "k"_a, "n"_a, "format"_a,
+           "group"_a, "scale"_a);
   py::class_<Runtime>(module, "Runtime")
       .def(py::init<>())
       .def("device_names", [](Runtime &runtime) { return runtime.getRegistry().list(); })

@@ -34,8 +34,8 @@ private:
 class PackedWeights {
 public:
   PackedWeights(pybind11::array words, pybind11::array scales, std::optional<pybind11::array> zeros,
-                int64_t k, int64_t n, const std::string &format, const std::string &group,
-                const std::string &scale);
+                std::optional<pybind11::array> codebook, int64_t k, int64_t n,
+                const std::string &format, const std::string &group, const std::string &scale);
   const launch::QuantisedWeights &get() const { return weights; }
 
 private:
@@ -43,8 +43,8 @@ private:
                           launch::ResidentBuffer &buffer);
 
   pybind11::array words, scales;
-  std::optional<pybind11::array> zeros;
-  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer;
+  std::optional<pybind11::array> zeros, codebook;
+  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer, codebookBuffer;
   launch::QuantisedWeights weights;
 };
 

@@ -88,6 +88,10 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
                       getOperand(op, "scales", getName(format.getScale()), {"groups", "N"}, {})};
   if (format.getZero() == nn::ZeroPoint::Integer)
     problem.operands.push_back(getOperand(op, "zeros", "u8", {"groups", "N"}, {}));
+  if (format.getCodeFormat().isIndex()) {
+    problem.dimensions.push_back({"entries", int64_t(1) << format.getBits(), 1});
+    problem.operands.push_back(getOperand(op, "codebook", "u32", {"entries"}, {}));
+  }
   problem.attributes = {
       {"format", format.getCode().str()},
       {"group", format.isChannel() ? "channel" : std::to_string(format.getGroup())},

@@ -35,9 +35,11 @@ static uint32_t both(uint32_t half) { return half | half << 16; }
 namespace {
 class FragmentEmitter {
 public:
-  FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias)
+  /// `table`: the words of layout::getTableWords for a TableLookup.
+  FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias,
+                  ValueRange table)
       : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias),
-        zeroBase(half.isF16() ? program.base : 0) {}
+        zeroBase(half.isF16() ? program.base : 0), table(table) {}
 
   /// Takes the fragment's words and runs the program's steps.
   void begin(ArrayRef<Value> words) {
@@ -75,6 +77,8 @@ public:
       return emitPlacedFloat(field);
     case UnpackScheme::PlaceByte:
       return emitPlacedByte(field);
+    case UnpackScheme::TableLookup:
+      return emitLookup(field);
     }
     llvm_unreachable("unknown scheme");
   }
@@ -93,11 +97,16 @@ private:
         .getResult(0);
   }
 
-  Value permute(Value a, Value b, uint32_t selector) {
+  Value permute(Value a, Value b, Value selector) {
     return LLVM::CallIntrinsicOp::create(emit.builder, emit.loc, emit.builder.getI32Type(),
                                          emit.builder.getStringAttr("llvm.nvvm.prmt"),
-                                         ValueRange{a, b, word(selector)})
+                                         ValueRange{a, b, selector})
         .getResult(0);
+  }
+  Value permute(Value a, Value b, uint32_t selector) { return permute(a, b, word(selector)); }
+
+  Value bitAnd(Value a, uint32_t mask) {
+    return LLVM::AndOp::create(emit.builder, emit.loc, a, word(mask));
   }
 
   Value rotateLeft(Value a, uint32_t amount) {
@@ -116,6 +125,10 @@ private:
       return permute(values[step.a], values[step.b], step.immediate);
     case UnpackStep::Kind::Select:
       return lop3(values[step.a], values[step.b], word(step.immediate), lutSelect);
+    case UnpackStep::Kind::And:
+      return bitAnd(values[step.a], step.immediate);
+    case UnpackStep::Kind::Spread:
+      return permute(values[step.a], values[step.b], step.immediate | 0x8888);
     }
     llvm_unreachable("unknown step");
   }
@@ -174,8 +187,7 @@ private:
 
   /// The field's bits are those of the number, but for the exponent's bias.
   Value emitPlacedFloat(const UnpackField &field) {
-    Value number = asPair(
-        LLVM::AndOp::create(emit.builder, emit.loc, values[field.value], word(program.mask)));
+    Value number = asPair(bitAnd(values[field.value], program.mask));
     if (program.factor == 1)
       return number;
     return LLVM::FMulOp::create(emit.builder, emit.loc, number, constant(program.factor));
@@ -188,13 +200,36 @@ private:
     return asPair(permute(values[field.value], word(0), selector));
   }
 
+  /// The bytes of four codes from one half of the table: its low or high bytes.
+  Value lookUp(ValueRange bytes, const UnpackField &field) {
+    Value selector = values[field.value];
+    Value low = permute(bytes[0], bytes[bytes.size() > 1 ? 1 : 0], selector);
+    if (bytes.size() <= 2)
+      return low;
+    return lop3(permute(bytes[2], bytes[3], selector), low, values[field.top], lutSelect);
+  }
+
+  /// See UnpackTables.cpp. The two pairs of a selector share its lookups.
+  Value emitLookup(const UnpackField &field) {
+    auto [it, isNew] = lookups.try_emplace(field.value);
+    if (isNew) {
+      size_t words = table.size() / 2;
+      it->second = {lookUp(table.take_front(words), field), lookUp(table.drop_front(words), field)};
+    }
+    auto [low, high] = it->second;
+    return asPair(permute(low, high, field.offset == 0 ? 0x6240 : 0x7351));
+  }
+
   Emitter &emit;
   const UnpackProgram &program;
   Type half;
   VectorType pairType;
   double bias;
   double zeroBase; ///< what makeZero adds
+  ValueRange table;
   SmallVector<Value> values;
+  /// Low and high bytes by selector.
+  std::map<unsigned, std::pair<Value, Value>> lookups;
 };
 
 struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
@@ -222,7 +257,7 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
       layout::BlockPosition home = layout::getBlockPosition(
           {unsigned(row % layout::blockK), unsigned(at[1] % layout::blockN)});
       auto [it, isNew] = fragments.try_emplace({strip, block, home.fragment}, emit, program, half,
-                                               op.getPacked().getBias());
+                                               op.getPacked().getBias(), adaptor.getTable());
       if (isNew) {
         SmallVector<Value> held;
         for (unsigned i = 0; i < bits; ++i)

@@ -77,8 +77,8 @@ LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitE
     return emitError() << llvm::toString(format.takeError());
   if (!format->isWeight())
     return emitError() << "expects codes of " << format::weightNames << ", but got " << code;
-  if (format->isFloat() && zero != ZeroPoint::None)
-    return emitError() << "expects no zero points of float codes, but got " << code
+  if (!format->isInteger() && zero != ZeroPoint::None)
+    return emitError() << "expects zero points of integer codes only, but got " << code
                        << " with zero = " << stringifyZeroPoint(zero);
   if (group < 0 || group % 16 != 0)
     return emitError() << "expects group to be a positive multiple of 16 or 'channel', but got "

@@ -155,7 +155,7 @@ def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Tile_DequantOp : Tile_Op<"dequant", [Pure]> {
+def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
   let summary = "codes as exact floating-point numbers";
   let description = [{
     `float(code) - bias - zero[k * G / K, n]`, exact in f16 and bf16. Codes are
@@ -166,18 +166,24 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure]> {
     format times 2^-e, `e` from `layout::getSumExponent`: 0 for bf16; for f16
     the power of two that makes the code's bits those of the result.
 
+    With `as` a format of indices, entries of `table`: the low bytes of all
+    2^b entries of the result's type in 2^b / 4 words, then the high bytes.
+
     ```mlir
     %w = tile.dequant %q bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     %w = tile.dequant %q zero %z bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
     %w = tile.dequant %q as "f4e2m1" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+    %w = tile.dequant %q as "lut4" table %t bias 0
+        : tensor<64x64xi4> table tensor<8xi32> -> tensor<64x64xf16>
     ```
   }];
-  let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero, I32Attr:$bias,
+  let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero,
+                       Optional<Tile_Tensor>:$table, I32Attr:$bias,
                        OptionalAttr<StrAttr>:$format);
   let results = (outs Tile_Tensor:$values);
   let assemblyFormat = [{
-    $codes (`as` $format^)? (`zero` $zero^)? `bias` $bias attr-dict `:` type($codes)
-    (`,` type($zero)^)?
+    $codes (`as` $format^)? (`zero` $zero^)? (`table` $table^)? `bias` $bias attr-dict `:`
+    type($codes) (`,` type($zero)^)? (`table` type($table)^)?
     `->` type($values)
   }];
   let hasVerifier = 1;

@@ -149,6 +149,32 @@ LogicalResult UnpackOp::verify() {
   return success();
 }
 
+/// Codes that are no integers: which they may be, and what goes with them.
+static LogicalResult verifyFormat(DequantOp op, unsigned bits) {
+  bool isIndex = false;
+  if (auto name = op.getFormat()) {
+    auto format = format::parse(*name);
+    if (!format)
+      return op.emitOpError() << llvm::toString(format.takeError());
+    isIndex = format->isIndex();
+    if (!format->isWeight() || !(format->hasExponent() || isIndex) || format->bits != bits)
+      return op.emitOpError()
+             << "expects a format of " << bits
+             << " bits, of indices or of floats with a sign and exponents, but got " << *name;
+    if (op.getBias() != 0 || op.getZero())
+      return op.emitOpError() << "expects neither bias nor zero points of " << *name << " codes";
+  }
+  if (isIndex != bool(op.getTable()))
+    return op.emitOpError() << "expects a table exactly where codes are indices";
+  if (!isIndex)
+    return success();
+  RankedTensorType table = tensorOf(op.getTable());
+  int64_t words = layout::getTableWords(bits);
+  if (table.getRank() != 1 || !table.getElementType().isInteger(32) || table.getDimSize(0) != words)
+    return op.emitOpError() << "expects a table of " << words << " i32 words, but got " << table;
+  return success();
+}
+
 LogicalResult DequantOp::verify() {
   RankedTensorType codes = tensorOf(getCodes()), values = tensorOf(getValues());
   auto element = dyn_cast<IntegerType>(codes.getElementType());
@@ -162,16 +188,8 @@ LogicalResult DequantOp::verify() {
   int64_t limit = int64_t(1) << element.getWidth(), bias = getBiasAttr().getInt();
   if (bias < 0 || bias >= limit)
     return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << bias;
-  if (auto name = getFormat()) {
-    auto format = format::parse(*name);
-    if (!format)
-      return emitOpError() << llvm::toString(format.takeError());
-    if (!format->isWeight() || !format->hasExponent() || format->bits != element.getWidth())
-      return emitOpError() << "expects a float format of " << element.getWidth()
-                           << " bits with a sign and exponents, but got " << *name;
-    if (bias != 0 || getZero())
-      return emitOpError() << "expects neither bias nor zero points of float codes";
-  }
+  if (failed(verifyFormat(*this, element.getWidth())))
+    return failure();
   if (!getZero())
     return success();
   RankedTensorType zero = tensorOf(getZero());

@@ -286,12 +286,14 @@ LogicalResult PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitEr
     return emitError() << "expects bias to be a code of " << bits << " bits, but got " << bias;
   if (!format)
     return success();
-  auto floats = format::parse(format.getValue());
-  if (!floats)
-    return emitError() << llvm::toString(floats.takeError());
-  if (!floats->isWeight() || !floats->hasExponent() || floats->bits != bits || bias != 0)
-    return emitError() << "expects a float format of " << bits
-                       << " bits with a sign and exponents, and no bias, but got "
+  auto code = format::parse(format.getValue());
+  if (!code)
+    return emitError() << llvm::toString(code.takeError());
+  if (!code->isWeight() || !(code->hasExponent() || code->isIndex()) || code->bits != bits ||
+      bias != 0)
+    return emitError() << "expects a format of " << bits
+                       << " bits, of indices or of floats with a sign and exponents, and no bias, "
+                          "but got "
                        << format.getValue() << " and " << bias;
   return success();
 }

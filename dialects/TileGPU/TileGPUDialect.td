@@ -75,7 +75,7 @@ def TileGPU_PackedAttr : AttrDef<TileGPU_Dialect, "Packed"> {
   let summary = "how a thread's words hold the codes of its mma operand registers";
   let description = [{
     `bits` wide codes in words of storage layout `version`, stored with `bias`
-    added; or floats of `format`, as their bits. The op that uses it proves that unpacking the words of each thread
+    added; or floats or indices of `format`, as their bits. The op that uses it proves that unpacking the words of each thread
     yields exactly the elements its operand registers must hold.
   }];
   let parameters = (ins

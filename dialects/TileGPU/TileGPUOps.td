@@ -36,11 +36,13 @@ def TileGPU_MmaOp : TileGPU_Op<"mma", [Pure, AllTypesMatch<["c", "result"]>]> {
   let hasVerifier = 1;
 }
 
-def TileGPU_DequantOp : TileGPU_Op<"dequant", [Pure]> {
+def TileGPU_DequantOp : TileGPU_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
   let summary = "unpack a part of packed words into mma operand registers";
   let description = [{
     Rows `row` .. `row + K` of the codes in `words`, minus the bias and the zero
-    points, as 16-bit floats in the registers of mma operand 1. Unpacking is
+    points, as 16-bit floats in the registers of mma operand 1; or what
+    `tile.dequant` makes of floats and indices. Every thread holds all of
+    `table`. Unpacking is
     thread-local: the verifier expands the layouts of both sides and proves,
     bit by bit, that every thread holds the words its registers need.
 
@@ -49,12 +51,13 @@ def TileGPU_DequantOp : TileGPU_Op<"dequant", [Pure]> {
         : tensor<2x1x512xi32, #words> -> tensor<64x64xf16, #operand>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$words, Optional<AnyRankedTensor>:$zero, I64Attr:$row,
+  let arguments = (ins AnyRankedTensor:$words, Optional<AnyRankedTensor>:$zero,
+                       Optional<AnyRankedTensor>:$table, I64Attr:$row,
                        TileGPU_PackedAttr:$packed);
   let results = (outs AnyRankedTensor:$values);
   let assemblyFormat = [{
-    $words (`zero` $zero^)? `row` $row $packed attr-dict `:` type($words) (`,` type($zero)^)?
-    `->` type($values)
+    $words (`zero` $zero^)? (`table` $table^)? `row` $row $packed attr-dict `:` type($words)
+    (`,` type($zero)^)? (`table` type($table)^)? `->` type($values)
   }];
   let hasVerifier = 1;
 }

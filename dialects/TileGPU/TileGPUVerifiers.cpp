@@ -126,6 +126,31 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
   return success();
 }
 
+/// A table goes with indices; each thread holds all of it.
+static LogicalResult verifyTable(DequantOp op) {
+  StringAttr format = op.getPacked().getFormat();
+  if (format && op.getZero())
+    return op.emitOpError() << "expects no zero points of " << format.getValue() << " codes";
+  bool isIndex = format && format::get(format.getValue()).isIndex();
+  if (isIndex != bool(op.getTable()))
+    return op.emitOpError() << "expects a table exactly where codes are indices";
+  if (!isIndex)
+    return success();
+  if (failed(verifyEncoded(op, op.getTable(), "table")))
+    return failure();
+  RankedTensorType table = tensorOf(op.getTable());
+  int64_t words = layout::getTableWords(op.getPacked().getBits());
+  if (table.getRank() != 1 || !table.getElementType().isInteger(32) || table.getDimSize(0) != words)
+    return op.emitOpError() << "expects a table of " << words << " i32 words, but got " << table;
+  LinearLayout layout = getLayout(op.getTable());
+  for (int64_t word = 0; word < words; ++word)
+    if (word >= layout.getNumRegisters() || layout.apply(word, 0, 0)[0] != word ||
+        layout.apply(word, 31, layout.getNumWarps() - 1)[0] != word)
+      return op.emitOpError() << "expects every thread to hold word " << word
+                              << " of the table in its register of that number";
+  return success();
+}
+
 LogicalResult DequantOp::verify() {
   RankedTensorType words = tensorOf(getWords()), values = tensorOf(getValues());
   if (failed(verifyEncoded(*this, getWords(), "words")) ||
@@ -152,8 +177,8 @@ LogicalResult DequantOp::verify() {
   if (getPacked().getVersion() != layout::packingVersion)
     return emitOpError() << "expects storage layout version " << layout::packingVersion
                          << ", but got " << getPacked().getVersion();
-  if (getPacked().getFormat() && getZero())
-    return emitOpError() << "expects no zero points of float codes";
+  if (failed(verifyTable(*this)))
+    return failure();
   if (auto error = layout::verifyUnpack(layout::WordLayout::get(bits),
                                         getPacked().getUnpackProgram(values.getElementType())))
     return emitOpError() << llvm::toString(std::move(error));

@@ -51,8 +51,9 @@ private:
 
   nn::QFormatAttr format;
   unsigned wArg = 0, scalesArg = 0;
-  std::optional<unsigned> zerosArg;
+  std::optional<unsigned> zerosArg, codebookArg;
   Value wView, scalesView, zerosView;
+  Value codebook; ///< of indices: the table's words
 };
 } // namespace
 
@@ -61,6 +62,8 @@ void QuantMatmulProgram::addWeightParameters() {
   scalesArg = addPointer("scales", format.getScale());
   if (format.getZero() == nn::ZeroPoint::Integer)
     zerosArg = addPointer("zeros", builder.getI8Type());
+  if (format.getCodeFormat().isIndex())
+    codebookArg = addPointer("codebook", builder.getI32Type());
 }
 
 void QuantMatmulProgram::buildWeightViews() {
@@ -77,6 +80,12 @@ void QuantMatmulProgram::buildWeightViews() {
   scalesView = view(argument(scalesArg), shape, format.getScale(), strides, getAlign("scales"));
   if (zerosArg)
     zerosView = view(argument(*zerosArg), shape, builder.getI8Type(), strides, getAlign("zeros"));
+  if (codebookArg) {
+    int64_t words = layout::getTableWords(format.getBits());
+    Value table =
+        view(argument(*codebookArg), {words}, builder.getI32Type(), {1}, getAlign("codebook"));
+    codebook = load(table, {constant(0)}, {words});
+  }
 }
 
 /// The rows of scales or zero points that K tile `kTile` needs, G x tile_n in
@@ -116,16 +125,18 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
   Type half = cast<RankedTensorType>(x.getType()).getElementType();
   // Zero points are stored biased as the codes are: the biases cancel.
   int64_t bias = zerosView ? 0 : format.getCodeFormat().storageBias();
-  StringAttr floats =
-      format.getCodeFormat().hasExponent() ? builder.getStringAttr(format.getCode()) : StringAttr();
+  StringAttr kind = format.getCodeFormat().hasExponent() || codebook
+                        ? builder.getStringAttr(format.getCode())
+                        : StringAttr();
   int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
   for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
     Value part = format.isChannel() ? acc : zeros({tileM, tileN});
     Value groupZero = zeroPoints ? slice(zeroPoints, {group, 0}, {1, tileN}) : Value();
     for (int64_t row = group * groupRows; row < (group + 1) * groupRows; row += chunk) {
       Value rows = slice(codes, {row, 0}, {chunk, tileN});
-      Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), rows,
-                                             groupZero, builder.getI32IntegerAttr(bias), floats);
+      Value values =
+          tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), rows, groupZero,
+                                  codebook, builder.getI32IntegerAttr(bias), kind);
       Value columns = slice(x, {0, row}, {tileM, chunk});
       part = multiply(columns, values, part);
     }

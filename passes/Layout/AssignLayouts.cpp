@@ -267,9 +267,12 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
     return extend(result, type.getShape());
   if (isa<tile::UnpackOp>(op))
     return layout::packedWords(type.getShape(), getPackedGrid(result));
-  if (isa<tile::DequantOp>(op)) {
+  if (auto dequant = dyn_cast<tile::DequantOp>(op)) {
     if (operand == 0)
       return result;
+    // Every thread looks up in a table of its own.
+    if (op->getOperand(operand) == dequant.getTable())
+      return layout::blocked(type.getShape(), type.getDimSize(0), result.getNumWarps());
     if (type.getDimSize(0) == 1)
       return result.squeeze(0);
   }

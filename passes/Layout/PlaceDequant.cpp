@@ -39,8 +39,8 @@ struct FuseUnpack : OpRewritePattern<tile::DequantOp> {
     auto packed = tilegpu::PackedAttr::get(op.getContext(), bits, op.getFormatAttr(), op.getBias(),
                                            layout::packingVersion);
     rewriter.replaceOpWithNewOp<tilegpu::DequantOp>(op, op.getValues().getType(), unpack.getWords(),
-                                                    op.getZero(), rewriter.getI64IntegerAttr(row),
-                                                    packed);
+                                                    op.getZero(), op.getTable(),
+                                                    rewriter.getI64IntegerAttr(row), packed);
     return success();
   }
 };

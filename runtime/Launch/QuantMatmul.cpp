@@ -60,6 +60,11 @@ Call describe(const QuantMatmulCall &call) {
   described.add("scales", packed(weights.scales, {groups, n}), {"groups", "N"});
   if (weights.zeros)
     described.add("zeros", packed(*weights.zeros, {groups, n}), {"groups", "N"});
+  if (weights.codebook) {
+    int64_t entries = int64_t(1) << weights.shape.bits;
+    described.dimensions.push_back({"entries", entries});
+    described.add("codebook", packed(*weights.codebook, {entries}), {"entries"});
+  }
   call.addTo(described, n, call.y);
   return described;
 }
@@ -100,7 +105,11 @@ static Error checkWeights(const QuantisedWeights &weights) {
   if (Error error = checkPackedBytes(weights.scales, "scales", *groups * columns * 2, weights))
     return error;
   if (weights.zeros)
-    return checkPackedBytes(*weights.zeros, "zero points", *groups * columns, weights);
+    if (Error error = checkPackedBytes(*weights.zeros, "zero points", *groups * columns, weights))
+      return error;
+  if (weights.codebook && format->isIndex())
+    return checkPackedBytes(*weights.codebook, "a codebook",
+                            4 * layout::getTableWords(format->bits), weights);
   return Error::success();
 }
 

@@ -20,6 +20,9 @@ struct QuantisedWeights {
   Tensor words;                ///< "u32", packed
   Tensor scales;               ///< "f16" or "bf16", packed order
   std::optional<Tensor> zeros; ///< "u8", packed order
+  /// "u32", with formats of indices: the words of layout::getTableWords, entries
+  /// in the dtype of x.
+  std::optional<Tensor> codebook;
 };
 
 struct QuantMatmulCall : Epilogue {

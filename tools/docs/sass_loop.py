@@ -51,9 +51,10 @@ def measure(compiler: Path, format: str, half: str, zero: str = "") -> tuple[flo
 def read_table() -> dict[str, dict[str, int]]:
     """Counts of the unpack programs, by width ("4") or format of floats."""
     text = (ROOT / "docs/reference/tables.md").read_text()
-    integers, floats = text.split("## Unpack programs")[1:3]
+    integers, floats, tables = text.split("## Unpack programs")[1:4]
     rows = re.findall(r"^\| (\d) \| (\d+) \| \d+ \| \d+ \| (\d+) \|", integers, re.MULTILINE)
     rows += re.findall(r"^\| (\w+) \| (\d+) \| \d+ \| 2\S+ \| (\d+) \|", floats, re.MULTILINE)
+    rows += [(name, n, n) for name, n in re.findall(r"^\| (lut\d) \| \d+ \| (\d+)", tables, re.M)]
     return {name: {"f16": int(f16), "bf16": int(bf16)} for name, f16, bf16 in rows}
 
 

@@ -37,6 +37,7 @@ class PackedWeights:
         words: NDArray[np.uint32],
         scales: NDArray[np.uint16],
         zeros: NDArray[np.uint8] | None,
+        codebook: NDArray[np.uint32] | None,
         *,
         k: int,
         n: int,

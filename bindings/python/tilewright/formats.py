@@ -63,13 +63,15 @@ class WeightFormat:
     code of a float (`f4e2m1`, ...) is its bits, sign, exponent and mantissa from the top;
     with one exponent bit the bias is 0, else 2^(exponent_bits - 1) - 1. With five they
     are the upper bits of float16, infinity and NaN included; e4m3 has NaN (code 0x7f)
-    and the others neither.
+    and the others neither. The code of `lut2`..`lut4` is an index of the codebook, which
+    goes with a weight, not with the name: without one a format has no numbers.
     """
 
     name: str
     bits: int
     signed: bool
     exponent_bits: int = 0
+    codebook: tuple[float, ...] = ()
 
     @property
     def is_float(self) -> bool:
@@ -77,9 +79,19 @@ class WeightFormat:
         return self.exponent_bits > 0
 
     @property
+    def is_index(self) -> bool:
+        """Whether codes are indices of a codebook."""
+        return self.name.startswith("lut")
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether a code is its number."""
+        return not self.is_float and not self.is_index
+
+    @property
     def min_code(self) -> int:
         """The smallest code: 0, or -2^(bits-1) for signed integers."""
-        return -(1 << (self.bits - 1)) if self.signed and not self.is_float else 0
+        return -(1 << (self.bits - 1)) if self.signed and self.is_integer else 0
 
     @property
     def max_code(self) -> int:
@@ -89,8 +101,10 @@ class WeightFormat:
     @functools.cached_property
     def numbers(self) -> NDArray[np.float32]:
         """The number of each code, from `min_code` to `max_code`; NaN and infinity too."""
+        if self.is_index:
+            return np.array(self.codebook, np.float32)
         codes = np.arange(self.min_code, self.max_code + 1)
-        if not self.is_float:
+        if self.is_integer:
             return codes.astype(np.float32)
         mantissa_bits = self.bits - 1 - self.exponent_bits
         mantissa = codes & ((1 << mantissa_bits) - 1)
@@ -115,9 +129,16 @@ class WeightFormat:
         return float(np.max(self.numbers[np.isfinite(self.numbers)]))
 
     def nearest(self, values: NDArray[np.float32]) -> NDArray[np.int16]:
-        """The codes of the nearest finite numbers, of two the one with the even code."""
-        if not self.is_float:
+        """The codes of the nearest finite numbers, of two the one with the even code.
+
+        Of two entries of a codebook the lower one.
+        """
+        if self.is_integer:
             return np.clip(np.rint(values), self.min_code, self.max_code).astype(np.int16)
+        if self.is_index:
+            order = np.argsort(self.numbers, kind="stable").astype(np.int16)
+            entries = self.numbers[order].astype(np.float64)
+            return order[np.searchsorted((entries[1:] + entries[:-1]) / 2, values)]
         half = self.numbers[: 1 << (self.bits - 1)]
         half = half[np.isfinite(half)]
         between = (half[1:] + half[:-1]) / 2  # exact: one bit more than the numbers
@@ -149,13 +170,35 @@ class WeightFormat:
         return codes + np.int16(self.min_code)
 
 
+#: NormalFloat of 4 bits: quantiles of the normal distribution, from QLoRA (Dettmers et al.,
+#: 2023, appendix E).
+NF4 = (
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0,
+)
+
+
 def is_weight_dtype(dtype: np.dtype, format: WeightFormat) -> bool:
     """Whether elements of `dtype` (ml_dtypes) are codes of `format`."""
     return _ALIASES.get(dtype.name) == format.name
 
 
 #: All names of weight formats, for messages.
-WEIGHT_FORMATS = f"u1..u8, i1..i8, {', '.join(_FLOAT_CODES)}"
+WEIGHT_FORMATS = f"u1..u8, i1..i8, {', '.join(_FLOAT_CODES)}, lut2..lut4"
 
 
 @functools.cache
@@ -163,6 +206,8 @@ def parse_weight_format(name: str) -> WeightFormat:
     """The weight format called `name`."""
     if len(name) == 2 and name[0] in "ui" and name[1] in "12345678":
         return WeightFormat(name, int(name[1]), name[0] == "i")
+    if name in ("lut2", "lut3", "lut4"):
+        return WeightFormat(name, int(name[3]), True)
     canonical = _ALIASES.get(name, name)
     if canonical in _FLOAT_CODES:
         exponent_bits, mantissa_bits = _FLOAT_CODES[canonical]

@@ -105,7 +105,7 @@ def compile(
     if target is None or isinstance(target, Device) or ":" in target:
         target = device(target).model
     compiled = native().compile_quant_matmul(
-        weights.packed(),
+        weights.packed(x_name),
         x_name,
         bias,
         out,

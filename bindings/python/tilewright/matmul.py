@@ -91,7 +91,7 @@ def linear(
     def run(y: NDArray) -> dict[str, Any] | None:
         return runtime().quant_matmul(
             rows,
-            weights.packed(),
+            weights.packed(x_name),
             epilogue.to_native(),
             y,
             where,

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .arrays import to_numpy
 from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import FLOATS, WeightFormat, float_name, parse_weight_format
+from .formats import FLOATS, NF4, WeightFormat, float_name, parse_weight_format
 from .quantized_tensor import QuantizedTensor, group_starts
+from .weight_parts import check_codebook
 
 #: Group sizes that kernels know, beside "channel" (one group: all of K).
 GROUP_SIZES = (32, 64, 128)
@@ -39,6 +40,7 @@ def quantize(
     zero_point: bool | None = None,
     scale_dtype: DTypeLike | None = None,
     scale_search: Literal["mse"] | None = None,
+    codebook: ArrayLike | None = None,
 ) -> QuantizedTensor:
     """Quantises a weight matrix by rounding to nearest, group by group.
 
@@ -47,8 +49,9 @@ def quantize(
             array or a CPU torch tensor with two dimensions.
         format: what a weight is stored in: "u1".."u8" (plain binary), "i1".."i8" (two's
             complement), a float by its exponent and mantissa bits, "f4e2m1", "f6e3m2",
-            "e4m3", ... (docs/quantisation.md has them all), or "ternary": -1, 0 and 1 as
-            "i2".
+            "e4m3", ... (docs/quantisation.md has them all), "lut2".."lut4" (indices of a
+            codebook), "nf4": "lut4" with the codebook of NormalFloat, or "ternary": -1, 0
+            and 1 as "i2".
         layout: which dimension is which: "nk" for [outputs, inputs] as in
             `torch.nn.Linear.weight`, "kn" for [inputs, outputs]. There is no default.
         group_size: weights along K that share a scale: 32, 64, 128, or "channel" for
@@ -60,6 +63,8 @@ def quantize(
         scale_search: None takes the smallest scale that keeps a group in range; "mse"
             tries smaller ones too, which clamp a few large weights, and takes that of the
             least squared error: worth its time at 4 bits and less.
+        codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers that codes stand for, in any
+            order; rounded to `scale_dtype`, so that activations of that dtype hold them.
 
     Returns:
         The packed weights. Each is the nearest number of the format times its group's
@@ -76,13 +81,13 @@ def quantize(
         ArgumentError: a weight is NaN or infinite, or a scale is too large for
             `scale_dtype`; the message gives the index.
     """
-    target = _ternary() if format == "ternary" else parse_weight_format(format)
+    target = parse_target(format)
     group = _check_group_size(group_size)
     if layout not in ("nk", "kn"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
     if scale_search not in (None, "mse"):
         raise UnsupportedError(f"scale_search is {scale_search!r}; supported: 'mse', None")
-    if zero_point and (target.is_float or target.name == "ternary"):
+    if zero_point and (not target.is_integer or target.name == "ternary"):
         raise UnsupportedError(f"zero_point is True; {target.name} has none, only integers have")
     weights = to_numpy(w, "w")
     if weights.ndim != 2:
@@ -95,6 +100,7 @@ def quantize(
     scale_name = float_name(scale_dtype, "scale_dtype", ("f16", "bf16"))
 
     by_column = weights if layout == "nk" else weights.T
+    target = _with_codebook(target, codebook, FLOATS[scale_name])
     rounding = _Rounding(target, zero_point, FLOATS[scale_name], _RATIOS[scale_search])
     codes, scales, zeros = rounding.round_columns(by_column, group, layout)
     return QuantizedTensor.from_codes(
@@ -104,6 +110,7 @@ def quantize(
         format="i2" if target.name == "ternary" else target.name,
         layout=layout,
         group_size=group_size,
+        codebook=np.float32(target.codebook) if target.is_index else None,
     )
 
 
@@ -120,8 +127,31 @@ class _Ternary(WeightFormat):
         return 1
 
 
-def _ternary() -> WeightFormat:
-    return _Ternary("ternary", 2, True)
+def parse_target(name: str) -> WeightFormat:
+    """The format that `quantize` rounds to for a name; presets as well as formats."""
+    if name == "ternary":
+        return _Ternary("ternary", 2, True)
+    if name == "nf4":
+        return dataclasses.replace(parse_weight_format("lut4"), codebook=NF4)
+    return parse_weight_format(name)
+
+
+def _with_codebook(
+    target: WeightFormat, codebook: ArrayLike | None, dtype: np.dtype
+) -> WeightFormat:
+    """`target` with a codebook of numbers of `dtype`, if it is of indices."""
+    if target.codebook and codebook is not None:
+        raise UnsupportedError("codebook is given; 'nf4' has its own, 'lut4' takes one")
+    entries = check_codebook(target.codebook or codebook, target)
+    if entries is None:
+        return target
+    with np.errstate(over="ignore"):
+        entries = entries.astype(dtype).astype(np.float32)
+    if not np.isfinite(entries).all():
+        raise ArgumentError(f"codebook reaches beyond {dtype.name}; scales can make up for size")
+    if not entries.any():
+        raise ArgumentError("codebook is all zeros; expects a number that is not")
+    return dataclasses.replace(target, codebook=tuple(entries.tolist()))
 
 
 def _check_group_size(group_size: int | str) -> int | None:

@@ -7,6 +7,7 @@ scales and zero points come back out bit for bit.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any, Literal, cast
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ._extension import native
-from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import WeightFormat, float_name, is_weight_dtype, parse_weight_format
+from .errors import ShapeError, UnsupportedError
+from .formats import FLOATS, WeightFormat, float_name, parse_weight_format
+from .weight_parts import check_codebook, check_codes, check_permutation
 
 
 def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
@@ -23,50 +25,13 @@ def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
     return np.arange(0, k, group or max(k, 1))
 
 
-def _check_codes(codes: NDArray, name: str, format: WeightFormat) -> NDArray:
-    """`codes` as integers, once they are known to be codes of finite numbers."""
-    codes = np.asarray(codes)
-    if format.is_float and is_weight_dtype(codes.dtype, format):
-        codes = codes.view(np.uint8)
-    if codes.dtype.kind not in "iu":
-        raise UnsupportedError(
-            f"{name} are {codes.dtype.name}; expects integers, codes of {format.name}"
-        )
-    if codes.size == 0:
-        return codes
-    low, high = int(np.min(codes)), int(np.max(codes))
-    if low < format.min_code or high > format.max_code:
-        raise ArgumentError(
-            f"{name} reach from {low} to {high}; {format.name} holds "
-            f"{format.min_code} to {format.max_code}"
-        )
-    special = ~np.isfinite(format.numbers)
-    if special.any() and special[codes].any():
-        at = tuple(int(i) for i in np.argwhere(special[codes])[0])
-        raise ArgumentError(
-            f"{name}{list(at)} is {codes[at]:#x}, {format.numbers[codes[at]]} in {format.name}; "
-            f"weights are finite, at most {format.max_number:g}"
-        )
-    return codes
-
-
-def _check_permutation(order: NDArray, k: int) -> NDArray[np.int32]:
-    """A copy of `order` as int32, once it is known to hold 0..k-1."""
-    order = np.asarray(order)
-    if order.shape != (k,):
-        raise ShapeError(f"input_permutation has shape {order.shape}; expects ({k},)")
-    if not np.array_equal(np.sort(order), np.arange(k)):
-        raise ArgumentError(f"input_permutation does not hold each of 0..{k - 1} once")
-    return order.astype(np.int32)
-
-
 class QuantizedTensor:
     """A weight matrix of K inputs x N outputs, quantised and packed.
 
     The value of a weight is `(code - zero_point) * scale`, with one scale and zero
     point for each `group_size` consecutive inputs of one output; `code` stands for the
-    number of a float's code. Made by `quantize`, `from_codes` and `load`; never changes
-    afterwards.
+    number of a float's code, or for an entry of the codebook. Made by `quantize`,
+    `from_codes` and `load`; never changes afterwards.
 
     Attributes:
         format: name of the weights' format, "u4".
@@ -78,6 +43,7 @@ class QuantizedTensor:
             `input_permutation[i]`. Rows are stored in another order where the weights of
             a group do not follow each other (GPTQ's act-order); `codes` and groups are
             in the stored order, `dequantize` and `linear` in that of the inputs.
+        codebook: None, or float32 [2^bits]: the numbers that codes are indices of.
     """
 
     def __init__(
@@ -92,6 +58,7 @@ class QuantizedTensor:
         scales: NDArray,
         zeros: NDArray[np.uint8] | None,
         input_permutation: NDArray[np.int32] | None = None,
+        codebook: NDArray[np.float32] | None = None,
     ) -> None:
         self.format = format
         self.layout = layout
@@ -101,10 +68,11 @@ class QuantizedTensor:
         self.scale_dtype = scales.dtype
         self._words, self._scales, self._zeros = words, scales, zeros
         if input_permutation is not None:
-            input_permutation = _check_permutation(input_permutation, k)
+            input_permutation = check_permutation(input_permutation, k)
         self.input_permutation = input_permutation
-        self._packed: Any = None
-        for array in (words, scales, zeros, input_permutation):
+        self.codebook = check_codebook(codebook, parse_weight_format(format))
+        self._packed: dict[str, Any] = {}
+        for array in (words, scales, zeros, input_permutation, self.codebook):
             if array is not None:
                 array.flags.writeable = False
 
@@ -119,6 +87,7 @@ class QuantizedTensor:
         layout: Literal["nk", "kn"],
         group_size: int | Literal["channel"],
         input_permutation: NDArray | None = None,
+        codebook: NDArray | None = None,
     ) -> QuantizedTensor:
         """Packs weights that somebody else quantised.
 
@@ -133,6 +102,8 @@ class QuantizedTensor:
                 the layout says; the layout is that of `shape` and `dequantize`.
             input_permutation: integers [K]: code column i belongs to input
                 `input_permutation[i]`. None: to input i.
+            codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers of the codes. `linear`
+                takes them in the dtype of its activations, which must hold them.
 
         Raises:
             ShapeError: the shapes do not belong together.
@@ -153,11 +124,11 @@ class QuantizedTensor:
             raise ShapeError(f"scales have shape {scales.shape}; expects {expected}")
         if zeros is not None and np.shape(zeros) != expected:
             raise ShapeError(f"zeros have shape {np.shape(zeros)}; expects {expected}")
-        codes = _check_codes(codes, "codes", weight)
+        codes = check_codes(codes, "codes", weight)
         if zeros is not None:
-            if weight.is_float:
+            if not weight.is_integer:
                 raise UnsupportedError(f"zeros are given; codes of {weight.name} have none")
-            zeros = _check_codes(zeros, "zeros", weight)
+            zeros = check_codes(zeros, "zeros", weight)
         pack = native()
         return cls(
             format=weight.name,
@@ -169,6 +140,7 @@ class QuantizedTensor:
             scales=pack.pack_scales(scales.view(np.uint16)).view(scales.dtype),
             zeros=None if zeros is None else pack.pack_zeros(weight.to_stored(zeros)),
             input_permutation=input_permutation,
+            codebook=codebook,
         )
 
     @property
@@ -178,7 +150,10 @@ class QuantizedTensor:
 
     @property
     def _weight(self) -> WeightFormat:
-        return parse_weight_format(self.format)
+        format = parse_weight_format(self.format)
+        if self.codebook is None:
+            return format
+        return dataclasses.replace(format, codebook=tuple(self.codebook.tolist()))
 
     @property
     def has_zero_point(self) -> bool:
@@ -195,20 +170,47 @@ class QuantizedTensor:
         """Inputs that share a scale, as a number: K for "channel"."""
         return self.k if self.group_size == "channel" else self.group_size
 
-    def packed(self) -> Any:
-        """What the runtime is handed; it keeps a copy on each device that used it."""
-        if self._packed is None:
-            self._packed = native().PackedWeights(
+    def packed(self, activations: str = "f16") -> Any:
+        """What the runtime is handed for activations of "f16" or "bf16".
+
+        It keeps a copy on each device that used it; the dtype makes a difference to
+        codebooks only.
+
+        Raises:
+            UnsupportedError: the dtype does not hold a number of the codebook.
+        """
+        key = activations if self._weight.is_index else ""
+        if key not in self._packed:
+            self._packed[key] = native().PackedWeights(
                 self._words,
                 self._scales.view(np.uint16),
                 self._zeros,
+                self._codebook_words(activations),
                 k=self.k,
                 n=self.n,
                 format=self.format,
                 group=str(self.group_size),
                 scale=float_name(self.scale_dtype, "scales"),
             )
-        return self._packed
+        return self._packed[key]
+
+    def _codebook_words(self, activations: str) -> NDArray[np.uint32] | None:
+        """The codebook as kernels take it: all low bytes of its words, then all high ones."""
+        if self.codebook is None:
+            return None
+        dtype = FLOATS[activations]
+        with np.errstate(over="ignore"):
+            entries = self.codebook.astype(dtype)
+        inexact = entries.astype(np.float32) != self.codebook
+        if inexact.any():
+            index = int(np.argmax(inexact))
+            raise UnsupportedError(
+                f"x is {dtype.name}, which holds codebook[{index}] only as "
+                f"{float(entries[index])!r} and not as {float(self.codebook[index])!r}; round "
+                f"the codebook to {dtype.name} (quantize does with this scale_dtype)"
+            )
+        bytes_of_entries = entries.view(np.uint8).reshape(-1, 2)
+        return np.ascontiguousarray(bytes_of_entries.T).reshape(-1).view(np.uint32)
 
     def words(self) -> NDArray[np.uint32]:
         """The packed codes: 32-bit words as kernels read them, read-only."""
@@ -292,6 +294,7 @@ class QuantizedTensor:
             "scales": self._scales,
             "zeros": self._zeros,
             "input_permutation": self.input_permutation,
+            "codebook": self.codebook,
         }
         return {name: array for name, array in parts.items() if array is not None}
 
@@ -322,6 +325,7 @@ class QuantizedTensor:
             scales=parts.pop("scales"),
             zeros=parts.pop("zeros", None),
             input_permutation=parts.pop("input_permutation", None),
+            codebook=parts.pop("codebook", None),
         )
         float_name(result.scale_dtype, "dtype of scales", ("f16", "bf16"))
         if parts:

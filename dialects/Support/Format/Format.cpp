@@ -75,6 +75,8 @@ static std::vector<Format> makeTable() {
                        std::to_string(mantissaBits);
     table.push_back(makeFloat(name, bits, exponentBits, mantissaBits));
   }
+  for (unsigned bits = 2; bits <= 4; ++bits)
+    table.push_back({"lut" + std::to_string(bits), Kind::Index, bits});
   return table;
 }
 

@@ -20,6 +20,7 @@ enum class Kind {
   Unsigned, ///< plain binary codes
   Signed,   ///< two's complement codes
   Float,    ///< sign, exponent, mantissa
+  Index,    ///< codes that index a table of numbers, the codebook
 };
 
 /// A number format: `bits` wide in memory; floats also split into exponent and
@@ -34,7 +35,8 @@ struct Format {
   int exponentBias = 0;
 
   bool isFloat() const { return kind == Kind::Float; }
-  bool isInteger() const { return kind != Kind::Float; }
+  bool isInteger() const { return kind == Kind::Unsigned || kind == Kind::Signed; }
+  bool isIndex() const { return kind == Kind::Index; }
   /// Whether it has a sign: floats whose fields fill their bits have none.
   bool isSigned() const {
     return isFloat() ? bits > exponentBits + mantissaBits : kind == Kind::Signed;
@@ -45,7 +47,7 @@ struct Format {
   /// Floats that are not fixed-point: codes are unpacked bit by bit.
   bool hasExponent() const { return isFloat() && exponentBits > 1; }
   /// Whether codes of weights can be of this format.
-  bool isWeight() const { return bits <= 8 && (isInteger() || isSigned()); }
+  bool isWeight() const { return bits <= 8 && (isInteger() || isIndex() || isSigned()); }
   bool operator==(const Format &other) const { return name == other.name; }
 
   /// Smallest and largest code of an integer format as numbers.
@@ -61,7 +63,7 @@ struct Format {
 
 /// The formats of which isWeight() holds, for messages.
 constexpr llvm::StringRef weightNames =
-    "u1..u8, i1..i8 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...)";
+    "u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...)";
 
 /// Looks a format up by name. The error names the nearest known formats.
 llvm::Expected<Format> parse(llvm::StringRef name);

@@ -74,6 +74,10 @@ struct UnpackStep {
     RotateLeft, ///< result = a << amount | a >> (32 - amount), one shf
     Permute,    ///< result = prmt(a, b, selector)
     Select,     ///< result = (a & mask) | (b & ~mask), one lop3
+    And,        ///< result = a & mask
+    /// result = prmt(a, b, selector | 0x8888): each byte is eight copies of the
+    /// top bit of the byte that its digit picks
+    Spread,
   };
   Kind kind;
   unsigned a = 0, b = 0; ///< value numbers: 0..bits-1 are the words, then steps
@@ -82,11 +86,14 @@ struct UnpackStep {
 
 /// How a pair is read from a value: its `bits`-wide field starts at `offset`
 /// of each half; lop3 with the magic number makes it floating point. Placed
-/// floats: `offset` is where the mantissa begins, the sign is at bit 15.
+/// floats: `offset` is where the mantissa begins, the sign is at bit 15. Tables:
+/// the code of half h is a digit of a selector, at `offset` (0 or 4) of byte h.
 struct UnpackField {
   unsigned value = 0;  ///< value number
   unsigned offset = 0; ///< bit within the half
   unsigned pair = 0;
+  /// Tables of 16: the value whose bytes are all ones where bit 3 of a code is.
+  unsigned top = 0;
 };
 
 /// How fields become numbers.
@@ -106,6 +113,8 @@ enum class UnpackScheme {
   PlaceFloat,
   /// prmt puts a code of 8 bits above a zero byte: e5m2 as f16.
   PlaceByte,
+  /// A table of 4, 8 or 16 entries is looked up by prmt (UnpackTables.cpp).
+  TableLookup,
 };
 
 /// A straight-line program that unpacks the b words of one fragment.
@@ -138,6 +147,13 @@ const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
 /// The program for a format of weights (Format::isWeight). That of fixed-point
 /// floats is that of their width: they are stored as biased integers.
 const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation);
+
+/// The program for codes of `bits` (2..4) that index a table.
+const UnpackProgram &getTableProgram(unsigned bits);
+
+/// 32-bit words of a table as kernels take it: the low bytes of all entries,
+/// four to a word, then the high bytes.
+constexpr unsigned getTableWords(unsigned bits) { return (1u << bits) / 2; }
 
 /// What the sum of products is to be multiplied by, as a power of two: the
 /// operands that unpacking yields are the codes' numbers * 2^-exponent, exact.

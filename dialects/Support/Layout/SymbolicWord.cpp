@@ -62,8 +62,25 @@ static SymbolicWord select(const SymbolicWord &a, const SymbolicWord &b, uint32_
   return result;
 }
 
+static SymbolicWord keep(const SymbolicWord &a, uint32_t mask) {
+  SymbolicWord result;
+  for (unsigned i = 0; i < 32; ++i)
+    if (mask >> i & 1)
+      result[i] = a[i];
+  return result;
+}
+
+/// Eight copies of the top bit of each byte.
+static SymbolicWord spread(const SymbolicWord &bytes) {
+  SymbolicWord result;
+  for (unsigned i = 0; i < 32; ++i)
+    result[i] = bytes[i | 7];
+  return result;
+}
+
 Error runStep(const UnpackStep &step, std::vector<SymbolicWord> &values) {
-  bool hasSecond = step.kind == UnpackStep::Kind::Permute || step.kind == UnpackStep::Kind::Select;
+  bool hasSecond = step.kind == UnpackStep::Kind::Permute ||
+                   step.kind == UnpackStep::Kind::Select || step.kind == UnpackStep::Kind::Spread;
   for (unsigned operand : {step.a, hasSecond ? step.b : step.a})
     if (operand >= values.size())
       return createStringError("expects step " + Twine(values.size()) +
@@ -84,11 +101,17 @@ Error runStep(const UnpackStep &step, std::vector<SymbolicWord> &values) {
     return Error::success();
   }
   case UnpackStep::Kind::Permute:
+  case UnpackStep::Kind::Spread: {
     if (step.immediate & 0xffff8888)
       return createStringError("expects the selector of value " + Twine(values.size()) +
                                " to have four digits 0 to 7, but got 0x" +
                                Twine::utohexstr(step.immediate));
-    values.push_back(permute(values[step.a], values[step.b], step.immediate));
+    SymbolicWord bytes = permute(values[step.a], values[step.b], step.immediate);
+    values.push_back(step.kind == UnpackStep::Kind::Spread ? spread(bytes) : bytes);
+    return Error::success();
+  }
+  case UnpackStep::Kind::And:
+    values.push_back(keep(values[step.a], step.immediate));
     return Error::success();
   case UnpackStep::Kind::Select:
     values.push_back(select(values[step.a], values[step.b], step.immediate));

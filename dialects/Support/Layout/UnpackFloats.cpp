@@ -253,6 +253,8 @@ static UnpackProgram buildFloatProgram(const format::Format &format, Activation 
 
 const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation) {
   assert(format.isWeight() && "not a format of weights");
+  if (format.isIndex())
+    return getTableProgram(format.bits);
   if (!format.hasExponent())
     return getUnpackProgram(format.bits, activation);
   static const auto programs = [] {

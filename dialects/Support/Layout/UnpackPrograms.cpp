@@ -66,6 +66,7 @@ private:
       return offset == 0;
     case UnpackScheme::PlaceFloat:
     case UnpackScheme::PlaceByte:
+    case UnpackScheme::TableLookup:
       break;
     }
     return false;
@@ -173,12 +174,15 @@ unsigned UnpackProgram::countInstructions() const {
       return 4;
     case UnpackScheme::PlaceFloat: // lop3, and multiplication where there is a factor
       return factor == 1 ? 1 : 2;
-    case UnpackScheme::PlaceByte: // prmt
+    case UnpackScheme::PlaceByte:   // prmt
+    case UnpackScheme::TableLookup: // prmt, beside the lookups
       return 1;
     }
     return 0;
   }();
-  return steps.size() + perField * fields.size();
+  // Of two pairs together: low and high bytes, of 16 entries twice and selected.
+  unsigned lookups = scheme == UnpackScheme::TableLookup ? (bits == 4 ? 6 : 2) : 0;
+  return steps.size() + perField * fields.size() + lookups * fields.size() / 2;
 }
 
 } // namespace tilewright::layout

@@ -94,6 +94,11 @@ static Error verifyScheme(const UnpackProgram &program) {
       return createStringError("expects placed bytes with 8 bits, 5 of them exponent, but got " +
                                Twine(program.bits) + " and " + Twine(program.exponentBits));
     return Error::success();
+  case UnpackScheme::TableLookup:
+    if (program.bits < 2 || program.bits > 4)
+      return createStringError("expects codes of 2 to 4 bits for a table, but got " +
+                               Twine(program.bits));
+    return Error::success();
   }
   return createStringError("unknown unpack scheme");
 }
@@ -112,6 +117,8 @@ static bool isReadable(const UnpackProgram &program, unsigned offset) {
     return offset == 0;
   case UnpackScheme::PlaceFloat:
     return offset < 15 && program.mask == getFloatMask(program, offset);
+  case UnpackScheme::TableLookup:
+    return offset == 0 || offset == 4;
   }
   return false;
 }
@@ -141,6 +148,38 @@ static Error verifyField(const UnpackProgram &program, const UnpackField &field,
   return Error::success();
 }
 
+/// A digit of a selector: up to three bits of the code, zero above. Bit 3 of the
+/// code fills the byte that the digit's lookup yields.
+static Error verifyDigit(const UnpackProgram &program, const UnpackField &field,
+                         ArrayRef<SymbolicWord> values) {
+  if (!isReadable(program, field.offset))
+    return createStringError("expects the digit of pair " + Twine(field.pair) +
+                             " at bit 0 or 4 of a byte, but got " + Twine(field.offset));
+  if (program.bits == 4 && field.top >= values.size())
+    return createStringError("expects the top bits of pair " + Twine(field.pair) + " in " +
+                             Twine(values.size()) + " values, but got value " + Twine(field.top));
+  auto expectBit = [&](unsigned value, unsigned place, CodeBit expected) -> Error {
+    if (values[value][place] == expected)
+      return Error::success();
+    return createStringError("expects " + expected.str() + " at bit " + Twine(place) +
+                             " of value " + Twine(value) + ", but got " +
+                             values[value][place].str());
+  };
+  for (unsigned half = 0; half < 2; ++half) {
+    for (unsigned bit = 0; bit < 4; ++bit) {
+      CodeBit expected =
+          bit < std::min(program.bits, 3u) ? CodeBit(field.pair, half, bit) : CodeBit();
+      if (Error error = expectBit(field.value, 8 * half + field.offset + bit, expected))
+        return error;
+    }
+    for (unsigned bit = 0; program.bits == 4 && bit < 8; ++bit)
+      if (Error error = expectBit(field.top, 16 * half + 2 * field.offset + bit,
+                                  CodeBit(field.pair, half, 3)))
+        return error;
+  }
+  return Error::success();
+}
+
 Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
   if (Error error = layout.verify())
     return error;
@@ -165,7 +204,9 @@ Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
       return createStringError("expects one field a pair, but got two for pair " +
                                Twine(field.pair));
     read.set(field.pair);
-    if (Error error = verifyField(program, field, values[field.value]))
+    bool isDigit = program.scheme == UnpackScheme::TableLookup;
+    if (Error error = isDigit ? verifyDigit(program, field, values)
+                              : verifyField(program, field, values[field.value]))
       return error;
   }
   for (unsigned pair = 0; pair < pairsPerFragment; ++pair)

@@ -119,9 +119,14 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (!problem.getAttribute("group").getAsInteger(10, group))
     typed.group = group;
   typed.hasZeros = problem.getAttribute("zero") == "integer";
-  if (typed.hasZeros && weight->isFloat())
-    return makeProblemError("expects zero to be none with float codes, but got 'integer' with '" +
-                            weight->name + "'");
+  if (typed.hasZeros && !weight->isInteger())
+    return makeProblemError("expects zero=none unless codes are integers, but got zero=integer "
+                            "with format " +
+                            weight->name);
+  if (weight->isIndex() != (problem.findOperand("codebook") != nullptr))
+    return makeProblemError("expects the operand 'codebook' exactly when codes are indices, but "
+                            "got format " +
+                            weight->name);
   typed.isDeterministic = problem.getAttribute("deterministic") == "true";
   return typed;
 }
@@ -202,7 +207,7 @@ int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmul
   // 16 pairs; a block of weights is 4b words a lane; a lane has two columns of
   // each n8, one where weights are operand A, with a scale and a zero point a group.
   // The sums of a group, and of a chunk where a block has all of K, are kept apart
-  // from those of all K.
+  // from those of all K. A codebook stays in registers.
   constexpr int64_t addressesAndLoopState = 40;
   bool keepsTotal = schedule.chunkK > 0 && schedule.splitK == 1;
   int64_t sums = schedule.getAccumulators() * (1 + (problem.group ? 1 : 0) + keepsTotal);
@@ -211,7 +216,8 @@ int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmul
   int64_t columns = schedule.tileN / schedule.warpsN / 8 * (schedule.hasWeightsAsA() ? 1 : 2);
   int64_t perColumn = (problem.group ? 1 : 0) + (problem.hasZeros ? 1 : 0);
   int64_t perGroup = columns * perColumn * problem.getGroupsPerTile(schedule.tileK);
-  return sums + x + w + perGroup + addressesAndLoopState;
+  int64_t codebook = problem.weight.isIndex() ? layout::getTableWords(problem.weight.bits) : 0;
+  return sums + x + w + perGroup + codebook + addressesAndLoopState;
 }
 
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,

@@ -22,11 +22,11 @@ namespace tilewright::schedule {
 /// What a problem of this family says, typed. The op is "quant_matmul".
 ///   dimensions  M (static or dynamic), N and K (static, at least 1)
 ///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N],
-///               zeros (with zero=integer), bias [N] (optional),
-///               y [M,N] f16|bf16|f32
+///               zeros (with zero=integer), codebook (with lut2..lut4), bias [N]
+///               (optional), y [M,N] f16|bf16|f32
 ///   attributes  format of weights (Format::isWeight), group
-///               32|64|128|channel, scale f16|bf16, zero none|integer (none
-///               with floats), activation none|relu|gelu|silu; the last two
+///               32|64|128|channel, scale f16|bf16, zero none|integer (with
+///               integer codes), activation none|relu|gelu|silu; the last two
 ///               are "none" where left out; deterministic true|false, false
 ///               where left out
 struct QuantMatmulProblem {

@@ -142,3 +142,25 @@ func.func @e5m2_f16(%words: tensor<1x1x1024xi32, #words>, %y: !tile.view<64x32xf
   tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
   return
 }
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#table = #tilegpu.layout<blocked 8, shape = [8], warps = [1]>
+
+// A table of 16: of each two pairs four lookups, one permute for the selector and
+// one for the codes' top bits; one permute for each pair. Selects of low and high
+// bytes.
+// PRMT-LABEL: llvm.func @lut4(
+// PRMT-COUNT-128: llvm.nvvm.prmt
+// PRMT-NOT: prmt
+// LOP3-LABEL: llvm.func @lut4(
+// LOP3-COUNT-32: lop3.b32 $0, $1, $2, $3, 228;
+// LOP3-NOT: lop3
+func.func @lut4(%words: tensor<1x1x512xi32, #words>, %table: tensor<8xi32, #table>, %y: !tile.view<64x32xf16, strides = [32, 1], align = 16>, %o: i32) {
+  %values = tilegpu.dequant %words table %table row 0 <bits = 4 as "lut4", bias = 0> : tensor<1x1x512xi32, #words> table tensor<8xi32, #table> -> tensor<64x32xf16, #operand>
+  tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
+  return
+}

@@ -9,25 +9,25 @@ func.func private @unknown_code(!nn.quantized<64x64, #nn.qformat<x4, group = 32,
 // -----
 
 // Codes have at most 8 bits.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got bf16}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got bf16}}
 func.func private @float_code(!nn.quantized<64x64, #nn.qformat<bf16, group = 32, scale = f16>>)
 
 // -----
 
 // Integer codes too.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got u32}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got u32}}
 func.func private @wide_code(!nn.quantized<64x64, #nn.qformat<u32, group = 32, scale = f16>>)
 
 // -----
 
 // Weights have a sign, or are integers.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got e8m0}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got e8m0}}
 func.func private @unsigned_float(!nn.quantized<64x64, #nn.qformat<e8m0, group = 32, scale = f16>>)
 
 // -----
 
 // Zero points are codes, which of floats are no numbers to subtract.
-// expected-error @+1 {{expects no zero points of float codes, but got f4e2m1 with zero = integer}}
+// expected-error @+1 {{expects zero points of integer codes only, but got f4e2m1 with zero = integer}}
 func.func private @zeros_of_floats(!nn.quantized<64x64, #nn.qformat<f4e2m1, group = 32, scale = f16, zero = integer>>)
 
 // -----

@@ -165,7 +165,7 @@ func.func @unknown_format(%q: tensor<16x8xi4>) {
 
 // Codes have the width of their format.
 func.func @width_of_format(%q: tensor<16x8xi5>) {
-  // expected-error @+1 {{expects a float format of 5 bits with a sign and exponents, but got f4e2m1}}
+  // expected-error @+1 {{expects a format of 5 bits, of indices or of floats with a sign and exponents, but got f4e2m1}}
   %0 = tile.dequant %q as "f4e2m1" bias 0 : tensor<16x8xi5> -> tensor<16x8xf16>
   return
 }
@@ -174,7 +174,7 @@ func.func @width_of_format(%q: tensor<16x8xi5>) {
 
 // Fixed-point floats are stored as integers, and unpacked as such.
 func.func @fixed_point(%q: tensor<16x8xi4>) {
-  // expected-error @+1 {{expects a float format of 4 bits with a sign and exponents, but got f4e1m2}}
+  // expected-error @+1 {{expects a format of 4 bits, of indices or of floats with a sign and exponents, but got f4e1m2}}
   %0 = tile.dequant %q as "f4e1m2" bias 0 : tensor<16x8xi4> -> tensor<16x8xf16>
   return
 }
@@ -183,7 +183,7 @@ func.func @fixed_point(%q: tensor<16x8xi4>) {
 
 // Weights have a sign.
 func.func @no_sign(%q: tensor<16x8xi8>) {
-  // expected-error @+1 {{expects a float format of 8 bits with a sign and exponents, but got e8m0}}
+  // expected-error @+1 {{expects a format of 8 bits, of indices or of floats with a sign and exponents, but got e8m0}}
   %0 = tile.dequant %q as "e8m0" bias 0 : tensor<16x8xi8> -> tensor<16x8xf16>
   return
 }
@@ -192,7 +192,7 @@ func.func @no_sign(%q: tensor<16x8xi8>) {
 
 // Floats are stored without a bias.
 func.func @bias_of_floats(%q: tensor<16x8xi4>) {
-  // expected-error @+1 {{expects neither bias nor zero points of float codes}}
+  // expected-error @+1 {{expects neither bias nor zero points of f4e2m1 codes}}
   %0 = tile.dequant %q as "f4e2m1" bias 8 : tensor<16x8xi4> -> tensor<16x8xf16>
   return
 }
@@ -201,7 +201,34 @@ func.func @bias_of_floats(%q: tensor<16x8xi4>) {
 
 // Floats have no zero points.
 func.func @zeros_of_floats(%q: tensor<16x8xi4>, %z: tensor<1x8xi8>) {
-  // expected-error @+1 {{expects neither bias nor zero points of float codes}}
+  // expected-error @+1 {{expects neither bias nor zero points of f4e2m1 codes}}
   %0 = tile.dequant %q as "f4e2m1" zero %z bias 0 : tensor<16x8xi4>, tensor<1x8xi8> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Indices need a table.
+func.func @no_table(%q: tensor<16x8xi4>) {
+  // expected-error @+1 {{expects a table exactly where codes are indices}}
+  %0 = tile.dequant %q as "lut4" bias 0 : tensor<16x8xi4> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Numbers need none.
+func.func @table_of_numbers(%q: tensor<16x8xi4>, %t: tensor<8xi32>) {
+  // expected-error @+1 {{expects a table exactly where codes are indices}}
+  %0 = tile.dequant %q table %t bias 0 : tensor<16x8xi4> table tensor<8xi32> -> tensor<16x8xf16>
+  return
+}
+
+// -----
+
+// Sixteen entries of two bytes are eight words.
+func.func @size_of_table(%q: tensor<16x8xi4>, %t: tensor<4xi32>) {
+  // expected-error @+1 {{expects a table of 8 i32 words, but got 'tensor<4xi32>'}}
+  %0 = tile.dequant %q as "lut4" table %t bias 0 : tensor<16x8xi4> table tensor<4xi32> -> tensor<16x8xf16>
   return
 }

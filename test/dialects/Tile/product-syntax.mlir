@@ -29,3 +29,11 @@ func.func @float_codes(%codes: tensor<128x32xi6>) -> tensor<128x32xbf16> {
   %values = tile.dequant %codes as "f6e3m2" bias 0 : tensor<128x32xi6> -> tensor<128x32xbf16>
   return %values : tensor<128x32xbf16>
 }
+
+// Indices of a table.
+// CHECK-LABEL: func.func @indices(
+// CHECK: tile.dequant %{{.+}} as "lut3" table %{{.+}} bias 0 : tensor<128x32xi3> table tensor<4xi32> -> tensor<128x32xf16>
+func.func @indices(%codes: tensor<128x32xi3>, %table: tensor<4xi32>) -> tensor<128x32xf16> {
+  %values = tile.dequant %codes as "lut3" table %table bias 0 : tensor<128x32xi3> table tensor<4xi32> -> tensor<128x32xf16>
+  return %values : tensor<128x32xf16>
+}

@@ -158,3 +158,54 @@ func.func @zeros_without_layout(%words: tensor<1x1x512xi32, #words>, %zeros: ten
   %0 = tilegpu.dequant %words zero %zeros row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x32xi8> -> tensor<64x32xf16, #operand>
   return
 }
+
+// -----
+
+// Indices need a table.
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @no_table(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects a table exactly where codes are indices}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4 as "lut4", bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Every thread holds the whole table.
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#table = #tilegpu.layout<blocked 4, shape = [8], warps = [1]>
+func.func @table_in_lanes(%words: tensor<1x1x512xi32, #words>, %table: tensor<8xi32, #table>) {
+  // expected-error @+1 {{expects every thread to hold word 0 of the table in its register of that number}}
+  %0 = tilegpu.dequant %words table %table row 0 <bits = 4 as "lut4", bias = 0> : tensor<1x1x512xi32, #words> table tensor<8xi32, #table> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// A table has two bytes for each entry.
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#table = #tilegpu.layout<blocked 4, shape = [4], warps = [1]>
+func.func @size_of_table(%words: tensor<1x1x512xi32, #words>, %table: tensor<4xi32, #table>) {
+  // expected-error @+1 {{expects a table of 8 i32 words}}
+  %0 = tilegpu.dequant %words table %table row 0 <bits = 4 as "lut4", bias = 0> : tensor<1x1x512xi32, #words> table tensor<4xi32, #table> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Zero points are subtracted from integers only.
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#zeros = #tilegpu.layout<blocked 1, shape = [1, 32], warps = [1]>
+func.func @zeros_of_floats(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x32xi8, #zeros>) {
+  // expected-error @+1 {{expects no zero points of f4e2m1 codes}}
+  %0 = tilegpu.dequant %words zero %zeros row 0 <bits = 4 as "f4e2m1", bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x32xi8, #zeros> -> tensor<64x32xf16, #operand>
+  return
+}

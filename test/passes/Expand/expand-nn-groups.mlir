@@ -149,3 +149,16 @@ func.func @fixed_point(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qfo
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<f4e1m2, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
+
+// -----
+
+// Indices: the codebook is an operand, loaded once.
+// CHECK-LABEL: func.func @codebook(
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <8xi32, strides = [1], align = 16>
+// CHECK: %[[TABLE:.+]] = tile.load %[[VIEW]][%{{.+}}] {{.*}} -> tensor<8xi32>
+// CHECK: scf.for
+// CHECK: tile.dequant %{{.+}} as "lut4" table %[[TABLE]] bias 0 : tensor<64x64xi4> table tensor<8xi32> -> tensor<64x64xf16>
+func.func @codebook(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<lut4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<lut4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

@@ -33,7 +33,7 @@ class Linear:
     @property
     def bits(self) -> int:
         """Bits of a weight."""
-        return 8 if self.weight[0] == "e" else int(self.weight[1])
+        return 8 if self.weight[0] == "e" else int(self.weight.removeprefix("lut").lstrip("uif")[0])
 
     @property
     def name(self) -> str:

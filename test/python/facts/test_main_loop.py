@@ -31,14 +31,22 @@ FLOATS = {
     "e4m3": {"f16": 48, "bf16": 64},
     "e5m2": {"f16": 16, "bf16": 64},
 }
+# The same of indices, for either type.
+CODEBOOKS = {"lut2": 46, "lut3": 69, "lut4": 88}
 # Floats of one exponent bit are unpacked as integers.
 FIXED_POINT = ["f3e1m1", "f4e1m2", "f5e1m3"]
-FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)] + [*FIXED_POINT, *FLOATS]
+FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)] + [
+    *FIXED_POINT,
+    *FLOATS,
+    *CODEBOOKS,
+]
 
 
 def get_table(linear: Linear) -> int:
     if linear.weight in FLOATS:
         return FLOATS[linear.weight][linear.x]
+    if linear.weight in CODEBOOKS:
+        return CODEBOOKS[linear.weight]
     # A signed byte is biased by 128, which is what splitting its top bit off yields: the
     # addition of 16 pairs is not needed.
     if linear.x == "bf16" and linear.weight == "i8":

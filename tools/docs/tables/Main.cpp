@@ -29,7 +29,9 @@ static void printFormats() {
                         format.exponentBits, format.mantissaBits, format.exponentBias);
     else
       outs() << formatv("| {0} | {1} | {2} | | | |\n", format.name, format.bits,
-                        format.kind == format::Kind::Signed ? "signed" : "unsigned");
+                        format.isIndex()                      ? "index of a codebook"
+                        : format.kind == format::Kind::Signed ? "signed"
+                                                              : "unsigned");
   }
 }
 
@@ -106,6 +108,18 @@ static void printFloatPrograms() {
   }
 }
 
+static void printTablePrograms() {
+  outs() << "\n## Unpack programs of codebooks (`UnpackTables.cpp`)\n\n"
+            "The same, for f16 and bf16 alike.\n\n"
+            "| format | entries | instructions | steps |\n|---|---|---|---|\n";
+  for (const format::Format &format : format::all())
+    if (format.isIndex()) {
+      const layout::UnpackProgram &program = layout::getTableProgram(format.bits);
+      outs() << formatv("| {0} | {1} | {2} | {3} |\n", format.name, 1u << format.bits,
+                        program.countInstructions(), program.steps.size());
+    }
+}
+
 static void printTargets() {
   outs() << "\n## Targets (`dialects/Support/Target`)\n\n"
             "Shared memory is in KiB.\n\n"
@@ -149,6 +163,7 @@ int main() {
   printWordLayouts();
   printUnpackPrograms();
   printFloatPrograms();
+  printTablePrograms();
   printTargets();
   printModels();
   return 0;

@@ -73,7 +73,7 @@ class Grouped:
     def of(cls, weights: QuantizedTensor) -> Grouped:
         """The inverse of `quantized`: codes in the order of inputs, and explicit groups."""
         integer = parse_weight_format(weights.format)
-        if integer.is_float:
+        if not integer.is_integer:
             raise UnsupportedError(
                 f"weights are {weights.format}; this layout holds integers, u1..u8 or i1..i8"
             )

@@ -81,9 +81,12 @@ class GivenInputs:
         return Inputs(x, self._quantize(take("w", FLOATS["f32"]), problem), bias, random)
 
     def _quantize(self, w: NDArray, problem: QuantMatmul) -> QuantizedTensor:
+        format = parse_weight_format(problem.format)
+        # Any codebook will do; this one is exact in every dtype.
+        codebook = np.arange(1 << format.bits) - (1 << format.bits) / 2
         if "w" not in self.arrays:
             w = w / np.float32(np.sqrt(problem.k))
-            if not problem.has_zeros and not parse_weight_format(problem.format).signed:
+            if not problem.has_zeros and not format.signed:
                 w = np.abs(w)
         with as_bad_input("'tw run --help' says what w may be"):
             return quantize(
@@ -93,6 +96,7 @@ class GivenInputs:
                 group_size="channel" if problem.group == "channel" else int(problem.group),
                 zero_point=problem.has_zeros,
                 scale_dtype=problem.scale_dtype,
+                codebook=codebook if format.is_index else None,
             )
 
 

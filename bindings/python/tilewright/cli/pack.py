@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ..checkpoints import SCHEMES, Checkpoint
 from ..errors import ArgumentError
-from ..formats import FLOATS, parse_weight_format
+from ..formats import FLOATS
 from ..packed_file import PackedWriter
-from ..quantization import quantize
+from ..quantization import parse_target, quantize
 from ..quantized_tensor import QuantizedTensor
 from .failures import OK, BadInput, Failure, as_bad_input, as_failure
 from .options import add_json
@@ -138,7 +138,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     """Options for quantising go with --format; the format is one."""
     if arguments.format is not None:
         with as_bad_input("for example --format u4"):
-            parse_weight_format(arguments.format)
+            parse_target(arguments.format)
         return
     for name in _QUANTISING:
         if getattr(arguments, name) is not None:

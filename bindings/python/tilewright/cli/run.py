@@ -156,7 +156,9 @@ def launch(
     y = np.zeros((problem.m, problem.outputs), FLOATS[problem.out_dtype])
 
     def work() -> dict[str, Any]:
-        return kernel.quant_matmul(inputs.x, inputs.weights.packed(), inputs.bias, y, report)
+        return kernel.quant_matmul(
+            inputs.x, inputs.weights.packed(problem.dtype), inputs.bias, y, report
+        )
 
     return y, wait_for(work, f"running on {device}")
 

@@ -61,6 +61,26 @@ TEST(Format, FloatsOfTheHostAgree) {
   expectFloat("tf32", 32, 11, 128);
 }
 
+TEST(Format, WeightsAreIntegersIndicesAndFloatsWithASign) {
+  std::set<std::string> weights;
+  for (const Format &format : format::all())
+    if (format.isWeight())
+      weights.insert(format.name);
+  EXPECT_EQ(weights.size(), 8u + 8u + 15u + 3u);
+  for (const char *name : {"u1", "i8", "f3e1m1", "f7e5m1", "e4m3", "e5m2", "lut2", "lut4"})
+    EXPECT_EQ(weights.count(name), 1u) << name;
+  for (const char *name : {"e8m0", "ue5m3", "f16", "u32", "i64"})
+    EXPECT_EQ(weights.count(name), 0u) << name;
+
+  // One exponent bit: stored as signed integers are, and not float bits.
+  Format fixed = format::get("f4e1m2");
+  EXPECT_TRUE(fixed.isFixedPoint() && fixed.isSigned() && !fixed.hasExponent());
+  EXPECT_EQ(fixed.storageBias(), 8);
+  EXPECT_TRUE(format::get("f4e2m1").hasExponent());
+  EXPECT_EQ(format::get("f4e2m1").storageBias(), 0);
+  EXPECT_TRUE(format::get("lut3").isIndex() && !format::get("lut3").isInteger());
+}
+
 /// Largest finite magnitude of a format without infinity and NaN.
 static double largest(const Format &format) {
   double mantissa = 2 - std::ldexp(1.0, -int(format.mantissaBits));
@@ -80,7 +100,7 @@ TEST(Format, SubByteFloatsHaveThePublishedRange) {
 
 TEST(Format, FieldsFillTheBits) {
   for (const Format &format : format::all()) {
-    if (format.isInteger()) {
+    if (!format.isFloat()) {
       EXPECT_EQ(format.exponentBits + format.mantissaBits, 0u) << format.name;
       continue;
     }

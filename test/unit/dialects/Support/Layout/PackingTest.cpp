@@ -96,6 +96,10 @@ std::vector<uint32_t> run(const UnpackProgram &program, std::vector<uint32_t> va
     case UnpackStep::Kind::RotateLeft:
       values.push_back(std::rotl(a, int(step.immediate)));
       break;
+    case UnpackStep::Kind::And: // UnpackTablesTest.cpp
+    case UnpackStep::Kind::Spread:
+      ADD_FAILURE() << "a step of tables";
+      break;
     case UnpackStep::Kind::Permute:
       values.push_back(prmt(a, b, step.immediate));
       break;
@@ -130,6 +134,7 @@ double readField(const UnpackProgram &program, uint32_t value, const UnpackField
   }
   case UnpackScheme::PlaceFloat: // UnpackFloatsTest.cpp
   case UnpackScheme::PlaceByte:
+  case UnpackScheme::TableLookup: // UnpackTablesTest.cpp
     break;
   }
   return NAN;

@@ -62,12 +62,22 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.op = "quant_matmull"; }),
             "unknown op to schedule 'quant_matmull'; the nearest are 'quant_matmul', 'matmul'");
   EXPECT_EQ(attribute("format", "f16"),
-            "quant_matmul: expects format to be u1..u8, i1..i8 or a float with sign of 3 to 8 bits "
-            "(f4e2m1, e4m3, ...), but got 'f16'");
+            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4 or a float with sign of "
+            "3 to 8 bits (f4e2m1, e4m3, ...), but got 'f16'");
   EXPECT_EQ(attribute("format", "i32"),
-            "quant_matmul: expects format to be u1..u8, i1..i8 or a float with sign of 3 to 8 bits "
-            "(f4e2m1, e4m3, ...), but got 'i32'");
+            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4 or a float with sign of "
+            "3 to 8 bits (f4e2m1, e4m3, ...), but got 'i32'");
   EXPECT_EQ(attribute("format", "u9").find("quant_matmul: format: unknown number format 'u9'"), 0u);
+  EXPECT_EQ(attribute("format", "lut4"),
+            "quant_matmul: expects the operand 'codebook' exactly when "
+            "codes are indices, but got format lut4");
+  EXPECT_EQ(problemErrorAfter([](Problem &p) {
+              p.attributes["format"] = "f4e2m1";
+              p.attributes["zero"] = "integer";
+              p.operands.push_back({"zeros", "u8", {"groups", "N"}, {}, 16});
+            }),
+            "quant_matmul: expects zero=none unless codes are integers, but got zero=integer with "
+            "format f4e2m1");
   EXPECT_EQ(attribute("group", "48"),
             "quant_matmul: expects group to be one of 32, 64, 128, channel, but got '48'");
   EXPECT_EQ(attribute("scale", "f32"),
