@@ -279,6 +279,10 @@ class TestErrors:
         with pytest.raises(tw.UnsupportedError, match=rf"format is '{name}'; .*u1..u8.*f4e2m1"):
             tw.quantize(self.w, name, layout="nk")
 
+    def test_the_nearest_format_is_named(self):
+        with pytest.raises(tw.UnsupportedError, match=r"did you mean 'f6e3m2'\?"):
+            tw.quantize(self.w, "fp6e3m2", layout="nk")
+
     @pytest.mark.parametrize("name", ["f4e2m1", "ternary"])
     def test_zero_point(self, name):
         with pytest.raises(tw.UnsupportedError, match=rf"zero_point is True; {name} has none"):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .errors import UnsupportedError
+from .suggest import nearest
 
 #: Storage types of activations, outputs and scales, by their short names.
 FLOATS: dict[str, np.dtype] = {
@@ -212,7 +213,9 @@ def parse_weight_format(name: str) -> WeightFormat:
     if canonical in _FLOAT_CODES:
         exponent_bits, mantissa_bits = _FLOAT_CODES[canonical]
         return WeightFormat(canonical, 1 + exponent_bits + mantissa_bits, True, exponent_bits)
-    raise UnsupportedError(f"format is {name!r}; weights are stored as {WEIGHT_FORMATS}")
+    hint = nearest(name, [*_FLOAT_CODES, *_ALIASES, "lut2", "lut3", "lut4"])
+    hint = f" {hint}" if hint.startswith("did") else ""
+    raise UnsupportedError(f"format is {name!r};{hint} weights are stored as {WEIGHT_FORMATS}")
 
 
 def float_name(dtype: DTypeLike, argument: str, allowed: tuple[str, ...] = tuple(FLOATS)) -> str:
