@@ -50,7 +50,8 @@ launch::Tensor PackedWeights::describe(const py::array &array, const std::string
 
 launch::Tensor describeArray(const py::array &array) {
   static constexpr std::pair<const char *, const char *> names[] = {
-      {"float16", "f16"}, {"bfloat16", "bf16"}, {"float32", "f32"}};
+      {"float16", "f16"}, {"bfloat16", "bf16"},      {"float32", "f32"},
+      {"int8", "i8"},     {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}};
   auto dtype = py::cast<std::string>(array.dtype().attr("name"));
   launch::Tensor tensor;
   for (auto [numpy, ours] : names)

@@ -20,6 +20,17 @@ static llvm::Expected<Type> getFloatType(Builder &builder, StringRef dtype, Stri
   return llvm::createStringError("expects " + operand + " of f16, bf16 or f32, but got " + dtype);
 }
 
+/// The element type of x and w of a dense product.
+static llvm::Expected<Type> getElementType(Builder &builder, StringRef dtype, StringRef operand) {
+  if (dtype == "i8")
+    return Type(builder.getIntegerType(8));
+  if (dtype == "e4m3")
+    return Type(Float8E4M3FNType::get(builder.getContext()));
+  if (dtype == "e5m2")
+    return Type(Float8E5M2Type::get(builder.getContext()));
+  return getFloatType(builder, dtype, operand);
+}
+
 static int64_t getExtent(const problem::Problem &problem, StringRef name) {
   const problem::Dimension *dimension = problem.findDimension(name);
   return dimension && dimension->extent ? *dimension->extent : ShapedType::kDynamic;
@@ -87,7 +98,7 @@ static llvm::Expected<Signature> getSignature(Builder &builder, const problem::P
       signature.positions.push_back(-1);
       return llvm::Error::success();
     }
-    auto element = getFloatType(builder, operand->dtype, name);
+    auto element = getElementType(builder, operand->dtype, name);
     if (!element)
       return element.takeError();
     signature.positions.push_back(signature.inputs.size());
@@ -181,7 +192,7 @@ static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &
 static llvm::Error buildMatmul(OpBuilder &builder, const problem::Problem &problem) {
   if (auto error = checkProduct(problem))
     return error;
-  auto element = getFloatType(builder, problem.findOperand("x")->dtype, "x");
+  auto element = getElementType(builder, problem.findOperand("x")->dtype, "x");
   if (!element)
     return element.takeError();
   bool isTransposed = problem.getAttribute("layout") == "nk";

@@ -9,6 +9,10 @@ using namespace mlir;
 using namespace tilewright;
 
 static std::string getName(Type type) {
+  if (isa<Float8E4M3FNType>(type))
+    return "e4m3";
+  if (isa<Float8E5M2Type>(type))
+    return "e5m2";
   std::string text;
   llvm::raw_string_ostream(text) << type;
   return text;

@@ -96,7 +96,7 @@ struct LowerLdmatrix : OpConversionPattern<tilegpu::LocalLoadOp> {
       layout::Coordinates at = layout.apply(reg, 0, 0);
       Value offset = address.at(at[0] + op.getOffsets()[0], at[1] + op.getOffsets()[1]);
       Value start = emit.displace(adaptor.getMemory(), offset);
-      registers.append(emitRead(emit, start, *read, type.getElementType()));
+      registers.append(emitRead(emit, start, *read, getRegisterType(type.getElementType())));
     }
     rewriter.replaceOpWithMultiple(op, {registers});
     return success();

@@ -149,7 +149,7 @@ void storeVector(Emitter &emit, Value address, ArrayRef<Value> elements, unsigne
 /// Elements of the widest access a view allows.
 unsigned getMaxWidth(Value view, ValueRange offsets, ArrayRef<int64_t> shape) {
   int64_t bytes = analysis::getAccessBytes(view, offsets, shape);
-  Type element = cast<tile::ViewType>(view.getType()).getElementType();
+  Type element = getRegisterType(cast<tile::ViewType>(view.getType()).getElementType());
   return std::max<int64_t>(1, bytes * 8 / element.getIntOrFloatBitWidth());
 }
 
@@ -200,7 +200,7 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
                       analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
-    Type element = type.getElementType();
+    Type element = getRegisterType(type.getElementType());
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
 
@@ -328,7 +328,7 @@ struct LowerLocalLoad : OpConversionPattern<tilegpu::LocalLoadOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan = planAccesses(layout, getSharedWidth(type, op.getOffsets()));
     SharedTile memory(emit, type, adaptor.getMemory(), layout);
-    Type element = type.getElementType();
+    Type element = getRegisterType(type.getElementType());
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     SmallVector<Value> registers =
         readRegisters(plan, layout.getNumRegisters(), [&](const Access &access) {

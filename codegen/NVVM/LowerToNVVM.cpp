@@ -28,6 +28,12 @@ namespace tilewright::nvvm {
 #include "codegen/NVVM/Passes.h.inc"
 } // namespace tilewright::nvvm
 
+Type nvvm::getRegisterType(Type element) {
+  if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 8)
+    return IntegerType::get(element.getContext(), 8);
+  return element;
+}
+
 void nvvm::populateTypeConversion(TypeConverter &converter) {
   converter.addConversion([](Type type) { return type; });
   converter.addConversion([](tile::PtrType type) -> Type {
@@ -48,7 +54,7 @@ void nvvm::populateTypeConversion(TypeConverter &converter) {
         tilegpu::LayoutAttr layout = tilegpu::getLayoutAttr(type);
         if (!layout)
           return failure();
-        types.append(layout.getLayout().getNumRegisters(), type.getElementType());
+        types.append(layout.getLayout().getNumRegisters(), getRegisterType(type.getElementType()));
         return success();
       });
 }

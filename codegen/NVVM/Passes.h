@@ -22,6 +22,10 @@ enum AddressSpace : unsigned { Global = 1, Shared = 3 };
 /// Symbol of the block's dynamic shared memory.
 constexpr llvm::StringLiteral sharedSymbol = "tilewright_shared";
 
+/// The type of a register that holds one element: floats of 8 bits, which LLVM
+/// does not know, are the i8 of their bits.
+mlir::Type getRegisterType(mlir::Type element);
+
 /// How values become registers: see the pass description.
 void populateTypeConversion(mlir::TypeConverter &converter);
 

@@ -77,12 +77,15 @@ def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$tran
   let description = [{
     With `p[m, n] = sum_k x[m, k] * w[k, n]`, ends as `nn.quant_matmul` does.
     Products are exact, sums are those of the tensor cores in f32, the rest is
-    f32 with one rounding to the result dtype.
+    f32 with one rounding to the result dtype. f32 operands are rounded to tf32
+    (to nearest, ties away from zero) first. i8 is two's complement; its sums are
+    i32, modulo 2^32, and rounded to f32 once. Products of f8 need a target whose
+    tensor cores have them (sm_89).
 
     Constraints:
-    - (C1) `x` is a rank-2 tensor of f16 or bf16.
+    - (C1) `x` is a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or f8E5M2.
     - (C2) `w` is a static rank-2 tensor of the dtype of `x`, K x N, or N x K
-      with `transpose_w`; K is the columns of `x`.
+      with `transpose_w`, which 8-bit types need; K is the columns of `x`.
     - (C3) to (C9) as for `nn.quant_matmul`, with the family "matmul"; C6 also
       for `w`.
 

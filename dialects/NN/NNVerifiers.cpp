@@ -94,8 +94,14 @@ LogicalResult QuantMatmulOp::verify() {
 
 LogicalResult MatmulOp::verify() {
   RankedTensorType x = tensorOf(getX()), w = tensorOf(getW());
-  if (x.getRank() != 2 || !isHalf(x.getElementType())) // C1
-    return emitOpError() << "expects x to be a rank-2 tensor of f16 or bf16, but got " << x;
+  Type element = x.getElementType();
+  bool isByte = element.isInteger(8) || isa<Float8E4M3FNType, Float8E5M2Type>(element);
+  if (x.getRank() != 2 || !(isFloat(element) || isByte)) // C1
+    return emitOpError() << "expects x to be a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or "
+                            "f8E5M2, but got "
+                         << x;
+  if (isByte && !getTransposeW()) // C2
+    return emitOpError() << "expects transpose_w (w as N x K) for " << element;
   if (w.getRank() != 2 || !w.hasStaticShape() || w.getElementType() != x.getElementType()) // C2
     return emitOpError() << "expects w to be a static rank-2 tensor of " << x.getElementType()
                          << ", but got " << w;

@@ -129,8 +129,11 @@ def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
 def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["c", "result"]>]> {
   let summary = "c + a * b";
   let description = [{
-    `a` is MxK, `b` KxN, of one 16-bit float type; `c` and the result are MxN of
-    f32. Products are exact and summed in the tensor core's f32 arithmetic.
+    `a` is MxK, `b` KxN, of one type: f16, bf16, f32, f8E4M3FN, f8E5M2 or i8 (two's
+    complement); `c` and the result are MxN of f32, for i8 of i32. Products are
+    exact and summed in the tensor core's f32 arithmetic, integers modulo 2^32.
+    f32 operands are first rounded to tf32 (10 bits of mantissa, to nearest, ties
+    away from zero).
   }];
   let arguments = (ins Tile_Tensor:$a, Tile_Tensor:$b, Tile_Tensor:$c);
   let results = (outs Tile_Tensor:$result);

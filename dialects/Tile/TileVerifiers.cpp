@@ -15,6 +15,7 @@ using namespace tilewright::tile;
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
 
 LogicalResult ViewOp::verify() {
   ViewType type = getView().getType();
@@ -118,11 +119,16 @@ LogicalResult DotOp::verify() {
   RankedTensorType a = tensorOf(getA()), b = tensorOf(getB()), c = tensorOf(getC());
   if (a.getRank() != 2 || b.getRank() != 2 || c.getRank() != 2)
     return emitOpError() << "expects rank-2 operands, but got " << a << ", " << b << ", " << c;
-  if (!isHalf(a.getElementType()) || a.getElementType() != b.getElementType())
-    return emitOpError() << "expects a and b of one type f16 or bf16, but got "
-                         << a.getElementType() << " and " << b.getElementType();
-  if (!c.getElementType().isF32())
-    return emitOpError() << "expects an accumulator of f32, but got " << c.getElementType();
+  Type element = a.getElementType();
+  bool isByte = element.isInteger(8);
+  if (!(isHalf(element) || element.isF32() || isByte || isFloat8(element)) ||
+      element != b.getElementType())
+    return emitOpError() << "expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, "
+                            "but got "
+                         << element << " and " << b.getElementType();
+  if (isByte ? !c.getElementType().isInteger(32) : !c.getElementType().isF32())
+    return emitOpError() << "expects an accumulator of " << (isByte ? "i32" : "f32") << ", but got "
+                         << c.getElementType();
   if (a.getDimSize(1) != b.getDimSize(0) || a.getDimSize(0) != c.getDimSize(0) ||
       b.getDimSize(1) != c.getDimSize(1))
     return emitOpError() << "expects MxK, KxN and MxN operands, but got " << a << ", " << b << ", "

@@ -24,9 +24,10 @@ def TileGPU_ConvertLayoutOp : TileGPU_Op<"convert_layout", [Pure]> {
 }
 
 def TileGPU_MmaOp : TileGPU_Op<"mma", [Pure, AllTypesMatch<["c", "result"]>]> {
-  let summary = "c + a * b by mma.sync m16n8k16";
+  let summary = "c + a * b by mma.sync m16n8kX";
   let description = [{
-    The operands must hold the fragments of the instruction: `a` in
+    Types as `tile.dot` has them. X is 256 bits of K: 16 for 16-bit elements, 32
+    for 8-bit ones, 8 for f32 (tf32). The operands must hold the fragments of the instruction: `a` in
     `mma_operand 0`, `b` in `mma_operand 1`, `c` in `mma_accumulator`, all for
     the same warps.
   }];

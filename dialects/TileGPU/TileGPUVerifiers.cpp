@@ -52,22 +52,31 @@ LogicalResult MmaOp::verify() {
       b.getDimSize(1) != c.getDimSize(1))
     return emitOpError() << "expects MxK, KxN and MxN operands, but got " << a << ", " << b << ", "
                          << c;
-  if (!(a.getElementType().isF16() || a.getElementType().isBF16()) ||
-      a.getElementType() != b.getElementType() || !c.getElementType().isF32())
-    return emitOpError() << "expects f16 or bf16 operands and an f32 accumulator, but got "
+  Type element = a.getElementType();
+  bool isFloat = element.isF16() || element.isBF16() || element.isF32() ||
+                 isa<Float8E4M3FNType, Float8E5M2Type>(element);
+  bool isByte = element.isInteger(8);
+  bool isSum =
+      (isFloat && c.getElementType().isF32()) || (isByte && c.getElementType().isInteger(32));
+  if (!isSum || element != b.getElementType())
+    return emitOpError() << "expects f16, bf16, f32, f8E4M3FN or f8E5M2 operands and an f32 "
+                            "accumulator, or i8 operands and an i32 one, but got "
                          << a.getElementType() << ", " << b.getElementType() << ", "
                          << c.getElementType();
   int64_t warps = getLayout(getC()).getNumWarps();
+  unsigned bits = element.getIntOrFloatBitWidth();
+  int64_t depth = layout::getMmaDepth(bits);
   for (int64_t warpsM = 1; warpsM <= warps; warpsM *= 2) {
     int64_t grid[] = {warpsM, warps / warpsM};
-    if (c.getDimSize(0) % (16 * grid[0]) || c.getDimSize(1) % (8 * grid[1]) || a.getDimSize(1) % 16)
+    if (c.getDimSize(0) % (16 * grid[0]) || c.getDimSize(1) % (8 * grid[1]) ||
+        a.getDimSize(1) % depth)
       continue;
     if (getLayout(getC()) != layout::mmaAccumulator(c.getShape(), grid))
       continue;
-    if (getLayout(getA()) != layout::mmaOperand(0, a.getShape(), grid))
+    if (getLayout(getA()) != layout::mmaOperand(0, a.getShape(), grid, bits))
       return emitOpError() << "expects a in the layout of mma operand 0 for " << grid[0] << "x"
                            << grid[1] << " warps, but got " << a;
-    if (getLayout(getB()) != layout::mmaOperand(1, b.getShape(), grid))
+    if (getLayout(getB()) != layout::mmaOperand(1, b.getShape(), grid, bits))
       return emitOpError() << "expects b in the layout of mma operand 1 for " << grid[0] << "x"
                            << grid[1] << " warps, but got " << b;
     return success();

@@ -3,11 +3,12 @@
 // Part of Expand. One step of the main loop (MatmulProgram.h):
 //
 //   x tile, w tile <- memory
-//   for each 16 rows of K in the tile:  acc = x * w + acc      (tensor cores, f32)
+//   for each 256 bits of K in the tile:  acc = x * w + acc     (tensor cores)
 //
-// Steps of 16 keep few operand registers alive at a time.
+// Steps of one product's depth keep few operand registers alive at a time.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/Support/Layout/LinearLayout.h"
 #include "dialects/Support/Schedule/Matmul.h"
 #include "passes/Expand/MatmulProgram.h"
 #include "passes/Expand/Passes.h"
@@ -25,7 +26,14 @@ public:
         wType(cast<RankedTensorType>(op.getW().getType())), isTransposed(op.getTransposeW()) {}
 
 private:
-  void addWeightParameters() override { wArg = addPointer("w", wType.getElementType()); }
+  Type getSumType() override {
+    return wType.getElementType().isInteger(8) ? builder.getI32Type() : f32();
+  }
+
+  void addWeightParameters() override {
+    Type element = wType.getElementType();
+    wArg = addPointer("w", element, /*written=*/false, element.isInteger(8) ? "i8" : "");
+  }
 
   /// What only a launch knows of w comes after the pointers.
   void addWeightStrides() override {
@@ -40,7 +48,7 @@ private:
   }
 
   Value addTile(Value kTile, Value acc) override {
-    constexpr int64_t step = 16;
+    int64_t step = layout::getMmaDepth(wType.getElementTypeBitWidth());
     int64_t tileM = schedule.tileM, tileN = schedule.tileN, tileK = schedule.tileK;
     Value kStart = scaled(kTile, tileK);
     Value x = loadX(kTile);
@@ -76,7 +84,9 @@ LogicalResult expand::expandMatmul(nn::MatmulOp op, func::FuncOp function) {
   auto schedule = MatmulSchedule::fromSchedule(tile::fromAttribute(*op.getSchedule()));
   if (!schedule)
     return op.emitOpError() << llvm::toString(schedule.takeError());
-  if (auto error = schedule::verifyMatmulShape(*schedule, op.getK()))
+  if (auto error = schedule::verifyMatmulShape(
+          *schedule, op.getK(),
+          cast<RankedTensorType>(op.getW().getType()).getElementTypeBitWidth()))
     return op.emitOpError() << llvm::toString(std::move(error));
   schedule::QuantMatmulSchedule tiling;
   tiling.tileM = schedule->tileM;

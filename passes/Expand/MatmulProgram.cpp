@@ -70,7 +70,8 @@ void MatmulProgram::buildFunction() {
     return addPointer(name, tensorOf(operand).getElementType());
   };
   int64_t outputs = facts.yType.getDimSize(1);
-  x.pointer = addPointer("x", tensorOf(facts.x).getElementType());
+  Type element = tensorOf(facts.x).getElementType();
+  x.pointer = addPointer("x", element, /*written=*/false, element.isInteger(8) ? "i8" : "");
   addWeightParameters();
   biasArg = addOptional("bias", facts.bias);
   rowScaleArg = addOptional("row_scale", facts.rowScale);
@@ -86,7 +87,8 @@ void MatmulProgram::buildFunction() {
   y.stride = addStride("y", outputs);
   if (leavesParts()) {
     Type pointer = tile::PtrType::get(builder.getContext());
-    partialsArg = addParameter(tile::ParameterKind::Workspace, "partials", pointer, "f32", 0, 16);
+    partialsArg = addParameter(tile::ParameterKind::Workspace, "partials", pointer,
+                               getSumType().isF32() ? "f32" : "i32", 0, 16);
     countersArg = addParameter(tile::ParameterKind::Workspace, "counters", pointer, "u32", 0, 4);
   }
   createProgram(getKernelAttr(), facts.schedule);
@@ -150,6 +152,12 @@ Value MatmulProgram::multiply(Value x, Value w, Value sum) {
                                        transpose(x), transposed));
 }
 
+Value MatmulProgram::addSums(Value a, Value b) {
+  if (getSumType().isF32())
+    return arith::AddFOp::create(builder, loc, a, b);
+  return arith::AddIOp::create(builder, loc, a, b);
+}
+
 /// Builds the loop over tiles of K; the caller fills and ends its body.
 scf::ForOp MatmulProgram::createMainLoop(Value lower, Value upper, ValueRange inits) {
   auto loop = scf::ForOp::create(builder, loc, lower, upper, constant(1), inits);
@@ -158,7 +166,7 @@ scf::ForOp MatmulProgram::createMainLoop(Value lower, Value upper, ValueRange in
 }
 
 Value MatmulProgram::buildMainLoop(Value lower, Value upper) {
-  auto loop = createMainLoop(lower, upper, zeros({schedule.tileM, schedule.tileN}));
+  auto loop = createMainLoop(lower, upper, buildZeroSum());
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value acc = addTile(loop.getInductionVar(), loop.getRegionIterArg(0));
@@ -171,7 +179,7 @@ Value MatmulProgram::buildMainLoop(Value lower, Value upper) {
 /// null for the first.
 Value MatmulProgram::buildChunkedLoop(Value lower, Value upper, Value partials) {
   int64_t tiles = schedule.chunkK / schedule.tileK;
-  Value zero = zeros({schedule.tileM, schedule.tileN});
+  Value zero = buildZeroSum();
   SmallVector<Value> inits = {zero};
   if (!partials)
     inits.push_back(zero);
@@ -195,7 +203,7 @@ Value MatmulProgram::buildChunkedLoop(Value lower, Value upper, Value partials) 
       storePart(acc, partials, arith::DivUIOp::create(builder, loc, kTile, constant(tiles)));
     } else {
       Value total = loop.getRegionIterArg(1);
-      ended.push_back(arith::AddFOp::create(builder, loc, total, acc));
+      ended.push_back(addSums(total, acc));
       goesOn.push_back(total);
     }
     scf::YieldOp::create(builder, loc, ended);
@@ -223,6 +231,8 @@ Value MatmulProgram::applySwiGLU(Value acc) {
 /// The rest of the sum, scales, bias, activation, residual, rounding, store.
 void MatmulProgram::buildEpilogue(Value acc) {
   int64_t tileM = schedule.tileM, tileN = schedule.tileN, outputs = getTileOutputs();
+  if (!getSumType().isF32())
+    acc = arith::SIToFPOp::create(builder, loc, tensor({tileM, tileN}, f32()), acc);
   acc = finishSum(acc);
   if (rowScaleView) {
     Value column = load(rowScaleView, {rowStart, constant(0)}, {tileM, 1});
@@ -262,11 +272,11 @@ Value MatmulProgram::arrive(Value expected) {
 Value MatmulProgram::addParts(Value partials, Value first, Value end,
                               llvm::function_ref<SmallVector<Value>(Value)> locate) {
   SmallVector<int64_t> shape = {schedule.tileM, schedule.tileN};
-  auto loop = scf::ForOp::create(builder, loc, first, end, constant(1), ValueRange(zeros(shape)));
+  auto loop = scf::ForOp::create(builder, loc, first, end, constant(1), ValueRange(buildZeroSum()));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value part = load(partials, locate(loop.getInductionVar()), {1, shape[0], shape[1]});
-  Value sum = arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0), reshape(part, shape));
+  Value sum = addSums(loop.getRegionIterArg(0), reshape(part, shape));
   scf::YieldOp::create(builder, loc, sum);
   return loop.getResult(0);
 }
@@ -329,6 +339,6 @@ Value MatmulProgram::buildPartialsOfSplits() {
   } else {
     stride = m * paddedN;
   }
-  return view(argument(*partialsArg), {getPartCount(), m, paddedN}, f32(), {stride, paddedN, 1}, 16,
-              mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
+  return view(argument(*partialsArg), {getPartCount(), m, paddedN}, getSumType(),
+              {stride, paddedN, 1}, 16, mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
 }

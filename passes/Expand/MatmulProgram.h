@@ -77,9 +77,11 @@ protected:
   virtual void addWeightStrides() {}
   /// Builds the views of w at the start of the program.
   virtual void buildWeightViews() = 0;
-  /// Adds tile `kTile` of the product to the f32 accumulator.
+  /// What products are summed in: f32 or i32.
+  virtual mlir::Type getSumType() { return f32(); }
+  /// Adds tile `kTile` of the product to the accumulator.
   virtual mlir::Value addTile(mlir::Value kTile, mlir::Value acc) = 0;
-  /// What is left to do to the sum over all of K.
+  /// What is left to do to the sum over all of K, in f32.
   virtual mlir::Value finishSum(mlir::Value acc) { return acc; }
 
   /// tile_m x tile_k of x.
@@ -115,6 +117,8 @@ private:
   mlir::Value viewVector(llvm::StringRef name, std::optional<unsigned> parameter,
                          mlir::Value operand, llvm::ArrayRef<int64_t> shape);
   void placeTile(mlir::Value m, mlir::Value n);
+  mlir::Value buildZeroSum() { return zeros({schedule.tileM, schedule.tileN}, getSumType()); }
+  mlir::Value addSums(mlir::Value a, mlir::Value b);
   mlir::scf::ForOp createMainLoop(mlir::Value lower, mlir::Value upper, mlir::ValueRange inits);
   mlir::Value buildMainLoop(mlir::Value lower, mlir::Value upper);
   mlir::Value buildChunkedLoop(mlir::Value lower, mlir::Value upper, mlir::Value partials);

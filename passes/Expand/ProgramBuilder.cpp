@@ -13,6 +13,10 @@ using expand::ProgramBuilder;
 
 /// "f16" for the type f16, "u32" for i32 words, "u8" for zero points.
 static std::string getDtype(Type type) {
+  if (isa<Float8E4M3FNType>(type))
+    return "e4m3";
+  if (isa<Float8E5M2Type>(type))
+    return "e5m2";
   if (auto integer = dyn_cast<IntegerType>(type))
     return "u" + std::to_string(integer.getWidth());
   std::string text;
@@ -33,9 +37,9 @@ unsigned ProgramBuilder::addParameter(tile::ParameterKind kind, StringRef name, 
   return parameters.size() - 1;
 }
 
-unsigned ProgramBuilder::addPointer(StringRef name, Type element, bool written) {
+unsigned ProgramBuilder::addPointer(StringRef name, Type element, bool written, StringRef dtype) {
   return addParameter(tile::ParameterKind::Pointer, name, tile::PtrType::get(builder.getContext()),
-                      getDtype(element), 0, getAlign(name), written);
+                      dtype.empty() ? getDtype(element) : dtype.str(), 0, getAlign(name), written);
 }
 
 void ProgramBuilder::createProgram(tile::KernelAttr kernel, tile::ScheduleAttr schedule) {
@@ -70,8 +74,8 @@ Value ProgramBuilder::compare(arith::CmpIPredicate predicate, Value a, Value b) 
   return arith::CmpIOp::create(builder, loc, predicate, a, b);
 }
 
-Value ProgramBuilder::zeros(ArrayRef<int64_t> shape) {
-  auto type = tensor(shape, f32());
+Value ProgramBuilder::zeros(ArrayRef<int64_t> shape, Type element) {
+  auto type = tensor(shape, element ? element : f32());
   return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
 }
 

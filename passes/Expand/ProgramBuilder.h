@@ -28,8 +28,10 @@ protected:
   unsigned addParameter(tile::ParameterKind kind, llvm::StringRef name, mlir::Type type,
                         llvm::StringRef dtype, unsigned axis = 0, unsigned align = 1,
                         bool written = false);
-  /// A pointer to the operand `name`, aligned as the problem says.
-  unsigned addPointer(llvm::StringRef name, mlir::Type element, bool written = false);
+  /// A pointer to the operand `name`, aligned as the problem says. Integers are
+  /// unsigned ("u8") but for `dtype`.
+  unsigned addPointer(llvm::StringRef name, mlir::Type element, bool written = false,
+                      llvm::StringRef dtype = "");
 
   /// Creates the function from the parameters so far and moves into its body.
   void createProgram(tile::KernelAttr kernel, tile::ScheduleAttr schedule);
@@ -46,8 +48,8 @@ protected:
     return mlir::RankedTensorType::get(shape, element);
   }
   mlir::Type f32() { return builder.getF32Type(); }
-  /// A tile of f32 zeros.
-  mlir::Value zeros(llvm::ArrayRef<int64_t> shape);
+  /// A tile of zeros, of f32 where nothing is said.
+  mlir::Value zeros(llvm::ArrayRef<int64_t> shape, mlir::Type element = {});
   mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> shape);
   /// The tile itself where the part is all of it.
   mlir::Value slice(mlir::Value value, llvm::ArrayRef<int64_t> offsets,

@@ -114,6 +114,11 @@ public:
   }
 
 private:
+  /// The layout of operand `index` of a product.
+  LinearLayout getOperandLayout(unsigned index, Value operand) {
+    RankedTensorType type = tensorOf(operand);
+    return layout::mmaOperand(index, type.getShape(), grid, type.getElementTypeBitWidth());
+  }
   void assign(Value value, const LinearLayout &layout) {
     if (!isTensor(value) || refuses(value))
       return;
@@ -183,7 +188,7 @@ bool Assigner::refuses(Value value) {
          16;
 }
 
-/// mma selection: m16n8k16, the one shape all our targets have.
+/// mma selection: m16n8k of 256 bits, the one shape all our targets have.
 void Assigner::seedSum(tile::DotOp dot) {
   LinearLayout c = layout::mmaAccumulator(tensorOf(dot.getC()).getShape(), grid);
   assign(dot.getResult(), c);
@@ -191,8 +196,8 @@ void Assigner::seedSum(tile::DotOp dot) {
 }
 
 void Assigner::seedOperands(tile::DotOp dot) {
-  assign(dot.getA(), layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
-  assign(dot.getB(), layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
+  assign(dot.getA(), getOperandLayout(0, dot.getA()));
+  assign(dot.getB(), getOperandLayout(1, dot.getB()));
 }
 
 void Assigner::spread() {
@@ -323,8 +328,8 @@ void Assigner::insertConversions() {
       use.set(tilegpu::ConvertLayoutOp::create(builder, op->getLoc(), type, use.get()));
     };
     if (auto dot = dyn_cast<tile::DotOp>(op)) {
-      convert(dot->getOpOperand(0), layout::mmaOperand(0, tensorOf(dot.getA()).getShape(), grid));
-      convert(dot->getOpOperand(1), layout::mmaOperand(1, tensorOf(dot.getB()).getShape(), grid));
+      convert(dot->getOpOperand(0), getOperandLayout(0, dot.getA()));
+      convert(dot->getOpOperand(1), getOperandLayout(1, dot.getB()));
       convert(dot->getOpOperand(2), tilegpu::getLayout(dot.getResult()));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       for (auto [i, use] : llvm::enumerate(loop.getInitArgsMutable()))
@@ -401,10 +406,12 @@ struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPa
     WalkResult fits = function.walk([&](tile::DotOp dot) -> WalkResult {
       ArrayRef<int64_t> c = tensorOf(dot.getC()).getShape();
       int64_t k = tensorOf(dot.getA()).getDimSize(1);
-      if (c[0] % (16 * grid[0]) || c[1] % (8 * grid[1]) || k % 16)
+      int64_t depth = layout::getMmaDepth(tensorOf(dot.getA()).getElementTypeBitWidth());
+      if (c[0] % (16 * grid[0]) || c[1] % (8 * grid[1]) || k % depth)
         return dot.emitOpError() << "expects tiles of a multiple of " << 16 * grid[0] << "x"
-                                 << 8 * grid[1] << "x16 for " << grid[0] << "x" << grid[1]
-                                 << " warps, but got " << c[0] << "x" << c[1] << "x" << k;
+                                 << 8 * grid[1] << "x" << depth << " for " << grid[0] << "x"
+                                 << grid[1] << " warps, but got " << c[0] << "x" << c[1] << "x"
+                                 << k;
       return WalkResult::advance();
     });
     if (fits.wasInterrupted())

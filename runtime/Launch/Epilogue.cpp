@@ -31,9 +31,10 @@ Error Epilogue::verify(int64_t m, int64_t n, const Tensor &y) const {
 }
 
 Error Epilogue::verifyDtypes(StringRef x) const {
-  if (bias && bias->dtype != x && bias->dtype != "f32")
-    return createStringError("'bias' has dtype " + bias->dtype + ", but expects " + x +
-                             " (as x) or f32");
+  bool isHalf = x == "f16" || x == "bf16";
+  if (bias && bias->dtype != "f32" && !(isHalf && bias->dtype == x))
+    return createStringError("'bias' has dtype " + bias->dtype + ", but expects " +
+                             (isHalf ? (x + " (as x) or f32").str() : "f32"));
   for (auto [tensor, name] : {std::pair(&rowScale, "row_scale"), {&columnScale, "column_scale"}})
     if (*tensor && (*tensor)->dtype != "f32")
       return createStringError(Twine("'") + name + "' has dtype " + (*tensor)->dtype +

@@ -18,7 +18,7 @@
 namespace tilewright::launch {
 
 struct Epilogue {
-  std::optional<Tensor> bias;        ///< [N], x's dtype or "f32"
+  std::optional<Tensor> bias;        ///< [N], x's dtype where that has 16 bits, or "f32"
   std::string activation = "none";   ///< "relu", "gelu", "silu", "swiglu"
   std::optional<Tensor> rowScale;    ///< [M] "f32": of the activations
   std::optional<Tensor> columnScale; ///< [N] "f32"

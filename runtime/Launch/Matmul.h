@@ -12,7 +12,7 @@
 namespace tilewright::launch {
 
 struct MatmulCall : Epilogue {
-  Tensor x;                  ///< [M,K] "f16" or "bf16"
+  Tensor x;                  ///< [M,K] "f16", "bf16", "f32", "i8", "e4m3" or "e5m2"
   Tensor w;                  ///< [N,K] or [K,N] of x's dtype
   bool isTransposed = false; ///< w is [N,K]
   Tensor y;                  ///< [M,N] "f16", "bf16" or "f32"; half of N with swiglu

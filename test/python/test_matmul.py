@@ -144,6 +144,108 @@ def test_special_values_stay_in_their_row_and_column(value):
     assert not np.isfinite(y[2]).any()
 
 
+def round_to_tf32(values):
+    """To 10 bits of mantissa, to nearest, ties away from zero (PTX ISA, cvt.rna.tf32.f32)."""
+    bits = values.view(np.uint32)
+    return ((bits + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+class TestFloat32:
+    """Products of TF32."""
+
+    @pytest.mark.parametrize("layout", ["nk", "kn"])
+    @pytest.mark.parametrize(("m", "n", "k"), [(1, 32, 8), (17, 33, 61), (70, 96, 136)])
+    def test_shapes_and_tails(self, m, n, k, layout):
+        rng = np.random.default_rng(m)
+        x = rng.standard_normal((m, k)).astype(np.float32)
+        wide = rng.standard_normal((k, n)).astype(np.float32)
+        w = np.ascontiguousarray(wide.T) if layout == "nk" else wide
+        y = tw.matmul(x, w, layout=layout)
+        assert y.dtype == np.float32
+        ref, low, magnitude = testing.matmul_reference(round_to_tf32(x), round_to_tf32(wide))
+        testing.assert_within_bound(y, ref, low, magnitude=magnitude, k=k)
+
+    @pytest.mark.parametrize("device", ["emulated:a100", "emulated:h200"])
+    def test_rounds_halves_away_from_zero(self, device):
+        """One factor is 1, so y is the rounded other."""
+        step = np.float32(2.0**-10)
+        parts = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5], np.float32)
+        values = np.concatenate([1 + parts * step, -1 - parts * step]).astype(np.float32)
+        x = np.zeros((len(values), 8), np.float32)
+        x[:, 3] = values
+        w = np.ones((1, 8), np.float32)
+        y = tw.matmul(x, w, layout="nk", device=device)
+        np.testing.assert_array_equal(y[:, 0], round_to_tf32(values))
+        np.testing.assert_array_equal(np.abs(y[:7, 0]), 1 + np.ceil(parts - 0.49) * step)
+
+
+class TestBytes:
+    """Products of int8 are exact."""
+
+    @pytest.mark.parametrize(
+        ("m", "n", "k"), [(1, 1, 1), (5, 40, 64), (17, 33, 63), (130, 96, 300)]
+    )
+    def test_exact(self, m, n, k):
+        rng = np.random.default_rng(k)
+        x = rng.integers(-128, 128, (m, k)).astype(np.int8)
+        w = rng.integers(-128, 128, (n, k)).astype(np.int8)
+        y = tw.matmul(x, w, layout="nk", out_dtype=np.float32)
+        np.testing.assert_array_equal(y, x.astype(np.int64) @ w.astype(np.int64).T)
+
+    def test_the_largest_sums_are_rounded_once(self):
+        """(-128)^2 * 2000 > 2^24: the sum is exact in i32 and rounds to float32."""
+        x, w = np.full((3, 2001), -128, np.int8), np.full((8, 2001), -128, np.int8)
+        w[:, 0] = 127
+        y = tw.matmul(x, w, layout="nk", out_dtype=np.float32)
+        np.testing.assert_array_equal(y, np.float32(128 * 128 * 2000 - 128 * 127))
+
+    @pytest.mark.parametrize("split_k", [1, 3])
+    def test_scales_of_tokens_and_channels(self, split_k):
+        rng = np.random.default_rng(9)
+        x = rng.integers(-127, 128, (40, 384)).astype(np.int8)
+        w = rng.integers(-127, 128, (64, 384)).astype(np.int8)
+        parts = {
+            "row_scale": rng.random(40).astype(np.float32) / 100,
+            "column_scale": rng.random(64).astype(np.float32) / 100,
+            "bias": rng.standard_normal(64).astype(np.float32),
+            "activation": "silu",
+        }
+        schedule = (
+            f"matmul{{split_k={split_k}, stages=3, tile_k=128, tile_m=32, tile_n=64, "
+            "warps_m=1, warps_n=2}"
+        )
+        y = tw.matmul(x, w, layout="nk", schedule=schedule, **parts)
+        assert y.dtype == np.float16
+        ref, low, _ = testing.matmul_reference(x, w.T, out_dtype=np.float16, **parts)
+        testing.assert_within_bound(y, ref, low)
+
+    def test_the_main_loop_has_no_bank_conflicts(self):
+        x, w = np.ones((128, 512), np.int8), np.ones((256, 512), np.int8)
+        with tw.profile() as profile:
+            tw.matmul(x, w, layout="nk", device="emulated:a100")
+        assert profile.total("sharedWavefronts") == profile.total("sharedIdealWavefronts") > 0
+        # m16n8k32: each multiplies 16 x 8 x 32.
+        assert profile.total("matrixOperations") == 128 * 256 * 512 // (16 * 8 * 32)
+
+
+class TestFloat8:
+    """Products of float8, where mma.sync has them."""
+
+    @pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2])
+    @pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 1), (17, 33, 63), (40, 64, 256)])
+    def test_small_integers_come_out_bit_for_bit(self, dtype, m, n, k):
+        rng = np.random.default_rng(k)
+        x, w = (rng.integers(-4, 5, shape).astype(dtype) for shape in ((m, k), (n, k)))
+        y = tw.matmul(x, w, layout="nk", out_dtype=np.float32, device="emulated:rtx4090")
+        np.testing.assert_array_equal(y, x.astype(np.float64) @ w.astype(np.float64).T)
+
+    @pytest.mark.parametrize("device", ["emulated:a100", "emulated:h200"])
+    def test_other_targets_are_refused(self, device):
+        x = np.ones((1, 32), ml_dtypes.float8_e4m3fn)
+        with pytest.raises(tw.Error, match=r"mma\.sync takes e4m3.*nearest is sm_89.*dtype f16"):
+            tw.matmul(x, x, layout="nk", device=device)
+
+
 class TestErrors:
     """Bad input is refused before anything is compiled, naming the argument."""
 
@@ -164,6 +266,17 @@ class TestErrors:
         with pytest.raises(tw.ShapeError, match=r"w has shape .*two dimensions"):
             tw.matmul(self.x, np.ones(shape, np.float16), layout="nk")
 
+    @pytest.mark.parametrize("dtype", [np.int8, ml_dtypes.float8_e5m2])
+    def test_layout_of_bytes(self, dtype):
+        x = np.ones((8, 8), dtype)
+        with pytest.raises(tw.UnsupportedError, match=r"layout is 'kn' with .*supported: 'nk'"):
+            tw.matmul(x, x, layout="kn")
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int16, np.uint8])
+    def test_dtype_of_x(self, dtype):
+        with pytest.raises(tw.UnsupportedError, match=r"dtype of x is .*supported: float16"):
+            tw.matmul(self.x.astype(dtype), self.w, layout="nk")
+
     def test_dtype_of_w(self):
         with pytest.raises(tw.UnsupportedError, match=r"dtype of w is float32; supported: float16"):
             tw.matmul(self.x, self.w.astype(np.float32), layout="nk")
@@ -175,7 +288,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ("tile_k=48", r"tile_k to be one of 32, 64, 128, but got 48; the nearest is 32"),
+            ("tile_k=48", r"tile_k to be one of 16, 32, 64, 128, but got 48; the nearest is 32"),
             ("tile_n=96", r"tile_n to be one of 32, 64, 128, 192, 256, but got 96"),
             ("tile_m=24", r"tile_m to be a multiple of 16 \* warps_m \(16\) up to 256"),
             ("stages=9", r"stages to be 2\.\.8, but got 9; the nearest is 8"),

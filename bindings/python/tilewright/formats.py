@@ -23,6 +23,14 @@ FLOATS: dict[str, np.dtype] = {
     "f32": np.dtype(np.float32),
 }
 
+#: What the two sides of a dense product can be stored in.
+OPERANDS: dict[str, np.dtype] = {
+    **FLOATS,
+    "i8": np.dtype(np.int8),
+    "e4m3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "e5m2": np.dtype(ml_dtypes.float8_e5m2),
+}
+
 
 #: Floats that weights are stored in, all with a sign: name, exponent and mantissa bits.
 _FLOAT_CODES = {
@@ -219,7 +227,7 @@ def parse_weight_format(name: str) -> WeightFormat:
 
 
 def float_name(dtype: DTypeLike, argument: str, allowed: tuple[str, ...] = tuple(FLOATS)) -> str:
-    """The short name ("f16") of a floating dtype.
+    """The short name ("f16") of a dtype, floating but for "i8".
 
     `argument` names in the error what was given. Takes a NumPy dtype or a name,
     short or NumPy's own ("bf16", "bfloat16").
@@ -228,12 +236,12 @@ def float_name(dtype: DTypeLike, argument: str, allowed: tuple[str, ...] = tuple
         if dtype == name:
             return name
     try:
-        resolved = np.dtype(FLOATS.get(dtype, dtype) if isinstance(dtype, str) else dtype)
+        resolved = np.dtype(OPERANDS.get(dtype, dtype) if isinstance(dtype, str) else dtype)
     except TypeError:
         resolved = None
     for name in allowed:
-        if FLOATS[name] == resolved:
+        if OPERANDS[name] == resolved:
             return name
-    supported = ", ".join(FLOATS[name].name for name in allowed)
+    supported = ", ".join(OPERANDS[name].name for name in allowed)
     shown = getattr(resolved, "name", dtype)
     raise UnsupportedError(f"{argument} is {shown}; supported: {supported}")

@@ -14,7 +14,7 @@ from ._extension import runtime
 from .arrays import like, to_numpy
 from .epilogue import Activation, Epilogue
 from .errors import ShapeError, UnsupportedError
-from .formats import FLOATS, float_name
+from .formats import FLOATS, OPERANDS, float_name
 from .hardware import Device
 from .profiling import Launch, detail, note
 from .quantized_tensor import QuantizedTensor
@@ -121,12 +121,15 @@ def matmul(
     """Multiplies by dense weights: `activation(x @ w + bias) + residual`.
 
     Args:
-        x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch.
+        x: [..., K], any strides; NumPy or CPU torch; float16, bfloat16, float32, int8,
+            float8_e4m3fn or float8_e5m2.
         w: of the dtype of `x`, [N, K] or [K, N].
         layout: which of the two: "nk" as in `torch.nn.Linear.weight`, or "kn". There is
-            no default.
-        bias, activation, out_dtype, device, row_scale, column_scale, residual: as for
-            `linear`.
+            no default. Dtypes of 8 bits need "nk".
+        bias, activation, device, row_scale, column_scale, residual: as for `linear`; the
+            bias has the dtype of `x` where that has 16 bits, or float32.
+        out_dtype: float16, bfloat16 or float32; None for that of `x`, for dtypes of 8
+            bits float16.
         schedule: the kernel's schedule as text, "matmul{...}"; None for the default of
             the device.
 
@@ -134,7 +137,11 @@ def matmul(
         [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
 
     Products are exact and summed in float32 in the order of the tensor cores, the rest
-    is done in float32 with one rounding to `out_dtype`.
+    is done in float32 with one rounding to `out_dtype`. Elements of float32 arrays are
+    first rounded to TF32 (10 bits of mantissa, to nearest, ties away from zero), as
+    `torch.backends.cuda.matmul.allow_tf32` has it. Products of int8 are summed exactly
+    modulo 2^32 and rounded once to float32. Those of float8 need tensor cores that have
+    them behind mma.sync (sm_89, sm_120), which sum them with fewer bits than float32 has.
 
     Raises:
         ShapeError: the shapes do not fit each other.
@@ -145,8 +152,10 @@ def matmul(
     if layout not in ("nk", "kn"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
     array, matrix = to_numpy(x, "x"), to_numpy(w, "w")
-    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
+    x_name = float_name(array.dtype, "dtype of x", tuple(OPERANDS))
     float_name(matrix.dtype, "dtype of w", (x_name,))
+    if OPERANDS[x_name].itemsize == 1 and layout != "nk":
+        raise UnsupportedError(f"layout is {layout!r} with {array.dtype.name}; supported: 'nk'")
     if matrix.ndim != 2:
         raise ShapeError(f"w has shape {matrix.shape}; expects two dimensions")
     n, k = matrix.shape if layout == "nk" else matrix.shape[::-1]
@@ -154,11 +163,12 @@ def matmul(
         raise ShapeError(f"x has shape {array.shape}; expects [..., {k}] for w {matrix.shape}")
     if k == 0:
         raise ShapeError(f"w has shape {matrix.shape}, no inputs; expects at least one")
-    out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype")
+    standard = x_name if x_name in FLOATS else "f16"
+    out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype")
     epilogue = Epilogue.check(
         array.shape[:-1],
         n,
-        x_name,
+        x_name if x_name in FLOATS else "f32",
         activation=activation,
         bias=bias,
         row_scale=row_scale,

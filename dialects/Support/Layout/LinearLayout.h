@@ -156,17 +156,21 @@ private:
 /// a 16x8 fragment, then along N, then along M.
 LinearLayout mmaAccumulator(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> warps);
 
-/// Operand A (index 0, MxK) or B (index 1, KxN) of m16n8k16 with 16-bit
-/// elements, for an accumulator distributed over `warps` (of M and N).
-/// Register order is the instruction's within a 16x16 (A) or 16x8 (B)
-/// fragment, then along K, then along M or N. A register is one element; the
-/// two of a pair share the 32-bit register the instruction takes.
-LinearLayout mmaOperand(unsigned index, llvm::ArrayRef<int64_t> shape,
-                        llvm::ArrayRef<int64_t> warps);
+/// Rows of K that one mma.sync m16n8kX multiplies: 256 bits of each row of A.
+constexpr int64_t getMmaDepth(unsigned elementBits) { return 256 / elementBits; }
 
-/// One instruction's worth of the above: 16x8, 16x16 and 16x8 over one warp.
+/// Operand A (index 0, MxK) or B (index 1, KxN) of m16n8k16 with 16-bit, m16n8k32
+/// with 8-bit or m16n8k8 with 32-bit (tf32) elements, for an accumulator
+/// distributed over `warps` (of M and N). Register order is the instruction's
+/// within a fragment (16 rows of A, 8 columns of B), then along K, then along M or
+/// N. A register is one element; 32 / elementBits of them share the 32-bit
+/// register the instruction takes.
+LinearLayout mmaOperand(unsigned index, llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<int64_t> warps, unsigned elementBits = 16);
+
+/// One instruction's worth of the above over one warp.
 LinearLayout mmaAccumulatorFragment();
-LinearLayout mmaOperandFragment(unsigned index);
+LinearLayout mmaOperandFragment(unsigned index, unsigned elementBits = 16);
 
 /// Blocked: each thread holds `vector` consecutive elements along the last
 /// dimension; lanes and then warps fill the last dimension, then the one

@@ -95,11 +95,30 @@ LinearLayout mmaAccumulatorFragment() {
   return LinearLayout(2, {{0, 1}, {8, 0}}, {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}}, {});
 }
 
-LinearLayout mmaOperandFragment(unsigned index) {
+/// PTX ISA, "Matrix Fragments" for mma.m16n8k8 (tf32), m16n8k16 (16 bits) and
+/// m16n8k32 (8 bits): four lanes hold a 32-bit register each of a row of A or a
+/// column of B, then as many again further along K.
+LinearLayout mmaOperandFragment(unsigned index, unsigned elementBits) {
   assert(index < 2 && "operands are A (0) and B (1)");
+  assert((elementBits == 8 || elementBits == 16 || elementBits == 32) && "no such mma");
+  int32_t perRegister = 32 / elementBits;
+  unsigned k = 1 - index, mn = index;
+  auto basis = [](unsigned dim, int32_t value) {
+    Basis entries(2, 0);
+    entries[dim] = value;
+    return entries;
+  };
+  Bases registers, lanes;
+  for (int32_t element = 1; element < perRegister; element *= 2)
+    registers.push_back(basis(k, element));
   if (index == 0)
-    return LinearLayout(2, {{0, 1}, {8, 0}, {0, 8}}, {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}}, {});
-  return LinearLayout(2, {{1, 0}, {8, 0}}, {{2, 0}, {4, 0}, {0, 1}, {0, 2}, {0, 4}}, {});
+    registers.push_back(basis(mn, 8));
+  registers.push_back(basis(k, 4 * perRegister));
+  for (int32_t lane : {1, 2})
+    lanes.push_back(basis(k, lane * perRegister));
+  for (int32_t lane : {1, 2, 4})
+    lanes.push_back(basis(mn, lane));
+  return LinearLayout(2, registers, lanes, {});
 }
 
 LinearLayout mmaAccumulator(ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
@@ -112,9 +131,10 @@ LinearLayout mmaAccumulator(ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
   return builder.build();
 }
 
-LinearLayout mmaOperand(unsigned index, ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
+LinearLayout mmaOperand(unsigned index, ArrayRef<int64_t> shape, ArrayRef<int64_t> warps,
+                        unsigned elementBits) {
   assert(shape.size() == 2 && warps.size() == 2 && "mma tiles have two dimensions");
-  Builder builder(shape, mmaOperandFragment(index));
+  Builder builder(shape, mmaOperandFragment(index, elementBits));
   unsigned k = 1 - index, mn = index;
   builder.spread(Place::Register, k, builder.remaining(k));
   builder.spread(Place::Register, mn, builder.remaining(mn) / warps[mn]);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/Matmul.h"
+#include "dialects/Support/Layout/LinearLayout.h"
 #include "dialects/Support/Schedule/Constraints.h"
 #include "dialects/Support/Text/Text.h"
 
@@ -63,14 +64,17 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
     return k.takeError();
   typed.n = *n;
   typed.k = *k;
-  if (Error error = checkOperand(problem, "x", {"f16", "bf16"}))
+  if (Error error = checkOperand(problem, "x", {"f16", "bf16", "f32", "i8", "e4m3", "e5m2"}))
     return std::move(error);
+  typed.element = format::get(problem.findOperand("x")->dtype);
   if (Error error = checkOperand(problem, "w", {StringRef(problem.findOperand("x")->dtype)}))
     return std::move(error);
   if (Error error = checkOperand(problem, "y", {"f16", "bf16", "f32"}))
     return std::move(error);
   if (Error error = checkWord("layout", problem.getAttribute("layout"), {"kn", "nk"}))
     return std::move(error);
+  if (typed.element.bits == 8 && problem.getAttribute("layout") != "nk")
+    return constraints.makeError("expects layout nk for " + typed.element.name + ", but got 'kn'");
   if (Error error = checkWord("activation", problem.getAttribute("activation", "none"),
                               {"none", "relu", "gelu", "silu", "swiglu"}))
     return std::move(error);
@@ -119,9 +123,9 @@ Expected<MatmulSchedule> MatmulSchedule::fromSchedule(const Schedule &schedule) 
 // Resources
 //===----------------------------------------------------------------------===//
 
-int64_t getSharedBytes(const MatmulSchedule &schedule) {
-  constexpr int64_t elementBytes = 2;
-  return schedule.stages * (schedule.tileM + schedule.tileN) * schedule.tileK * elementBytes;
+int64_t getSharedBytes(const MatmulSchedule &schedule, const MatmulProblem &problem) {
+  return schedule.stages * (schedule.tileM + schedule.tileN) * schedule.tileK *
+         problem.getElementBytes();
 }
 
 int64_t estimateRegisters(const MatmulSchedule &schedule) {
@@ -141,7 +145,7 @@ int64_t getBlocks(const MatmulSchedule &schedule, const MatmulProblem &problem, 
 // Constraints
 //===----------------------------------------------------------------------===//
 
-Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k) {
+Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k, unsigned elementBits) {
   if (Error error = constraints.checkWarps(schedule.warpsM, schedule.warpsN)) // C1
     return error;
   int64_t rows = 16 * schedule.warpsM, columns = 16 * schedule.warpsN;
@@ -153,7 +157,10 @@ Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k) {
   if (Error error = constraints.checkMultiple("tile_n", schedule.tileN, columns, // C3
                                               "16 * warps_n (" + Twine(columns) + ")", 256))
     return error;
-  if (Error error = constraints.checkOneOf("tile_k", schedule.tileK, {32, 64, 128})) // C4
+  SmallVector<int64_t, 4> depths = {16, 32, 64, 128};
+  while (depths.front() % layout::getMmaDepth(elementBits) != 0)
+    depths.erase(depths.begin());
+  if (Error error = constraints.checkOneOf("tile_k", schedule.tileK, depths)) // C4
     return error;
   if (Error error = constraints.checkRange("stages", schedule.stages, 2, 8)) // C5
     return error;
@@ -169,12 +176,17 @@ static int64_t getMaxRegisters(const MatmulSchedule &schedule, const target::Tar
 Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
                    const target::Target &target) {
   constexpr int64_t maxAccumulators = 128;
-  if (Error error = verifyMatmulShape(schedule, problem.k))
+  if (Error error = verifyMatmulShape(schedule, problem.k, problem.element.bits))
     return error;
   if (Error error = constraints.checkTarget(target)) // C7
     return error;
+  bool isFloat8 = problem.element.isFloat() && problem.element.bits == 8;
+  if (isFloat8 && !target.hasFp8MmaSync) // C7
+    return constraints.makeError("expects a target whose mma.sync takes " + problem.element.name +
+                                 ", but got " + target.name +
+                                 "; the nearest is sm_89, the nearest dtype f16");
   std::string tile = (Twine(schedule.tileM) + "x" + Twine(schedule.tileN)).str();
-  int64_t available = target.maxSharedBytesPerBlock, needed = getSharedBytes(schedule);
+  int64_t available = target.maxSharedBytesPerBlock, needed = getSharedBytes(schedule, problem);
   if (needed > available) // C8
     return constraints.makeError(
         "expects at most " + Twine(available) + " bytes of shared memory a block on " +
@@ -251,7 +263,7 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
       {65, 128, 128, 2, 2}, {65, 128, 64, 2, 2}, {33, 64, 128, 2, 2},
       {33, 64, 64, 2, 2},   {17, 32, 128, 1, 4}, {17, 32, 64, 1, 2},
       {1, 16, 128, 1, 4},   {1, 16, 64, 1, 2},   {1, 16, 32, 1, 1}};
-  constexpr int64_t leastUnsplitTileM = 64;
+  constexpr int64_t leastUnsplitTileM = 64, tileBytesOfK = 128;
   const target::Target &target = target::getTarget(model);
   int64_t rows = std::max<int64_t>(1, problem.m.value_or(expectedM));
   std::optional<MatmulSchedule> best;
@@ -261,6 +273,7 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
         continue;
       MatmulSchedule schedule{.tileM = tiling.tileM,
                               .tileN = tiling.tileN,
+                              .tileK = tileBytesOfK / problem.getElementBytes(),
                               .warpsM = tiling.warpsM,
                               .warpsN = tiling.warpsN};
       if (maySplit)
@@ -276,8 +289,9 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
     }
   if (best)
     return *best;
-  Error error = verifyMatmul({.tileM = 16, .tileN = 32, .warpsM = 1, .warpsN = 1, .stages = 2},
-                             problem, target);
+  Error error =
+      verifyMatmul({.tileM = 16, .tileN = 32, .tileK = 32, .warpsM = 1, .warpsN = 1, .stages = 2},
+                   problem, target);
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
 }
@@ -297,7 +311,7 @@ std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
   };
   for (int64_t tileM : {16, 32, 64, 128, 256})
     for (int64_t tileN : {32, 64, 128, 192, 256})
-      for (int64_t tileK : {32, 64})
+      for (int64_t tileK : {64 / problem.getElementBytes(), 128 / problem.getElementBytes()})
         for (int64_t warpsM = 1; warpsM <= maxWarps; warpsM *= 2)
           for (int64_t warpsN = 1; warpsM * warpsN <= maxWarps; warpsN *= 2)
             if (tileM < 16 + rows)

@@ -14,12 +14,15 @@ namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "matmul".
 ///   dimensions  M (static or dynamic), N and K (static, at least 1)
-///   operands    x [M,K] f16|bf16, w [K,N] or [N,K] of x's dtype, the operands
-///               of an epilogue, y f16|bf16|f32
-///   attributes  layout kn|nk: which w is; activation
+///   operands    x [M,K] f16|bf16|f32|i8|e4m3|e5m2, w [K,N] or [N,K] of x's
+///               dtype, the operands of an epilogue, y f16|bf16|f32
+///   attributes  layout kn|nk: which w is, nk for 8-bit dtypes; activation
 struct MatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
+  format::Format element; ///< of x and w
+
+  int64_t getElementBytes() const { return element.bits / 8; }
 
   /// The error names the dimension, operand or attribute, its value and what
   /// was expected.
@@ -30,10 +33,13 @@ struct MatmulProblem {
 ///   C1 warps_m and warps_n are powers of two, at most 8 warps together
 ///   C2 tile_m is a multiple of 16 * warps_m, at most 256
 ///   C3 tile_n is a multiple of 16 * warps_n, and 32, 64 or a multiple of 64 up to 256
-///   C4 tile_k is 32, 64 or 128
+///   C4 tile_k is 16, 32, 64 or 128, a multiple of the depth of one product (256
+///      bits)
 ///   C5 stages is 2..8
 ///   C6 split_k is 1..ceil(K / tile_k)
-///   C7 the target can be compiled for and has cp.async and mma.m16n8k16
+///   C7 the target can be compiled for and has cp.async and mma.m16n8k16, with
+///      e4m3 and e5m2 mma.m16n8k32 for these (sm_89, sm_120; elsewhere from sm_90
+///      on ptxas would expand it)
 ///   C8 the main loop's shared memory fits a block of the target
 ///   C9 a thread holds at most 128 accumulators
 ///   C10 the estimate of a thread's registers fits the target
@@ -55,7 +61,7 @@ struct MatmulSchedule {
 };
 
 /// Shared memory of the main loop, bytes: stages * (x tile + w tile).
-int64_t getSharedBytes(const MatmulSchedule &schedule);
+int64_t getSharedBytes(const MatmulSchedule &schedule, const MatmulProblem &problem);
 
 /// An estimate of a thread's registers: accumulators, the fragments of two
 /// steps of 16 along K, addresses and loop state.
@@ -64,8 +70,8 @@ int64_t estimateRegisters(const MatmulSchedule &schedule);
 /// Blocks of the launch for `m` rows.
 int64_t getBlocks(const MatmulSchedule &schedule, const MatmulProblem &problem, int64_t m);
 
-/// C1 to C6 alone, which hold on every target.
-llvm::Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k);
+/// C1 to C6 alone, which hold on every target, for elements of `elementBits` bits.
+llvm::Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k, unsigned elementBits);
 
 /// Checks C1 to C10 in this order.
 llvm::Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
@@ -73,7 +79,7 @@ llvm::Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &pr
 
 /// The default: the largest tile that gives a block to every SM. Tiles, largest
 /// first: 128 rows by 128 or 64 columns, and for at most 64, 32, 16 rows as many
-/// rows by 128, 64 (and with 16 rows 32) columns; tile_k is 64. Tiles of at least
+/// rows by 128, 64 (and with 16 rows 32) columns; tile_k is 128 bytes. Tiles of at least
 /// 64 rows are tried whole; then all, K split until each SM has a block while
 /// blocks have two tiles of K. Where no tile gives a block to every SM, the one
 /// with the most blocks. stages: 4 down to 2, as many as fit. M counts where it
@@ -82,7 +88,7 @@ llvm::Expected<MatmulSchedule>
 chooseMatmulDefault(const MatmulProblem &problem, const target::GpuModel &model, int64_t expectedM);
 
 /// The search space: tile_m 16..256 (not beyond the rows), tile_n 32..256,
-/// tile_k 32 or 64, every arrangement of up to 8 warps that fits, 2 to 5 stages,
+/// tile_k 64 or 128 bytes, every arrangement of up to 8 warps that fits, 2 to 5 stages,
 /// even splits of K.
 std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
                                             const target::Target &target, int64_t expectedM);

@@ -36,8 +36,9 @@ struct Target {
   uint32_t maxThreadsPerBlock;
   uint32_t maxThreadsPerSM;
   uint32_t maxBlocksPerSM;
-  // Instructions.
-  bool hasCpAsync, hasBF16, hasMmaM16N8K16, hasFp8Mma, hasTma, hasWgmma, hasTcgen05;
+  // Instructions. `hasFp8MmaSync`: mma.sync of e4m3 and e5m2 is one of the
+  // machine's own, not expanded by ptxas.
+  bool hasCpAsync, hasBF16, hasMmaM16N8K16, hasFp8Mma, hasFp8MmaSync, hasTma, hasWgmma, hasTcgen05;
 };
 
 struct GpuModel {

@@ -1,10 +1,19 @@
 // Each constraint of nn.matmul that quant_matmul does not have.
 // RUN: %tw-opt %s -split-input-file -verify-diagnostics
 
-// C1: activations are of 16 bits.
-func.func @c1(%x: tensor<16x64xf32>, %w: tensor<64x32xf32>) -> tensor<16x32xf32> {
-  // expected-error @+1 {{expects x to be a rank-2 tensor of f16 or bf16, but got 'tensor<16x64xf32>'}}
-  %y = nn.matmul %x, %w : tensor<16x64xf32>, tensor<64x32xf32> -> tensor<16x32xf32>
+// C1: activations have a type of the tensor cores.
+func.func @c1(%x: tensor<16x64xf64>, %w: tensor<64x32xf64>) -> tensor<16x32xf32> {
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or f8E5M2, but got 'tensor<16x64xf64>'}}
+  %y = nn.matmul %x, %w : tensor<16x64xf64>, tensor<64x32xf64> -> tensor<16x32xf32>
+  return %y : tensor<16x32xf32>
+}
+
+// -----
+
+// C2: bytes lie along K.
+func.func @c2_bytes(%x: tensor<16x64xi8>, %w: tensor<64x32xi8>) -> tensor<16x32xf32> {
+  // expected-error @+1 {{expects transpose_w (w as N x K) for 'i8'}}
+  %y = nn.matmul %x, %w : tensor<16x64xi8>, tensor<64x32xi8> -> tensor<16x32xf32>
   return %y : tensor<16x32xf32>
 }
 

@@ -12,17 +12,26 @@ func.func @rank_of_dot(%a: tensor<1x16x16xf16>, %b: tensor<16x8xf16>, %c: tensor
 
 // Both operands have one type.
 func.func @types_of_dot(%a: tensor<16x16xf16>, %b: tensor<16x8xbf16>, %c: tensor<16x8xf32>) {
-  // expected-error @+1 {{expects a and b of one type f16 or bf16, but got 'f16' and 'bf16'}}
+  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, but got 'f16' and 'bf16'}}
   %0 = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xbf16> -> tensor<16x8xf32>
   return
 }
 
 // -----
 
-// Operands are 16-bit floats.
-func.func @wide_operands_of_dot(%a: tensor<16x16xf32>, %b: tensor<16x8xf32>, %c: tensor<16x8xf32>) {
-  // expected-error @+1 {{expects a and b of one type f16 or bf16, but got 'f32' and 'f32'}}
-  %0 = tile.dot %a, %b, %c : tensor<16x16xf32>, tensor<16x8xf32> -> tensor<16x8xf32>
+// Operands have a type of the tensor cores.
+func.func @wide_operands_of_dot(%a: tensor<16x16xf64>, %b: tensor<16x8xf64>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, but got 'f64' and 'f64'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x16xf64>, tensor<16x8xf64> -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+// Sums of integers are i32.
+func.func @accumulator_of_bytes(%a: tensor<16x32xi8>, %b: tensor<32x8xi8>, %c: tensor<16x8xf32>) {
+  // expected-error @+1 {{expects an accumulator of i32, but got 'f32'}}
+  %0 = tile.dot %a, %b, %c : tensor<16x32xi8>, tensor<32x8xi8> -> tensor<16x8xf32>
   return
 }
 

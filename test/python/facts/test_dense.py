@@ -16,12 +16,12 @@ CASES = [
 ]
 
 
-def compile_matmul(m, n, k, layout, target):
+def compile_matmul(m, n, k, layout, target, dtype="f16", out="f16"):
     tool = find_compiler()
     if tool is None:
         pytest.skip("no tw-compile: the compiler is not part of this build")
-    x, y = f"tensor<{m}x{k}xf16>", f"tensor<{m}x{n}xf16>"
-    w = f"tensor<{n}x{k}xf16>" if layout == "nk" else f"tensor<{k}x{n}xf16>"
+    x, y = f"tensor<{m}x{k}x{dtype}>", f"tensor<{m}x{n}x{out}>"
+    w = f"tensor<{n}x{k}x{dtype}>" if layout == "nk" else f"tensor<{k}x{n}x{dtype}>"
     program = (
         f"func.func @dense(%x: {x}, %w: {w}) -> {y} {{\n"
         f"  %y = nn.matmul %x, %w {'{transpose_w} ' * (layout == 'nk')}: {x}, {w} -> {y}\n"
@@ -54,3 +54,24 @@ def test_operands_come_by_four_matrices(layout):
     assert ptx.count("ldmatrix.sync.aligned.m8n8.x4.trans") == (
         0 if layout == "nk" else columns // 16 * schedule["tile_k"] // 16
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "target", "instruction"),
+    [
+        ("bf16", "sm_86", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"),
+        ("f32", "sm_80", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"),
+        ("i8", "sm_90a", "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32"),
+        ("f8E4M3FN", "sm_89", "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32"),
+        ("f8E5M2", "sm_120a", "mma.sync.aligned.m16n8k32.row.col.f32.e5m2.e5m2.f32"),
+    ],
+)
+def test_each_dtype_has_its_instruction(ptxas, dtype, target, instruction):
+    artifact = compile_matmul(1000, 1024, 1000, "nk", target, dtype)
+    schedule = artifact["metadata"]["schedule"]["parameters"]
+    warps = schedule["warps_m"] * schedule["warps_n"]
+    bits = {"bf16": 16, "f32": 32}.get(dtype, 8)
+    products = schedule["tile_m"] * schedule["tile_n"] * schedule["tile_k"] // warps
+    assert artifact["ptx"].count(instruction) == products * bits // (16 * 8 * 256)
+    assembly = assembler.assemble(artifact["ptx"])
+    assert assembly.defects == [], schedule

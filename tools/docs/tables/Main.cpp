@@ -135,6 +135,7 @@ static void printTargets() {
     add(target.hasBF16, "bf16");
     add(target.hasMmaM16N8K16, "m16n8k16");
     add(target.hasFp8Mma, "fp8 mma");
+    add(target.hasFp8MmaSync, "fp8 mma.sync");
     add(target.hasTma, "TMA");
     add(target.hasWgmma, "wgmma");
     add(target.hasTcgen05, "tcgen05");

@@ -65,7 +65,7 @@ TEST(MatmulScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
             "matmul: expects tile_n to be a multiple of 16 * warps_n (128) up to 256, but got 64; "
             "the nearest is 128");
   EXPECT_EQ(refuse({.tileK = 100}), // C4
-            "matmul: expects tile_k to be one of 32, 64, 128, but got 100; the nearest is 128");
+            "matmul: expects tile_k to be one of 16, 32, 64, 128, but got 100; the nearest is 128");
   EXPECT_EQ(refuse({.stages = 1}), // C5
             "matmul: expects stages to be 2..8, but got 1; the nearest is 2");
   EXPECT_EQ(refuse({.splitK = 9}, "sm_80", 512), // C6
@@ -77,6 +77,26 @@ TEST(MatmulScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
   EXPECT_EQ(refuse({.tileM = 256, .tileN = 256, .tileK = 32, .stages = 2}), // C9
             "matmul: expects at most 128 accumulators a thread, but got 512 for a tile of 256x256 "
             "on 128 threads; use more warps");
+}
+
+TEST(MatmulScheduleTest, DepthsFollowTheElements) {
+  Problem bytes = makeProblem(4096, 4096);
+  bytes.operands[0].dtype = bytes.operands[1].dtype = "i8";
+  EXPECT_EQ(chooseTyped(bytes, "a100", 1024).tileK, 128); // 128 bytes of a row
+  MatmulSchedule shallow{.tileK = 16};
+  EXPECT_EQ(messageOf(verify(shallow.toSchedule(), bytes, target::getTarget(getModel("a100")))),
+            "matmul: expects tile_k to be one of 32, 64, 128, but got 16; the nearest is 32");
+  Problem words = makeProblem(4096, 4096);
+  words.operands[0].dtype = words.operands[1].dtype = "f32";
+  EXPECT_EQ(chooseTyped(words, "a100", 1024).tileK, 32);
+  EXPECT_EQ(messageOf(verify(shallow.toSchedule(), words, target::getTarget(getModel("a100")))),
+            "");
+  Problem float8 = bytes;
+  float8.operands[0].dtype = float8.operands[1].dtype = "e4m3";
+  EXPECT_EQ(messageOf(chooseDefault(float8, getModel("rtx4090"), 16).takeError()), "");
+  EXPECT_EQ(messageOf(chooseDefault(float8, getModel("h200"), 16).takeError()),
+            "matmul: expects a target whose mma.sync takes e4m3, but got sm_90a; the nearest is "
+            "sm_89, the nearest dtype f16");
 }
 
 TEST(MatmulScheduleTest, TheDefaultFillsTheSMs) {
@@ -123,9 +143,15 @@ TEST(MatmulScheduleTest, ProblemsAreChecked) {
   EXPECT_EQ(refuseProblem([](Problem &p) { p.operands[1].dtype = "bf16"; }),
             "matmul: expects the dtype of 'w' to be one of f16, but got 'bf16'");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.operands[0].dtype = "f64"; }),
-            "matmul: expects the dtype of 'x' to be one of f16, bf16, but got 'f64'");
+            "matmul: expects the dtype of 'x' to be one of f16, bf16, f32, i8, e4m3, e5m2, but got "
+            "'f64'");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.attributes["layout"] = "mk"; }),
             "matmul: expects layout to be one of kn, nk, but got 'mk'");
+  EXPECT_EQ(refuseProblem([](Problem &p) {
+              p.operands[0].dtype = p.operands[1].dtype = "i8";
+              p.attributes["layout"] = "kn";
+            }),
+            "matmul: expects layout nk for i8, but got 'kn'");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[1].extent = 0; }),
             "matmul: expects a static dimension N of at least 1, but got 0");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[2].extent.reset(); }),
