@@ -121,8 +121,9 @@ llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,
 ///   1. tile_m follows the rows: 8 up to 8 rows, 16 up to 16, 32 up to 64, 64 up
 ///      to 256, 128 beyond; tile_k is 128. Warps lie along N, where they share nothing
 ///      to unpack; only 128 rows, or narrow tiles, have warps along M.
-///   2. tile_n is 128 where that gives a block to every SM, else 64, then (up to
-///      16 rows) 32; then smaller tile_m in the same order. If none does, the
+///   2. tile_n is 256 where, up to 16 rows, that still gives two blocks to every SM
+///      (a warp unpacks 64 columns for each read of x), 128 where that gives one,
+///      else 64, then (up to 16 rows) 32; then smaller tile_m in the same order. If none does, the
 ///      tile with the most blocks. No tile that a half as wide would replace.
 ///   3. split_k is the smallest that gives a block to every SM and leaves each
 ///      block at least two tiles of K (so that copies overlap with work). With

@@ -92,8 +92,9 @@ struct Tiling {
 /// narrow.
 static constexpr Tiling tilings[] = {
     {257, 128, 128, 2, 4}, {257, 128, 64, 4, 2}, {65, 64, 128, 1, 4}, {65, 64, 64, 2, 2},
-    {17, 32, 128, 1, 4},   {17, 32, 64, 2, 2},   {9, 16, 128, 1, 4},  {9, 16, 64, 1, 2},
-    {9, 16, 32, 1, 1},     {1, 8, 128, 1, 4},    {1, 8, 64, 1, 2},    {1, 8, 32, 1, 1}};
+    {17, 32, 128, 1, 4},   {17, 32, 64, 2, 2},   {9, 16, 256, 1, 4},  {9, 16, 128, 1, 4},
+    {9, 16, 64, 1, 2},     {9, 16, 32, 1, 1},    {1, 8, 256, 1, 4},   {1, 8, 128, 1, 4},
+    {1, 8, 64, 1, 2},      {1, 8, 32, 1, 1}};
 
 /// Rule 3: the smallest split with a block for every SM; else the largest that
 /// leaves each block two tiles of K.
@@ -139,18 +140,23 @@ static QuantMatmulSchedule chooseStream(const QuantMatmulSchedule &schedule,
   return saved * (rows > fewRows ? 4 : 10) > steps ? stream : schedule;
 }
 
+/// Whether an SM holds two blocks.
+static bool sharesSM(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
+                     const target::Target &target) {
+  constexpr int64_t residentBlocks = 2;
+  int64_t shared = target.sharedBytesPerSM / residentBlocks - target.reservedSharedBytes;
+  int64_t registers = target.registersPerSM / (residentBlocks * schedule.getThreads());
+  return estimateRegisters(schedule, problem) <= registers &&
+         getSharedBytes(schedule, problem) <= shared;
+}
+
 /// Rule 4; 0 when not even two buffers fit.
 static int64_t chooseStages(QuantMatmulSchedule schedule, const QuantMatmulProblem &problem,
                             const target::Target &target, int64_t rows) {
   int64_t useful = getMaxUsefulStages(schedule, problem, rows);
-  constexpr int64_t residentBlocks = 2;
-  int64_t shared = target.sharedBytesPerSM / residentBlocks - target.reservedSharedBytes;
-  int64_t registers = target.registersPerSM / (residentBlocks * schedule.getThreads());
-  bool canShareSM = estimateRegisters(schedule, problem) <= registers;
   for (int64_t stages = std::min<int64_t>(6, useful); stages >= 3; --stages) {
     schedule.stages = stages;
-    if (canShareSM && getSharedBytes(schedule, problem) <= shared &&
-        isLegal(schedule, problem, target))
+    if (sharesSM(schedule, problem, target) && isLegal(schedule, problem, target))
       return stages;
   }
   for (int64_t stages = std::min<int64_t>(4, useful); stages >= 2; --stages) {
@@ -189,6 +195,9 @@ static std::optional<QuantMatmulSchedule> chooseTiling(const QuantMatmulProblem 
     if (schedule.stages == 0)
       continue;
     int64_t blocks = getBlocks(schedule, problem, rows);
+    bool isWide = tiling->tileN == 256;
+    if (isWide && (blocks < 2 * model.smCount || !sharesSM(schedule, problem, target)))
+      continue;
     // Of equal numbers of blocks the smaller tile wastes less beyond the edge.
     if (!best || blocks >= getBlocks(*best, problem, rows))
       best = schedule;

@@ -40,6 +40,23 @@ def test_instructions_a_weight(nvdisasm, bits, m):
     assert counters.instructions_a_weight(bits, m, schedule) <= BUDGET[m][bits - 1] + 0.005
 
 
+# The same of large layers, whose tiles are 256 columns wide up to 5 bits.
+LARGE = {
+    1: (1.86, 1.73, 2.02, 1.85, 2.17),
+    16: (2.13, 1.97, 2.25, 2.08, 2.39),
+}
+
+
+@pytest.mark.parametrize("m", ROWS)
+@pytest.mark.parametrize("bits", [1, 4, 5])
+def test_instructions_a_weight_of_large_layers(nvdisasm, bits, m):
+    """A warp that has 64 columns reads x and computes addresses half as often."""
+    qw = counters.quantize(bits, 2048, 16384)
+    schedule = tw.compile("linear", qw, target="a100", m=m).schedule
+    assert "tile_n=256" in schedule
+    assert counters.instructions_a_weight(bits, m, schedule) <= LARGE[m][bits - 1] + 0.005
+
+
 def test_the_table_of_default_schedules_is_true():
     tool = runpy.run_path(str(counters.ROOT / "tools/docs/default_schedules.py"))
     text = (counters.ROOT / "docs/quantisation.md").read_text()

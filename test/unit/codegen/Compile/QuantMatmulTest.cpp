@@ -64,9 +64,17 @@ constexpr const char *few =
     "quant_matmul{split_k=1, stages=2, tile_k=128, tile_m=8, tile_n=64, warps_m=1, warps_n=2}";
 constexpr const char *fewDeep =
     "quant_matmul{split_k=2, stages=3, tile_k=256, tile_m=8, tile_n=96, warps_m=1, warps_n=1}";
+// As of large layers: a warp has 64 columns.
+constexpr const char *broad = "quant_matmul{split_k=1, stages=3, stream_k=7, tile_k=128, tile_m=8, "
+                              "tile_n=256, warps_m=1, warps_n=4}";
+constexpr const char *broad16 =
+    "quant_matmul{split_k=1, stages=3, stream_k=5, tile_k=128, tile_m=16, "
+    "tile_n=256, warps_m=1, warps_n=4}";
 INSTANTIATE_TEST_SUITE_P(
     FewRows, QuantMatmulTest,
     testing::Values(Case{8, 64, 256, "u4", "f16", "128", "f16", false, false, few},
+                    Case{5, 600, 640, "u4", "f16", "64", "f16", true, true, broad},
+                    Case{12, 520, 512, "i6", "bf16", "128", "bf16", true, false, broad16},
                     Case{3, 70, 300, "i8", "bf16", "32", "f16", true, true, few},
                     Case{20, 64, 128, "u5", "f16", "64", "bf16", true, true, few},
                     Case{1, 100, 640, "u3", "bf16", "channel", "bf16", true, true, fewDeep},

@@ -347,9 +347,9 @@ TEST(QuantMatmulDefault, DecodeOfALargeMatrixUsesWideTilesAndTwoBlocksAnSM) {
   Problem problem = makeProblem("u4", "128", 4096, 12288);
   QuantMatmulSchedule schedule = chooseTyped(problem, "a100", 1);
   EXPECT_EQ(schedule.tileM, 8);
-  EXPECT_EQ(schedule.tileN, 128);
+  EXPECT_EQ(schedule.tileN, 256);
   EXPECT_EQ(schedule.getWarps(), 4);
-  EXPECT_EQ(schedule.splitK, 2); // 96 tiles of N
+  EXPECT_EQ(schedule.streamK, 216); // 48 tiles of N
   EXPECT_GE(schedule.stages, 4);
   EXPECT_LE(2 * (getSharedBytes(schedule, problem) + 1024), 164 * 1024);
 }
