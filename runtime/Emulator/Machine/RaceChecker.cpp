@@ -210,9 +210,6 @@ bool RaceChecker::checkRun(Warp &warp, const Access &access, uint64_t page, cons
   numRecords -= logs->size();
   uint32_t held = 0;
   for (Conflict &conflict : check.find(record)) {
-    // Lanes of one instruction are settled together.
-    if (conflict.earlier.step == record.step)
-      conflict.lanes = record.run.mask;
     if (conflict.isGuess && record.flags == 0)
       held |= conflict.lanes;
     handleConflict(warp, access, {record, conflict, access.space, page << kPageBits});
@@ -287,12 +284,52 @@ void RaceChecker::handleConflict(Warp &warp, const Access &access, Race race) {
   warp.unsettled.push_back(std::move(store));
 }
 
+// Lanes of the two runs that meet, one of which has lost: they stored different values.
+bool UnsettledStore::haveDiffered(uint32_t differing) {
+  Conflict &conflict = race.conflict;
+  const Run &mine = race.later.run, &theirs = conflict.earlier.run;
+  for (uint32_t rest = mine.mask; rest; rest &= rest - 1) {
+    const unsigned lane = std::countr_zero(rest);
+    const int32_t begin = mine.begin(lane);
+    uint32_t others = races::lanesAt(theirs, begin, begin + mine.bytes) & ~(1u << lane);
+    others &= differing >> lane & 1 ? ~differing : differing;
+    if (!others)
+      continue;
+    conflict.lane = lane;
+    conflict.earlierLane = std::countr_zero(others);
+    conflict.begin = begin;
+    return true;
+  }
+  return false;
+}
+
+// A lane that has changed what another store left.
+bool UnsettledStore::haveChanged() {
+  Conflict &conflict = race.conflict;
+  size_t i = 0;
+  for (uint32_t rest = lanes; rest; rest &= rest - 1, ++i) {
+    if (std::memcmp(host[i], &before[i * bytes], bytes) == 0)
+      continue;
+    conflict.lane = std::countr_zero(rest);
+    conflict.begin = race.later.run.begin(conflict.lane);
+    const uint32_t met =
+        races::lanesAt(conflict.earlier.run, conflict.begin, conflict.begin + int32_t(bytes));
+    if (!(met >> conflict.earlierLane & 1) || conflict.earlierLane == conflict.lane)
+      conflict.earlierLane = std::countr_zero(met & conflict.earlierLanes);
+    return true;
+  }
+  return false;
+}
+
+bool UnsettledStore::isRace(uint32_t differing) {
+  if (!isSameInstruction)
+    return haveChanged();
+  return differing == kFullMask || haveDiffered(differing);
+}
+
 void tilewright::emulator::settleStores(Warp &warp, uint32_t differing) {
   for (UnsettledStore &store : warp.unsettled) {
-    bool isRace = store.isSameInstruction && (differing & store.lanes);
-    for (size_t i = 0; i < store.host.size() && !store.isSameInstruction; ++i)
-      isRace |= std::memcmp(store.host[i], &store.before[i * store.bytes], store.bytes) != 0;
-    if (isRace)
+    if (store.isRace(differing))
       warp.launch.record(warp.launch.races->describe(store.race), /*stops=*/false);
   }
   warp.unsettled.clear();

@@ -37,11 +37,19 @@ struct Race {
 /// A store that races unless it leaves the bytes as they were.
 struct UnsettledStore {
   Race race;
-  uint32_t lanes = 0;             ///< of the store that met others
+  uint32_t lanes = 0;             ///< of the store that met those of another
   bool isSameInstruction = false; ///< met each other in this very instruction
   uint32_t bytes = 0;             ///< a lane
   std::vector<const uint8_t *> host;
   std::vector<uint8_t> before; ///< what memory held, lane after lane
+
+  /// The store is a race, which becomes that of lanes that disagree. `differing`: see
+  /// settleStores().
+  bool isRace(uint32_t differing);
+
+private:
+  bool haveDiffered(uint32_t differing);
+  bool haveChanged();
 };
 
 /// A weak read that races with an atomic, unless each lane checks the value by
@@ -109,7 +117,8 @@ private:
 };
 
 /// Once a store has been executed: reports those unsettled that changed what
-/// others had stored. `differing`: lanes whose value is not what memory holds.
+/// others had stored. `differing`: lanes whose value is not what memory holds; all
+/// lanes: nobody has looked.
 void settleStores(Warp &warp, uint32_t differing);
 
 } // namespace tilewright::emulator

@@ -19,6 +19,8 @@ constexpr size_t kMostReaders = 16;
 /// Reads of bytes that nobody has written: the newest are enough to find a
 /// writer that comes late, and inputs are read by everyone.
 constexpr size_t kUnwrittenLimit = 64;
+/// Accesses that stores have overwritten: the newest.
+constexpr size_t kHiddenLimit = 64;
 
 int32_t Run::low() const {
   return stride < 0 ? begin(31 - std::countl_zero(mask)) : begin(std::countr_zero(mask));
@@ -66,19 +68,17 @@ uint32_t tilewright::emulator::races::lanesAt(const Run &run, int32_t begin, int
   return lanes;
 }
 
-// log[index] is a write that a later strong read saw, and that read is ordered
+// `earlier` is a write that a strong read, one of `later`, saw, and that read is ordered
 // before the access in question.
-bool PageCheck::isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane,
-                           int32_t begin, int32_t end) const {
-  const Record &earlier = log[index];
+bool PageCheck::isObserved(const Record &earlier, llvm::ArrayRef<Record> later,
+                           unsigned earlierLane, unsigned lane, int32_t begin, int32_t end) const {
   if (!(earlier.flags & kStrong) || !(earlier.flags & kWrite))
     return false;
   // The bytes that both touch: who has seen others of the write has not seen these.
   begin = std::max(begin, earlier.run.begin(earlierLane));
   end = std::min(end, earlier.run.begin(earlierLane) + earlier.run.bytes);
   const LaneState &state = warp.stateOf(lane);
-  for (size_t i = index + 1; i < log.size(); ++i) {
-    const Record &read = log[i];
+  for (const Record &read : later) {
     if (!(read.flags & kObserves))
       continue;
     for (uint32_t lanes = lanesAt(read.run, begin, end); lanes; lanes &= lanes - 1) {
@@ -141,10 +141,10 @@ bool PageCheck::isKnown(const Record &earlier, const Record &access) const {
   return true;
 }
 
-/// `lanes`: of the access that are looked at.
-std::optional<Conflict> PageCheck::compare(const Log &log, size_t index, const Record &access,
-                                           uint32_t lanes) const {
-  const Record &earlier = log[index];
+/// `later`: strong accesses after `earlier`, among others. `lanes`: of the access that
+/// are looked at.
+std::optional<Conflict> PageCheck::compare(const Record &earlier, llvm::ArrayRef<Record> later,
+                                           const Record &access, uint32_t lanes) const {
   const Run &mine = access.run, &theirs = earlier.run;
   if (isKnown(earlier, access))
     return std::nullopt;
@@ -153,7 +153,7 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index, const R
       int32_t begin = std::countr_zero(rest) * kUnitBytes;
       uint32_t others = lanesAt(theirs, begin, begin + kUnitBytes);
       for (uint32_t left = others ? lanes : 0; left; left &= left - 1)
-        if (auto conflict = compareLane(log, index, std::countr_zero(left), begin,
+        if (auto conflict = compareLane(earlier, later, std::countr_zero(left), begin,
                                         begin + int32_t(kUnitBytes), others))
           return conflict;
     }
@@ -163,7 +163,7 @@ std::optional<Conflict> PageCheck::compare(const Log &log, size_t index, const R
     unsigned lane = std::countr_zero(lanes);
     int32_t begin = mine.begin(lane);
     uint32_t others = lanesAt(theirs, begin, begin + mine.bytes);
-    if (auto conflict = compareLane(log, index, lane, begin, begin + mine.bytes, others))
+    if (auto conflict = compareLane(earlier, later, lane, begin, begin + mine.bytes, others))
       return conflict;
   }
   return std::nullopt;
@@ -179,9 +179,9 @@ uint32_t PageCheck::comparedLanes(const Record &earlier, uint32_t others, unsign
   return others;
 }
 
-std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, unsigned lane,
-                                               int32_t begin, int32_t end, uint32_t others) const {
-  const Record &earlier = log[index];
+std::optional<Conflict> PageCheck::compareLane(const Record &earlier, llvm::ArrayRef<Record> later,
+                                               unsigned lane, int32_t begin, int32_t end,
+                                               uint32_t others) const {
   others = comparedLanes(earlier, others, lane);
   if (!others)
     return std::nullopt;
@@ -189,7 +189,7 @@ std::optional<Conflict> PageCheck::compareLane(const Log &log, size_t index, uns
   for (; others; others &= others - 1) {
     unsigned other = std::countr_zero(others);
     if (Order::known(state, warp.block, earlier.block, earlier.warp, other) < earlier.epoch &&
-        !isObserved(log, index, other, lane, begin, end))
+        !isObserved(earlier, later, other, lane, begin, end))
       return Conflict{earlier, other, lane, begin, 1u << other, 1u << lane, false};
   }
   return std::nullopt;
@@ -275,7 +275,7 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
         (earlier.flags & kStrong) && (earlier.flags & kWrite) && (open & ~observed) == 0;
     std::optional<Conflict> conflict;
     if (earlier.epoch > stale && !isOwn && !hasWitness && mayRace(earlier, access, onlyBlockScope))
-      conflict = compare(log, i, access, open);
+      conflict = compare(earlier, llvm::ArrayRef<Record>(log).drop_front(i + 1), access, open);
     if (conflict)
       add(*conflict, earlier, access, open, found);
     if ((earlier.flags & kObserves) && (open & ~observed) && !access.run.units)
@@ -285,12 +285,51 @@ void PageCheck::search(Log &log, const Record &access, bool onlyBlockScope,
     if (earlier.epoch <= stale ||
         (meets && overwrites && !conflict && earlier.step != access.step &&
          !(earlier.flags & kObserves) && covers(access.run, earlier.run))) {
+      if (earlier.epoch > stale)
+        hide(earlier, access.pc);
       earlier.run.mask = 0;
       hasGone = true;
     }
   }
   if (hasGone)
     llvm::erase_if(log, [](const Record &record) { return record.run.mask == 0; });
+}
+
+// What a store by the instruction at `pc` makes irrelevant but for stores that agree
+// with it.
+void PageCheck::hide(const Record &record, uint32_t pc) {
+  if (record.flags == kWrite && record.pc == pc)
+    return; // that agrees as well, or the store has changed it
+  if (!page.hidden.empty()) {
+    auto &[last, by] = page.hidden.back();
+    if (by == pc && last.run == record.run && last.block == record.block &&
+        last.warp == record.warp && last.flags == record.flags) {
+      last = record;
+      return;
+    }
+  }
+  page.hidden.push_back({record, pc});
+  if (page.hidden.size() >= 2 * kHiddenLimit)
+    page.hidden.erase(page.hidden.begin(), page.hidden.begin() + kHiddenLimit);
+}
+
+// A store meets one of the same instruction, which may be forgiven: what that one hides.
+// One such conflict is enough.
+void PageCheck::searchHidden(const Record &access, llvm::SmallVectorImpl<Conflict> &found) const {
+  for (const Hidden &hidden : llvm::reverse(page.hidden)) {
+    const Record &earlier = hidden.record;
+    if (hidden.pc != access.pc || earlier.epoch <= common || earlier.low >= access.run.high() ||
+        access.run.low() >= earlier.high)
+      continue;
+    auto later = llvm::ArrayRef<Record>(page.strong).drop_while([&](const Record &record) {
+      return record.step <= earlier.step;
+    });
+    if (auto conflict = compare(earlier, later, access, access.run.mask)) {
+      fillLanes(*conflict, access, access.run.mask);
+      found.push_back(*conflict);
+      return;
+    }
+  }
 }
 
 /// The warp's own weak write of just these bytes, where nobody else has written any.
@@ -319,6 +358,7 @@ llvm::SmallVector<Conflict, 1> PageCheck::find(const Record &access) {
     page.writes.clear();
     page.strong.clear();
     page.guesses.clear();
+    page.hidden.clear();
     page.latest = 0;
     page.hasBlockScope = false;
     return found;
@@ -335,6 +375,11 @@ llvm::SmallVector<Conflict, 1> PageCheck::find(const Record &access) {
     search(page.reads, access, false, found);
   if (isWrite && !isAtomic && !page.guesses.empty())
     search(page.guesses, access, false, found);
+  auto mayBeForgiven = [&](const Conflict &conflict) {
+    return conflict.earlier.flags == kWrite && conflict.earlier.pc == access.pc;
+  };
+  if (access.flags == kWrite && !page.hidden.empty() && llvm::any_of(found, mayBeForgiven))
+    searchHidden(access, found);
   return found;
 }
 
@@ -395,6 +440,7 @@ void PageCheck::remember(Record access) {
     page.latest = std::max(page.latest, access.epoch);
   page.hasBlockScope |= (access.flags & kStrong) && (access.flags & kBlockScope);
   if (repeated) {
+    hide(*repeated, access.pc);
     *repeated = access;
     return;
   }
@@ -402,6 +448,8 @@ void PageCheck::remember(Record access) {
     Record &last = log.back();
     if (last.run == access.run && last.block == access.block && last.warp == access.warp &&
         last.flags == access.flags && (last.epoch == access.epoch || !(access.flags & kObserves))) {
+      if (access.flags == kWrite)
+        hide(last, access.pc);
       last = access;
       return;
     }

@@ -7,7 +7,10 @@
 //
 // Logs stay short, because what a later access makes irrelevant is dropped:
 // what every thread of the block knows of (after a barrier of all, shared memory
-// starts afresh), and what a write that is ordered after it has overwritten.
+// starts afresh), and what a write that is ordered after it has overwritten: who has
+// no order with that has none with the write. A race with the write alone may be
+// forgiven, though, to another store of the same instruction and value; for such, what
+// the write has hidden is kept apart.
 // Beyond a limit only the newest entries are kept. They are searched from the
 // newest on, and only until enough is found: in words that many threads update,
 // that is at once.
@@ -17,6 +20,7 @@
 #define TILEWRIGHT_RUNTIME_EMULATOR_RACES_SHADOW_H
 
 #include "runtime/Emulator/Races/Order.h"
+#include "llvm/ADT/ArrayRef.h"
 #include <deque>
 #include <memory>
 #include <vector>
@@ -81,15 +85,23 @@ struct Record {
 
 using Log = llvm::SmallVectorImpl<Record>;
 
+/// What a weak store by the instruction at `pc` has overwritten and is ordered after.
+struct Hidden {
+  Record record;
+  uint32_t pc = 0;
+};
+
 struct Page {
   llvm::SmallVector<Record, 1> reads, writes, strong; ///< weak, weak, either
   llvm::SmallVector<Record, 0> guesses;               ///< weak reads of which all lanes are excused
   llvm::SmallVector<Record, 0> landed; ///< copies that landed before their thread waited
-  Epoch latest = 0;                    ///< of any access but those of `landed`
+  llvm::SmallVector<Hidden, 0> hidden;
+  Epoch latest = 0; ///< of any access but those of `landed`
   /// Some strong access has .cta scope: strong ones may race with each other.
   bool hasBlockScope = false;
   size_t size() const {
-    return reads.size() + writes.size() + strong.size() + guesses.size() + landed.size();
+    return reads.size() + writes.size() + strong.size() + guesses.size() + landed.size() +
+           hidden.size();
   }
 };
 
@@ -148,14 +160,17 @@ private:
            llvm::SmallVectorImpl<Conflict> &found) const;
   void search(Log &log, const Record &access, bool onlyBlockScope,
               llvm::SmallVectorImpl<Conflict> &found);
-  std::optional<Conflict> compare(const Log &log, size_t index, const Record &access,
-                                  uint32_t lanes) const;
-  std::optional<Conflict> compareLane(const Log &log, size_t index, unsigned lane, int32_t begin,
-                                      int32_t end, uint32_t others) const;
+  void searchHidden(const Record &access, llvm::SmallVectorImpl<Conflict> &found) const;
+  void hide(const Record &record, uint32_t pc);
+  std::optional<Conflict> compare(const Record &earlier, llvm::ArrayRef<Record> later,
+                                  const Record &access, uint32_t lanes) const;
+  std::optional<Conflict> compareLane(const Record &earlier, llvm::ArrayRef<Record> later,
+                                      unsigned lane, int32_t begin, int32_t end,
+                                      uint32_t others) const;
   void fillLanes(Conflict &conflict, const Record &access, uint32_t lanes) const;
   uint32_t comparedLanes(const Record &earlier, uint32_t others, unsigned lane) const;
-  bool isObserved(const Log &log, size_t index, unsigned earlierLane, unsigned lane, int32_t begin,
-                  int32_t end) const;
+  bool isObserved(const Record &earlier, llvm::ArrayRef<Record> later, unsigned earlierLane,
+                  unsigned lane, int32_t begin, int32_t end) const;
   uint32_t findWitnesses(const Record &read, const Record &access, uint32_t lanes) const;
   bool isKnown(const Record &earlier, const Record &access) const;
 

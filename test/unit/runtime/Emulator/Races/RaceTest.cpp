@@ -100,12 +100,78 @@ TEST(Race, StoresOfOneInstructionMayAgree) {
        "and.b32 %r4, %t, 3; shl.b32 %r5, %r4, 3; add.u32 %r5, %r0, "
        "%r5; st.shared.u32 [%r5], %t;",
        "race", 32},
+      {"scattered, two lanes a word, different values",
+       "and.b32 %r4, %t, 3; shl.b32 %r5, %r4, 3; add.u32 %r5, %r0, %r5; st.shared.u32 [%r5], %t;",
+       "race", 8},
       {"warps, different values", "shr.u32 %r4, %t, 5; st.shared.u32 [%r0], %r4;", "race"},
       {"blocks, the same value", "@%p1 st.global.u32 [%rd1], 1;", "", 32, 3},
       {"blocks, different values", "@%p1 st.global.u32 [%rd1], %b;", "race", 32, 3},
       {"two instructions, the same value",
        "@%p2 st.shared.u32 [%r0], 7; @!%p2 st.shared.u32 [%r0], 7;", "race"},
   });
+}
+
+// That two stores agree says nothing of what comes before one of them.
+TEST(Race, StoresThatAgreeHideNothing) {
+  const char *body = "and.b32 %r4, %t, 31; setp.ne.u32 %p3, %r4, 0; {0} @%p3 exit; {1} "
+                     "st.shared.u32 [%r0], 1;";
+  auto with = [&](auto... parts) { return fill(body, {parts...}); };
+  const char *read = "@%p1 ld.shared.u32 %r9, [%r0];";
+  expect({
+      {"a read by one of the threads", with("", read), "race"},
+      {"before a barrier", with("@%p1 ld.shared.u32 %r9, [%r0]; bar.sync 0;", "")},
+      {"a read by a lane that a warp barrier orders before one of the stores",
+       with("setp.eq.u32 %p4, %t, 5; @%p4 ld.shared.u32 %r9, [%r0]; bar.warp.sync -1;", ""),
+       "race"},
+      {"a store of another instruction", with("", "@%p1 st.shared.u32 [%r0], 2;"), "race"},
+      {"a store of another instruction after a read",
+       with("", "@%p1 ld.shared.u32 %r9, [%r0]; @%p1 st.shared.u32 [%r0], 2;"), "race"},
+      {"a strong store that one has seen, which tells the other",
+       "@%p1 st.shared.v2.u32 [%r0], {0, 0}; bar.sync 0; @%p1 bra A; setp.eq.u32 %p3, %t, 32; @%p3 "
+       "bra B; setp.eq.u32 %p3, %t, 64; @%p3 bra C; exit; A: st.relaxed.cta.shared.u32 [%r0], 5; "
+       "exit; B: ld.relaxed.cta.shared.u32 %r9, [%r0]; setp.ne.u32 %p3, %r9, 5; @%p3 bra B; "
+       "st.release.cta.shared.u32 [%r0 + 4], 1; bra D; C: ld.acquire.cta.shared.u32 %r9, [%r0 + "
+       "4]; "
+       "setp.ne.u32 %p3, %r9, 1; @%p3 bra C; D: st.shared.u32 [%r0], 1;",
+       "", 96},
+  });
+}
+
+TEST(Race, FindingsNameLanesThatDisagree) {
+  struct {
+    const char *name, *body;
+    unsigned threads;
+    int lane;
+    const char *symbol;
+  } cases[] = {
+      {"of two warps",
+       "and.b32 %r4, %t, 31; shr.u32 %r5, %t, 5; setp.eq.u32 %p3, %r4, 5; selp.u32 %r6, %r5, 7, "
+       "%p3; shl.b32 %r7, %r4, 2; add.u32 %r7, %r0, %r7; st.shared.u32 [%r7], %r6;",
+       64, 5, "s + 20"},
+      {"where another store came between",
+       "and.b32 %r7, %t, 31; shr.u32 %r4, %t, 5; shl.b32 %r5, %r7, 3; add.u32 %r5, %r5, %r0; "
+       "cvt.u16.u32 %h1, 66; setp.eq.u32 %p3, %t, 1; @%p3 st.shared.u8 [%r0 + 8], %h1; "
+       "setp.lt.u32 %p4, %r7, 2; setp.ne.and.u32 %p4, %r4, 1, %p4; @%p4 st.shared.u32 [%r5], "
+       "0x43434343;",
+       96, 1, "s + 8"},
+      {"of one warp", "setp.eq.u32 %p3, %t, 1; selp.u32 %r4, 7, 9, %p3; st.shared.u32 [%r0], %r4;",
+       4, 1, "s + 0"},
+  };
+  for (const auto &test : cases)
+    for (uint64_t seed = 0; seed < 64; ++seed) {
+      Options options;
+      options.warpOrderSeed = options.preemptionSeed = seed;
+      options.checkInitialisation = false;
+      Snippet snippet("h200", options);
+      snippet.run(std::string(kPlaces) + test.body, {}, test.threads);
+      const auto &findings = snippet.device->getLastReport().findings;
+      ASSERT_FALSE(findings.empty()) << test.name << ", seed " << seed;
+      for (const Finding &finding : findings) {
+        EXPECT_TRUE(finding.lane == test.lane || finding.other->lane == test.lane)
+            << test.name << ", seed " << seed << ": " << finding.toString();
+        EXPECT_EQ(finding.symbol, test.symbol) << test.name << ", seed " << seed;
+      }
+    }
 }
 
 TEST(Race, BlocksHaveNoOrder) {
