@@ -51,6 +51,7 @@ std::string RaceChecker::describeFull() const {
 }
 
 void RaceChecker::forget(const Block &block) {
+  order.finish(block.clocks.block);
   for (const Page &page : block.pages)
     numRecords -= page.size();
   for (size_t warp = 0; warp < block.warps.size() && !guesses.empty(); ++warp)

@@ -8,6 +8,9 @@
 
 using namespace tilewright::emulator::races;
 
+/// Blocks that release to one location before those that are done are forgotten.
+constexpr size_t kManySharers = 16;
+
 //===----------------------------------------------------------------------===//
 // Lane states
 //===----------------------------------------------------------------------===//
@@ -244,21 +247,22 @@ void Order::overwrite(uint32_t mask, const uint64_t *address, unsigned bytes, Bl
   for (; mask; mask &= mask - 1) {
     uint64_t first = address[std::countr_zero(mask)];
     for (uint64_t byte = first; byte < first + bytes; ++byte)
-      locations.erase(byte);
+      erase(locations, byte);
   }
 }
 
 void Order::read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from) {
-  Clock block;
-  if (from.block == warp.block)
-    block = from.blockClock;
-  GridClock grid = access.isGrid ? from.gridClock : GridClock();
+  if (!from.isObservedBy(warp.block, access.isGrid))
+    return;
+  const Clock block = from.blockClocks.lookup(warp.block);
+  const GridClock &grid = from.gridClock;
   if (block.isEmpty() && grid.isEmpty())
     return;
   forStates(warp, 1u << lane, [&](LaneState &state) {
     if (access.acquires) {
       state.clock.join(block);
-      return joinGrid(state.clock, grid, warp.block);
+      if (access.isGrid)
+        return joinGrid(state.clock, grid, warp.block);
     }
     state.blockPending.join(block);
     state.gridPending = state.gridPending.join(grid);
@@ -269,30 +273,69 @@ void Order::read(WarpOrder &warp, unsigned lane, const StrongAccess &access, con
   });
 }
 
+void Order::dropFinished(Location &location) {
+  auto &clocks = location.blockClocks;
+  numSharers -= clocks.size() - 1;
+  llvm::SmallVector<uint32_t> gone;
+  for (const auto &entry : clocks)
+    if (finished.contains(entry.first))
+      gone.push_back(entry.first);
+  for (uint32_t block : gone)
+    clocks.erase(block);
+  numSharers += clocks.size() - 1;
+}
+
+void Order::clear(Location &location) {
+  numSharers -= std::max<size_t>(location.blockClocks.size(), 1) - 1;
+  location.blockClocks.clear();
+  location.gridClock = GridClock();
+}
+
+void Order::erase(Locations &locations, uint64_t address) {
+  if (auto found = locations.find(address); found != locations.end()) {
+    clear(found->second);
+    locations.erase(found);
+  }
+}
+
 void Order::write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
                   Locations &locations) {
   const LaneState &state = warp.stateOf(lane);
-  Release current{state.clock, epoch, state.copies}, none;
+  const Release current{state.clock, epoch, state.copies};
   const Release &block = access.releases ? current : state.blockRelease;
-  const Release &grid = !access.isGrid ? none : access.releases ? current : state.gridRelease;
-  bool isAtomic = access.reads;
-  if (block.isEmpty() && grid.isEmpty()) {
-    // A store that releases nothing hides what the location handed on.
-    if (!isAtomic && !locations.empty())
-      locations.erase(address);
+  // A fence before a release of .cta scope releases as far as the fence does.
+  const Release &grid = access.releases && access.isGrid ? current : state.gridRelease;
+  auto found = locations.find(address);
+  bool isHeld = found != locations.end();
+  // What observes nothing of what the location handed on hides it.
+  if (isHeld && !(access.reads && found->second.isObservedBy(warp.block, access.isGrid))) {
+    clear(found->second);
+    if (block.isEmpty()) {
+      locations.erase(found);
+      return;
+    }
+  }
+  if (!isHeld && block.isEmpty())
     return;
-  }
-  Location &location = locations[address];
-  if (!isAtomic || location.block != warp.block)
-    location.blockClock = Clock();
-  if (!isAtomic)
-    location.gridClock = GridClock();
+  Location &location = isHeld ? found->second : locations[address];
   location.block = warp.block;
+  location.isGrid = access.isGrid;
+  if (!block.isEmpty())
+    release(location, warp, lane, block, grid);
+}
+
+void Order::release(Location &location, const WarpOrder &warp, unsigned lane, const Release &block,
+                    const Release &grid) {
   Clock clock = publish(block, warp.warp, 1u << lane);
-  location.blockClock.join(clock);
-  if (!grid.isEmpty()) {
-    if (!access.releases)
-      clock = publish(grid, warp.warp, 1u << lane);
-    location.gridClock = location.gridClock.join(clock.others.with(warp.block, clock.own));
-  }
+  auto [own, isNew] = location.blockClocks.try_emplace(warp.block);
+  own->second.join(clock);
+  const size_t size = location.blockClocks.size();
+  numSharers += isNew && size > 1;
+  if (isNew && size >= kManySharers && std::has_single_bit(size))
+    dropFinished(location);
+  if (grid.isEmpty())
+    return;
+  if (&grid != &block)
+    clock = publish(grid, warp.warp, 1u << lane);
+  location.gridClock = location.gridClock.join(clock.others.with(warp.block, clock.own));
 }

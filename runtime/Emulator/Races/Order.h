@@ -14,7 +14,10 @@
 // A mbarrier's phase is such a location too: a relaxed arrival hands on what the
 // last fence released, a relaxed wait leaves it pending until the next.
 // Scopes: a fence or access of .cta scope orders threads of one block only, so
-// all these clocks exist twice. A cluster counts as its one block.
+// all these clocks exist twice, and a location keeps what was released at .cta scope
+// by block. Who reads a write or goes on from it by an atomic observes it only if the
+// scopes of the two accesses include each other; the fences on either side must do
+// so as well, but not the scopes of atomics between. A cluster counts as its one block.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_EMULATOR_RACES_ORDER_H
@@ -22,6 +25,7 @@
 
 #include "runtime/Emulator/Races/Clock.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include <bit>
 #include <optional>
 
@@ -35,11 +39,20 @@ struct Release {
   bool isEmpty() const { return self == 0 && clock.isEmpty(); }
 };
 
-/// One location through which threads synchronise.
+/// One location through which threads synchronise: what the last write and the atomics
+/// that it goes on from hand on.
 struct Location {
-  uint32_t block = 0;  ///< whose threads may take blockClock
-  Clock blockClock;    ///< released at .cta scope or wider
+  uint32_t block = 0;  ///< of the last write
+  bool isGrid = false; ///< the last write has .gpu scope or wider
+  /// Released at .cta scope or wider, by block: for that block's threads.
+  llvm::SmallDenseMap<uint32_t, Clock, 1> blockClocks;
   GridClock gridClock; ///< released at .gpu scope or wider
+
+  /// The scopes of the last write and of an access by a thread of `other` include
+  /// each other.
+  bool isObservedBy(uint32_t other, bool isOtherGrid) const {
+    return block == other || (isGrid && isOtherGrid);
+  }
 };
 
 /// Lanes of one warp that know the same.
@@ -106,9 +119,12 @@ public:
 
   Epoch now() const { return epoch; }
   void tick() { ++epoch; }
-  /// Locations of global memory that hold a clock.
-  size_t numLocations() const { return global.size(); }
+  /// Locations of global memory that hold a clock; one that several blocks have
+  /// released to counts for each.
+  size_t numLocations() const { return global.size() + numSharers; }
   WarpOrder makeWarp(uint32_t block, uint32_t warp, uint32_t lanes) const;
+  /// All threads of a block have exited: nobody takes what is kept for them alone.
+  void finish(uint32_t block) { finished.insert(block); }
 
   /// bar.warp.sync among `mask`.
   void syncWarp(WarpOrder &warp, uint32_t mask);
@@ -159,10 +175,17 @@ private:
   void read(WarpOrder &warp, unsigned lane, const StrongAccess &access, const Location &from);
   void write(WarpOrder &warp, unsigned lane, const StrongAccess &access, uint64_t address,
              Locations &locations);
+  void release(Location &location, const WarpOrder &warp, unsigned lane, const Release &block,
+               const Release &grid);
+  void dropFinished(Location &location);
+  void clear(Location &location);
+  void erase(Locations &locations, uint64_t address);
 
   Epoch epoch = 1;
   bool strictAcquire;
   Locations global;
+  size_t numSharers = 0; ///< clocks by block beyond the first of each location
+  llvm::DenseSet<uint32_t> finished;
 };
 
 } // namespace tilewright::emulator::races

@@ -138,20 +138,16 @@ void Causality::addSynchronisation(const std::vector<uint64_t> &got) {
     if (step.kind != Step::Kind::Flag || (step.writes && !step.isExchange))
       continue;
     const unsigned reader = eventOf[s];
-    bool leavesBlock = false;
     for (unsigned at = s; got[at] != 0;) {
       const auto from = static_cast<unsigned>(got[at] - 1);
       if (!areInclusive(eventOf[from], eventOf[at]))
         break;
       for (unsigned x : findReleases(eventOf[from]))
         for (unsigned y : findAcquires(reader))
-          if (areInclusive(x, y)) {
+          if (areInclusive(x, y))
             added.push_back({x, y});
-            detours |= leavesBlock && (stepOf(x).scope == 0 || stepOf(y).scope == 0);
-          }
       if (!kernel.steps[from].isExchange)
         break;
-      leavesBlock |= blockOf(eventOf[from]) != blockOf(reader);
       at = from;
     }
   }

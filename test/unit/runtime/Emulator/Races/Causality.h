@@ -32,9 +32,6 @@ public:
   Causality(const Kernel &kernel, const std::vector<uint64_t> &got);
   const std::vector<Event> &getEvents() const { return events; }
   bool isBefore(unsigned a, unsigned b) const { return known[b][a]; }
-  /// Threads of one block synchronise at .cta scope through an exchange of another
-  /// block, which the emulated device does not follow.
-  bool hasDetour() const { return detours; }
 
 private:
   static constexpr unsigned kMost = 2048;
@@ -50,13 +47,11 @@ private:
   std::vector<unsigned> findReleases(unsigned w) const;
   std::vector<unsigned> findAcquires(unsigned r) const;
   const Step &stepOf(unsigned event) const { return kernel.steps[events[event].step]; }
-  unsigned blockOf(unsigned event) const { return kernel.shape.blockOf(events[event].thread); }
   bool isFence(unsigned event) const { return stepOf(event).kind == Step::Kind::Fence; }
   /// Their scopes include each other's thread.
   bool areInclusive(unsigned a, unsigned b) const;
 
   const Kernel &kernel;
-  bool detours = false;
   std::vector<Event> events;
   std::vector<int> last;    ///< event of each thread so far
   Edges edges;              ///< program order and barriers; later all

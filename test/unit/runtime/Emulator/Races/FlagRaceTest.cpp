@@ -102,6 +102,40 @@ TEST(Race, AWeakStoreEndsWhatAFlagHandsOn) {
   });
 }
 
+// Of three threads A writes and passes a flag to B, which passes it on to C by an atomic
+// without an order of its own. C reads it once, when B has told it to.
+TEST(Race, AtomicsBetweenPassAReleaseOnWhateverItsScope) {
+  const char *body =
+      "mov.u32 %r4, %ntid.x; mad.lo.u32 %r4, %r4, %b, %t; "
+      "setp.eq.u32 %p3, %r4, 0; @%p3 bra A; setp.eq.u32 %p3, %r4, {0}; @%p3 bra B; "
+      "setp.eq.u32 %p3, %r4, {1}; @%p3 bra C; exit; "
+      "A: st.global.u32 [%rd1 + 16], 7; {2} atom.relaxed.{3}.global.exch.b32 %r5, [%rd1], 1; exit; "
+      "B: ld.relaxed.{4}.global.u32 %r5, [%rd1]; setp.ne.u32 %p3, %r5, 1; @%p3 bra B; "
+      "atom.relaxed.{5}.global.exch.b32 %r5, [%rd1], 2; {6}.gpu.global.u32 [%rd1 + 8], 1; exit; "
+      "C: {7}.gpu.global.u32 %r5, [%rd1 + 8]; setp.ne.u32 %p3, %r5, 1; @%p3 bra C; "
+      "ld.relaxed.{8}.global.u32 %r5, [%rd1]; {9} ld.global.u32 %r9, [%rd1 + 16];";
+  auto with = [&](auto... parts) { return std::string(fill(body, {parts...})); };
+  const char *narrow = "fence.acq_rel.cta;", *wide = "fence.acq_rel.gpu;", *store = "st.relaxed",
+             *load = "ld.relaxed";
+  // A and C of block 0, B of block 1; then C of block 1.
+  const std::string around =
+                        with("64", "32", narrow, "gpu", "gpu", "gpu", store, load, "gpu", narrow),
+                    noFence = with("64", "32", "", "gpu", "gpu", "gpu", store, load, "gpu", narrow),
+                    broken =
+                        with("64", "32", narrow, "gpu", "gpu", "cta", store, load, "gpu", narrow),
+                    through = with("32", "64", wide, "cta", "cta", "gpu", "st.release",
+                                   "ld.acquire", "gpu", wide),
+                    tooNarrow = with("32", "64", narrow, "cta", "cta", "gpu", "st.release",
+                                     "ld.acquire", "gpu", wide);
+  expect({
+      {"fences of one block, an atomic of another", around.c_str(), "", 64, 2},
+      {"no fence before the flag", noFence.c_str(), "race", 64, 2},
+      {"an atomic of another block whose scope is its block", broken.c_str(), "race", 64, 2},
+      {"fences of two blocks, an atomic of block scope", through.c_str(), "", 64, 2},
+      {"a fence of block scope, a reader of another", tooNarrow.c_str(), "race", 64, 2},
+  });
+}
+
 TEST(Race, BarriersCarryReleasesAndAcquires) {
   // Every thread of block 0 writes, thread 0 fences and raises the flag.
   const char *body = "setp.ne.u32 %p3, %b, 0; @%p3 bra C; st.global.u32 [%in], 5; {0} "

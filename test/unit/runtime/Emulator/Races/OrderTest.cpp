@@ -29,8 +29,9 @@ void joinInto(Vector &a, const Vector &b) {
 
 struct Model {
   struct Flag {
-    unsigned block = 0;
-    Vector narrow{}, wide{};
+    unsigned block = 0; ///< of the last write
+    bool isGrid = false;
+    Vector narrow[kBlocks]{}, wide{};
   };
   struct Past {
     unsigned thread, time, begin, end;
@@ -99,39 +100,37 @@ struct Model {
 
   void strong(unsigned thread, unsigned address, const StrongAccess &access) {
     auto found = flags.find(address);
-    if (access.observes && found != flags.end()) {
-      Vector narrow{}, wide{};
-      if (found->second.block == blockOf(thread))
-        narrow = found->second.narrow;
-      if (access.isGrid)
-        wide = found->second.wide;
-      if (access.acquires) {
+    // The scopes of the last write and this access include each other.
+    bool isMutual = found != flags.end() && (found->second.block == blockOf(thread) ||
+                                             (found->second.isGrid && access.isGrid));
+    if (access.observes && isMutual) {
+      const Vector &narrow = found->second.narrow[blockOf(thread)], &wide = found->second.wide;
+      if (access.acquires)
         joinInto(clock[thread], narrow);
+      if (access.acquires && access.isGrid)
         joinInto(clock[thread], wide);
-      } else {
-        joinInto(pending[0][thread], narrow);
-        joinInto(pending[1][thread], wide);
-      }
+      // A fence may still acquire it further than the access did.
+      joinInto(pending[0][thread], narrow);
+      joinInto(pending[1][thread], wide);
     }
     if (!access.writes)
       return;
     bool has[2] = {access.releases || hasReleased[0][thread],
-                   access.isGrid && (access.releases || hasReleased[1][thread])};
+                   (access.isGrid && access.releases) || hasReleased[1][thread]};
     Vector given[2] = {released[0][thread], released[1][thread]};
     if (access.releases)
-      given[0] = given[1] = release(thread);
-    if (!has[0] && !has[1]) {
-      if (!access.reads)
-        flags.erase(address);
+      given[0] = release(thread);
+    if (access.releases && access.isGrid)
+      given[1] = given[0];
+    if (!(access.reads && isMutual))
+      flags.erase(address);
+    if (!has[0] && !flags.count(address))
       return;
-    }
     Flag &flag = flags[address];
-    if (!access.reads || flag.block != blockOf(thread))
-      flag.narrow = {};
-    if (!access.reads)
-      flag.wide = {};
     flag.block = blockOf(thread);
-    joinInto(flag.narrow, given[0]);
+    flag.isGrid = access.isGrid;
+    if (has[0])
+      joinInto(flag.narrow[blockOf(thread)], given[0]);
     if (has[1])
       joinInto(flag.wide, given[1]);
   }
