@@ -8,6 +8,7 @@
 #   make clean    removes what was built, keeps .venv
 #   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
+#   make test-scales-full  runs the product of formats, groups, scales and zero points (an hour)
 #   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan, and test-threads
 #   make test-threads     runs blocks on several host threads under TSan
 #   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
@@ -22,7 +23,7 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-device-full test-ptxas-full test-sanitize test-threads mutation fuzz lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-scales-full test-ptxas-full test-sanitize test-threads mutation fuzz lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -51,6 +52,10 @@ test: build
 test-device-full: build
 	@TILEWRIGHT_CUDA_FULL=1 TILEWRIGHT_ORDERS=16 $(PYTHON_BIN) tools/run_tests.py --build build \
 	  test/python/device
+
+test-scales-full: build
+	@TILEWRIGHT_SCALES_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build \
+	  test/python/test_scales.py
 
 test-ptxas-full: build
 	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \

@@ -4,12 +4,13 @@
 // weights. The work runs without the GIL.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/Pack/Pack.h"
 #include "bindings/python/Bindings.h"
 #include "bindings/python/Errors.h"
+#include "runtime/Pack/PackScales.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/xxhash.h"
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
 namespace py = pybind11;
 
@@ -54,25 +55,40 @@ static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c
   return codes;
 }
 
-/// `scales` is [N, groups]; the result has a row a group.
-template <typename T> static py::array_t<T> packScales(const py::array_t<T> &scales) {
+static layout::ScaleStorage getStorage(int64_t k, int64_t n, const std::string &group,
+                                       unsigned elementBytes, std::optional<unsigned> zeroBits) {
+  auto granularity = unwrap(format::Granularity::parse(group), exception::unsupported);
+  return zeroBits ? layout::ScaleStorage::getZeroPoints(granularity, k, n, *zeroBits)
+                  : layout::ScaleStorage::get(granularity, k, n, elementBytes);
+}
+
+/// `scales` is [groups along N, groups along K] of a K x N matrix; the result
+/// has a row for each (pair of) groups along K. `zeroBits`: they are integer
+/// zero points of codes of that many bits.
+template <typename T>
+static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_t n,
+                                 const std::string &group, std::optional<unsigned> zeroBits) {
   pack::Matrix<const T> matrix = viewMatrix(scales).transposed();
-  int64_t n = scales.shape(0), groups = scales.shape(1);
-  py::array_t<T> packed({groups, pack::getPackedColumns(n)});
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
+  if (scales.shape(0) != storage.columnGroups || scales.shape(1) != storage.groups)
+    raise(exception::shape, "expects a scale for each group");
+  py::array_t<T> packed({storage.getRows(), storage.strips * storage.perStrip});
   llvm::MutableArrayRef<T> view(packed.mutable_data(), packed.size());
-  check(pack::packScales<T>(groups, n, matrix, view), exception::shape);
+  check(pack::packScales<T>(storage, matrix, view), exception::shape);
   return packed;
 }
 
 template <typename T>
-static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &packed, int64_t n,
-                                   int64_t groups) {
-  if (n < 0 || groups < 0)
+static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &packed, int64_t k,
+                                   int64_t n, const std::string &group,
+                                   std::optional<unsigned> zeroBits) {
+  if (n < 0 || k < 0)
     raise(exception::shape, "expects extents that are not negative");
-  py::array_t<T> scales({n, groups});
-  pack::Matrix<T> columns{scales.mutable_data(), groups, 1};
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
+  py::array_t<T> scales({storage.columnGroups, storage.groups});
+  pack::Matrix<T> columns{scales.mutable_data(), storage.groups, 1};
   llvm::ArrayRef<T> view(packed.data(), packed.size());
-  check(pack::unpackScales<T>(groups, n, view, columns.transposed()), exception::shape);
+  check(pack::unpackScales<T>(storage, view, columns.transposed()), exception::shape);
   return scales;
 }
 
@@ -82,18 +98,23 @@ static std::string checksum(const py::array_t<uint8_t, py::array::c_style> &data
   return llvm::utohexstr(llvm::xxh3_64bits(bytes), /*LowerCase=*/true, /*Width=*/16);
 }
 
+/// Both directions for elements of `T`; overloads tell them apart by dtype.
+template <typename T> static void bindScales(py::module_ &module) {
+  module.def("pack_scales", &packScales<T>, py::arg("scales").noconvert(), py::arg("k"),
+             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
+  module.def("unpack_scales", &unpackScales<T>, py::arg("packed").noconvert(), py::arg("k"),
+             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
+}
+
 void bindPack(py::module_ &module) {
   module.attr("PACKING_VERSION") = layout::packingVersion;
   module.def("checksum", &checksum, py::arg("data").noconvert());
   module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"));
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
              py::arg("n"), py::arg("k"));
-  module.def("pack_scales", &packScales<uint16_t>, py::arg("scales").noconvert());
-  module.def("unpack_scales", &unpackScales<uint16_t>, py::arg("packed").noconvert(), py::arg("n"),
-             py::arg("groups"));
-  module.def("pack_zeros", &packScales<uint8_t>, py::arg("zeros").noconvert());
-  module.def("unpack_zeros", &unpackScales<uint8_t>, py::arg("packed").noconvert(), py::arg("n"),
-             py::arg("groups"));
+  bindScales<uint8_t>(module);
+  bindScales<uint16_t>(module);
+  bindScales<uint32_t>(module);
 }
 
 } // namespace tilewright::python

@@ -30,25 +30,33 @@ static problem::Problem readProblem(const std::string &text) {
 }
 
 /// The problem `linear` would compile for contiguous arrays of these dtypes and
-/// extents.
+/// extents. `zeros`: dtype of the zero points, of which `zero` is the rule.
 static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
                                       const std::string &formatName, const std::string &group,
-                                      const std::string &scale, bool hasZeros, const std::string &x,
-                                      const std::string &y, const std::optional<std::string> &bias,
+                                      const std::string &scale, const std::string &zero,
+                                      const std::string &zeros, bool hasTensorScale,
+                                      const std::string &x, const std::string &y,
+                                      const std::optional<std::string> &bias,
                                       const std::string &activation) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   launch::QuantMatmulCall call;
   launch::QuantisedWeights &weights = call.weights;
   weights.shape = {k, n, code.bits};
   check(weights.shape.verify(), exception::unsupported);
-  int64_t groups = unwrap(launch::getGroupCount(group, k), exception::unsupported);
-  uint64_t scales = uint64_t(groups) * pack::getPackedColumns(n);
   weights.format = formatName;
   weights.group = group;
+  weights.zero = unwrap(format::parseZero(zero), exception::unsupported);
+  auto makeTable = [&](launch::Tensor &table, const std::string &dtype, auto getStorage) {
+    table = launch::makePacked(nullptr, 0, dtype, 0);
+    auto storage = unwrap(getStorage(weights), exception::unsupported);
+    table.packedBytes = storage.getElements() * (format::get(dtype).bits / 8);
+  };
   weights.words = launch::makePacked(nullptr, 0, "u32", weights.shape.getWordCount() * 4);
-  weights.scales = launch::makePacked(nullptr, 0, scale, scales * 2);
-  if (hasZeros)
-    weights.zeros = launch::makePacked(nullptr, 0, "u8", scales);
+  makeTable(weights.scales, scale, launch::getScaleStorage);
+  if (weights.zero != format::Zero::None)
+    makeTable(weights.zeros.emplace(), zeros, launch::getZeroStorage);
+  if (hasTensorScale)
+    weights.tensorScale = launch::makeDense(nullptr, 0, "f32", {1});
   if (code.isIndex())
     weights.codebook = launch::makePacked(nullptr, 0, "u32", 4 * layout::getTableWords(code.bits));
   call.x = launch::makeDense(nullptr, 0, x, {m, k});
@@ -137,7 +145,8 @@ void bindPrograms(py::module_ &module) {
   module.attr("VERSION") = TILEWRIGHT_VERSION;
   module.attr("LLVM_VERSION") = LLVM_VERSION_STRING;
   module.def("quant_matmul_problem", &quantMatmulProblem, py::kw_only(), "m"_a, "n"_a, "k"_a,
-             "format"_a, "group"_a, "scale"_a, "zeros"_a, "x"_a, "y"_a, "bias"_a, "activation"_a);
+             "format"_a, "group"_a, "scale"_a, "zero"_a, "zeros"_a, "tensor_scale"_a, "x"_a, "y"_a,
+             "bias"_a, "activation"_a);
   module.def("choose_schedule", &chooseSchedule, "problem"_a, "model"_a, "schedule"_a,
              "expected_m"_a);
   module.def("compile_problem", &compileProblem, "problem"_a, "model"_a, "schedule"_a,

@@ -21,19 +21,26 @@ namespace tilewright::python {
 //===- Arguments ------------------------------------------------------------===//
 
 PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py::array> zeros,
+                             std::optional<py::array> tensorScale,
                              std::optional<py::array> codebook, int64_t k, int64_t n,
                              const std::string &formatName, const std::string &group,
-                             const std::string &scale)
+                             const std::string &scale, const std::string &zero,
+                             const std::string &zeroDtype)
     : words(std::move(words)), scales(std::move(scales)), zeros(std::move(zeros)),
-      codebook(std::move(codebook)) {
+      tensorScale(std::move(tensorScale)), codebook(std::move(codebook)) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   weights.shape = {k, n, code.bits};
   weights.format = formatName;
   weights.group = group;
+  weights.zero = unwrap(format::parseZero(zero), exception::unsupported);
   weights.words = describe(this->words, "u32", wordsBuffer);
   weights.scales = describe(this->scales, scale, scalesBuffer);
   if (this->zeros)
-    weights.zeros = describe(*this->zeros, "u8", zerosBuffer);
+    weights.zeros = describe(*this->zeros, zeroDtype, zerosBuffer);
+  if (this->tensorScale) {
+    weights.tensorScale = describeArray(*this->tensorScale);
+    weights.tensorScale->resident = &tensorScaleBuffer;
+  }
   if (this->codebook)
     weights.codebook = describe(*this->codebook, "u32", codebookBuffer);
 }
@@ -185,10 +192,11 @@ static py::dict describeDevice(Runtime &runtime, const std::string &name) {
 void bindRuntime(py::module_ &module) {
   py::class_<PackedWeights>(module, "PackedWeights")
       .def(py::init<py::array, py::array, std::optional<py::array>, std::optional<py::array>,
-                    int64_t, int64_t, const std::string &, const std::string &,
+                    std::optional<py::array>, int64_t, int64_t, const std::string &,
+                    const std::string &, const std::string &, const std::string &,
                     const std::string &>(),
-           "words"_a, "scales"_a, "zeros"_a, "codebook"_a, py::kw_only(), "k"_a, "n"_a, "format"_a,
-           "group"_a, "scale"_a);
+           "words"_a, "scales"_a, "zeros"_a, "tensor_scale"_a, "codebook"_a, py::kw_only(), "k"_a,
+           "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a);
   py::class_<Runtime>(module, "Runtime")
       .def(py::init<>())
       .def("device_names", [](Runtime &runtime) { return runtime.getRegistry().list(); })

@@ -33,9 +33,12 @@ private:
 /// Packed weights, kept alive with the copies that devices have of them.
 class PackedWeights {
 public:
+  /// `scale`: dtype of the scales; `zero`: the rule of format::Zero; `zeroDtype`: that of
+  /// `zeros`; `tensorScale`: one float32.
   PackedWeights(pybind11::array words, pybind11::array scales, std::optional<pybind11::array> zeros,
-                std::optional<pybind11::array> codebook, int64_t k, int64_t n,
-                const std::string &format, const std::string &group, const std::string &scale);
+                std::optional<pybind11::array> tensorScale, std::optional<pybind11::array> codebook,
+                int64_t k, int64_t n, const std::string &format, const std::string &group,
+                const std::string &scale, const std::string &zero, const std::string &zeroDtype);
   const launch::QuantisedWeights &get() const { return weights; }
 
 private:
@@ -43,8 +46,8 @@ private:
                           launch::ResidentBuffer &buffer);
 
   pybind11::array words, scales;
-  std::optional<pybind11::array> zeros, codebook;
-  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer, codebookBuffer;
+  std::optional<pybind11::array> zeros, tensorScale, codebook;
+  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer, tensorScaleBuffer, codebookBuffer;
   launch::QuantisedWeights weights;
 };
 

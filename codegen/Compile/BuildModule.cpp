@@ -58,25 +58,24 @@ static llvm::Expected<nn::QFormatAttr> getFormat(Builder &builder,
   auto code = format::parse(problem.getAttribute("format"));
   if (!code)
     return code.takeError();
-  StringRef group = problem.getAttribute("group", "channel");
-  int64_t rows = 0;
-  if (group != "channel" && (group.getAsInteger(10, rows) || rows < 1))
-    return llvm::createStringError("expects group to be a positive number or channel, but got " +
-                                   group);
-  auto scale = getFloatType(builder, problem.getAttribute("scale", "f16"), "scales");
-  if (!scale)
-    return scale.takeError();
+  auto granularity = format::Granularity::parse(problem.getAttribute("group", "channel"));
+  if (!granularity)
+    return granularity.takeError();
   auto zero = nn::symbolizeZeroPoint(problem.getAttribute("zero", "none"));
   if (!zero)
-    return llvm::createStringError("expects zero to be none or integer, but got " +
+    return llvm::createStringError("expects zero to be none, integer, float or offset, but got " +
                                    problem.getAttribute("zero"));
+  StringRef scale = problem.getAttribute("scale", "f16");
+  const problem::Operand *zeros = problem.findOperand("zeros");
   MLIRContext *context = builder.getContext();
   auto emitError = [&] { return mlir::emitError(builder.getUnknownLoc()); };
   auto attr =
-      nn::QFormatAttr::getChecked(emitError, context, StringRef(code->name), rows, *scale, *zero);
+      nn::QFormatAttr::getChecked(emitError, context, StringRef(code->name), *granularity, scale,
+                                  *zero, zeros ? StringRef(zeros->dtype) : StringRef(),
+                                  problem.findOperand("tensor_scale") != nullptr);
   if (!attr)
     return llvm::createStringError("no kernel for weights of format " + code->name + ", group " +
-                                   group);
+                                   granularity->str() + ", scale " + scale);
   return attr;
 }
 

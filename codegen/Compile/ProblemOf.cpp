@@ -83,24 +83,32 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
   problem.op = "quant_matmul";
   if (op.getProblem())
     problem.indexWidth = op.getProblem()->getIndex();
-  problem.dimensions = {getRows(op),
-                        {"N", w.getN(), 1},
-                        {"K", w.getK(), 1},
-                        {"groups", format.getNumGroups(w.getK()), 1}};
+  format::Granularity granularity = format.getGranularity();
+  problem.dimensions = {
+      getRows(op), {"N", w.getN()}, {"K", w.getK()}, {"groups", granularity.getGroups(w.getK())}};
+  std::vector<std::string> scaleDimensions = {"groups", "N"};
+  if (!granularity.isPerColumn()) {
+    problem.dimensions.push_back({"columns", granularity.getColumnGroups(w.getN())});
+    scaleDimensions[1] = "columns";
+  }
   problem.operands = {getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
                       getOperand(op, "w", "u32", {"N", "K"}, {}),
-                      getOperand(op, "scales", getName(format.getScale()), {"groups", "N"}, {})};
-  if (format.getZero() == nn::ZeroPoint::Integer)
-    problem.operands.push_back(getOperand(op, "zeros", "u8", {"groups", "N"}, {}));
+                      getOperand(op, "scales", format.getScale().str(), scaleDimensions, {})};
+  if (format.hasZeros())
+    problem.operands.push_back(
+        getOperand(op, "zeros", format.getZeroType().str(), scaleDimensions, {}));
+  if (format.getTensorScale()) {
+    problem.dimensions.push_back({"tensors", 1});
+    problem.operands.push_back(getOperand(op, "tensor_scale", "f32", {"tensors"}, {1}));
+  }
   if (format.getCodeFormat().isIndex()) {
     problem.dimensions.push_back({"entries", int64_t(1) << format.getBits(), 1});
     problem.operands.push_back(getOperand(op, "codebook", "u32", {"entries"}, {}));
   }
-  problem.attributes = {
-      {"format", format.getCode().str()},
-      {"group", format.isChannel() ? "channel" : std::to_string(format.getGroup())},
-      {"scale", getName(format.getScale())},
-      {"zero", nn::stringifyZeroPoint(format.getZero()).str()}};
+  problem.attributes = {{"format", format.getCode().str()},
+                        {"group", granularity.str()},
+                        {"scale", format.getScale().str()},
+                        {"zero", nn::stringifyZeroPoint(format.getZero()).str()}};
   addEpilogue(op, problem);
   return problem;
 }

@@ -6,6 +6,7 @@
 #include "dialects/NN/NNDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -71,7 +72,8 @@ void NNDialect::registerTypes() {
 const format::Format &QFormatAttr::getCodeFormat() const { return format::get(getCode()); }
 
 LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                                  StringRef code, int64_t group, Type scale, ZeroPoint zero) {
+                                  StringRef code, format::Granularity granularity, StringRef scale,
+                                  ZeroPoint zero, StringRef zeroType, bool) {
   auto format = format::parse(code);
   if (!format)
     return emitError() << llvm::toString(format.takeError());
@@ -80,17 +82,59 @@ LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitE
   if (!format->isInteger() && zero != ZeroPoint::None)
     return emitError() << "expects zero points of integer codes only, but got " << code
                        << " with zero = " << stringifyZeroPoint(zero);
-  if (group < 0 || group % 16 != 0)
-    return emitError() << "expects group to be a positive multiple of 16 or 'channel', but got "
-                       << group;
-  if (!scale.isF16() && !scale.isBF16())
-    return emitError() << "expects scale type f16 or bf16, but got " << scale;
+  if (auto error = granularity.verify())
+    return emitError() << llvm::toString(std::move(error));
+  if (!llvm::is_contained(format::getScaleNames(), scale))
+    return emitError() << "expects scale to be one of " << llvm::join(format::getScaleNames(), ", ")
+                       << ", but got " << scale;
+  if (format::isFloat(format::Zero(unsigned(zero))) &&
+      !llvm::is_contained(format::getFloatZeroNames(), zeroType))
+    return emitError() << "expects zero points of kind " << stringifyZeroPoint(zero)
+                       << " to be one of " << llvm::join(format::getFloatZeroNames(), ", ")
+                       << ", but got " << zeroType;
   return success();
 }
 
-/// `<u4, group = 128, scale = f16, zero = integer>`
-Attribute QFormatAttr::parse(AsmParser &parser, Type) {
+/// `channel`, `tensor`, `128` or `128x64`, which the lexer takes for a number
+/// and a name.
+static FailureOr<format::Granularity> parseGranularity(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  std::string text;
   StringRef name;
+  int64_t rows;
+  OptionalParseResult number = parser.parseOptionalInteger(rows);
+  if (number.has_value()) {
+    if (failed(*number))
+      return failure();
+    text = std::to_string(rows);
+  }
+  if (succeeded(parser.parseOptionalKeyword(&name)))
+    text += name;
+  auto granularity = format::Granularity::parse(text);
+  if (!granularity)
+    return parser.emitError(loc) << llvm::toString(granularity.takeError());
+  return *granularity;
+}
+
+/// `= float : f16` after `zero`.
+static ParseResult parseZero(AsmParser &parser, ZeroPoint &zero, StringRef &type) {
+  StringRef kind;
+  SMLoc loc;
+  if (parser.parseEqual() || parser.getCurrentLocation(&loc) || parser.parseKeyword(&kind))
+    return failure();
+  auto parsed = symbolizeZeroPoint(kind);
+  if (!parsed)
+    return parser.emitError(loc)
+           << "expects zero point kind none, integer, float or offset, but got " << kind;
+  zero = *parsed;
+  if (format::isFloat(format::Zero(unsigned(zero))))
+    return failure(parser.parseColon() || parser.parseKeyword(&type));
+  return success();
+}
+
+/// `<u4, group = 128, scale = f16, zero = integer, tensor_scale>`
+Attribute QFormatAttr::parse(AsmParser &parser, Type) {
+  StringRef name, scale, zeroType;
   SMLoc nameLoc;
   if (parser.parseLess() || parser.getCurrentLocation(&nameLoc) || parser.parseKeyword(&name))
     return {};
@@ -99,52 +143,41 @@ Attribute QFormatAttr::parse(AsmParser &parser, Type) {
     parser.emitError(nameLoc) << llvm::toString(code.takeError());
     return {};
   }
-  int64_t group = 0;
-  Type scale;
-  ZeroPoint zero = ZeroPoint::None;
   if (parser.parseComma() || parser.parseKeyword("group") || parser.parseEqual())
     return {};
-  if (failed(parser.parseOptionalKeyword("channel"))) {
-    SMLoc groupLoc = parser.getCurrentLocation();
-    if (parser.parseInteger(group))
-      return {};
-    if (group == 0) {
-      parser.emitError(groupLoc) << "expects group to be positive, but got 0; one group for all "
-                                    "of K is spelled 'channel'";
-      return {};
-    }
-  }
-  if (parser.parseComma() || parser.parseKeyword("scale") || parser.parseEqual() ||
-      parser.parseType(scale))
+  FailureOr<format::Granularity> granularity = parseGranularity(parser);
+  if (failed(granularity) || parser.parseComma() || parser.parseKeyword("scale") ||
+      parser.parseEqual() || parser.parseKeyword(&scale))
     return {};
-  if (succeeded(parser.parseOptionalComma())) {
-    StringRef kind;
-    SMLoc kindLoc;
-    if (parser.parseKeyword("zero") || parser.parseEqual() || parser.getCurrentLocation(&kindLoc) ||
-        parser.parseKeyword(&kind))
-      return {};
-    auto parsed = symbolizeZeroPoint(kind);
-    if (!parsed) {
-      parser.emitError(kindLoc) << "expects zero point kind none or integer, but got " << kind;
-      return {};
+  ZeroPoint zero = ZeroPoint::None;
+  bool tensorScale = false;
+  while (succeeded(parser.parseOptionalComma())) {
+    if (succeeded(parser.parseOptionalKeyword("zero"))) {
+      if (parseZero(parser, zero, zeroType))
+        return {};
+    } else {
+      if (parser.parseKeyword("tensor_scale"))
+        return {};
+      tensorScale = true;
     }
-    zero = *parsed;
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<QFormatAttr>(nameLoc, parser.getContext(), StringRef(code->name), group,
-                                        scale, zero);
+  if (zero == ZeroPoint::Integer)
+    zeroType = "u8";
+  return parser.getChecked<QFormatAttr>(nameLoc, parser.getContext(), StringRef(code->name),
+                                        *granularity, scale, zero, zeroType, tensorScale);
 }
 
 void QFormatAttr::print(AsmPrinter &printer) const {
-  printer << "<" << getCode() << ", group = ";
-  if (isChannel())
-    printer << "channel";
-  else
-    printer << getGroup();
-  printer << ", scale = " << getScale();
-  if (getZero() != ZeroPoint::None)
+  printer << "<" << getCode() << ", group = " << getGranularity().str()
+          << ", scale = " << getScale();
+  if (hasZeros())
     printer << ", zero = " << stringifyZeroPoint(getZero());
+  if (hasFloatZeros())
+    printer << " : " << getZeroType();
+  if (getTensorScale())
+    printer << ", tensor_scale";
   printer << ">";
 }
 

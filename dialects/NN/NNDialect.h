@@ -7,6 +7,7 @@
 #define TILEWRIGHT_DIALECTS_NN_NNDIALECT_H
 
 #include "dialects/Support/Format/Format.h"
+#include "dialects/Support/Format/WeightRule.h"
 #include "dialects/Tile/TileDialect.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -41,9 +41,11 @@ class NN_Attr<string name, string mnemonic_, list<Trait> traits = []>
 // Formats
 //===----------------------------------------------------------------------===//
 
-def NN_ZeroPoint : I32EnumAttr<"ZeroPoint", "how zero points are given", [
+def NN_ZeroPoint : I32EnumAttr<"ZeroPoint", "how zero points enter a weight", [
     I32EnumAttrCase<"None", 0, "none">,
-    I32EnumAttrCase<"Integer", 1, "integer">]> {
+    I32EnumAttrCase<"Integer", 1, "integer">,
+    I32EnumAttrCase<"Float", 2, "float">,
+    I32EnumAttrCase<"Offset", 3, "offset">]> {
   let cppNamespace = "::tilewright::nn";
   let genSpecializedAttr = 0;
 }
@@ -67,33 +69,56 @@ def NN_ActivationAttr : EnumAttr<NN_Dialect, NN_Activation, "activation"> {
 def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
   let summary = "how a weight matrix is quantised";
   let description = [{
-    Codes `q` of the number format `code`, a name in the table of formats, one
-    scale `s` (of type `scale`) for every `group` consecutive rows along K, and
-    optionally one integer zero point `z` a group: `w = (q - z) * s`. `group = 0`
-    is one group for the whole of K ("channel"). The last group may be short.
-    Signed codes and their zero points are stored biased by 2^(bits-1).
+    Codes `q` of the number format `code`, a name in the table of formats.
+    One scale `s` of the format
+    `scale` (`f16`, `bf16`, `f32`, `e8m0`, `e4m3`, `ue5m3`) and at most one zero
+    point `z` for each group of weights:
+
+    | `group` | weights of a group |
+    |---|---|
+    | `128` | that many consecutive rows of K, a multiple of 16, of one column |
+    | `channel` | all of a column |
+    | `128x64` | those rows of that many columns, 1 or a multiple of 8 |
+    | `tensor` | all |
+
+    | `zero` | weight | zero points |
+    |---|---|---|
+    | `none` | `q * s` | |
+    | `integer` | `(q - z) * s` | codes of the format |
+    | `float : T` | `(q - z) * s` | numbers of `T`: f16, bf16 or f32 |
+    | `offset : T` | `q * s + z` | numbers of `T`: f16, bf16 or f32 |
+
+    With `tensor_scale` one f32 number multiplies every weight beside. The last
+    group of a column or row may be short. Signed codes and their integer zero
+    points are stored biased by 2^(bits-1).
 
     ```mlir
     #nn.qformat<u4, group = 128, scale = f16>
     #nn.qformat<u8, group = channel, scale = bf16, zero = integer>
+    #nn.qformat<i8, group = 128x128, scale = f32>
+    #nn.qformat<u4, group = 64, scale = f16, zero = offset : f16>
+    #nn.qformat<i4, group = 16, scale = e4m3, tensor_scale>
     ```
   }];
   let parameters = (ins
     StringRefParameter<"name of the codes' number format">:$code,
-    "int64_t":$group,
-    "::mlir::Type":$scale,
-    "::tilewright::nn::ZeroPoint":$zero);
+    "::tilewright::format::Granularity":$granularity,
+    StringRefParameter<"name of the scales' number format">:$scale,
+    "::tilewright::nn::ZeroPoint":$zero,
+    StringRefParameter<"name of the zero points' number format; u8 for integers">:$zeroType,
+    "bool":$tensorScale);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// The row of `code` in the table of formats.
     const ::tilewright::format::Format &getCodeFormat() const;
     unsigned getBits() const { return getCodeFormat().bits; }
-    bool isChannel() const { return getGroup() == 0; }
-    /// Groups along a K of `k` rows.
-    int64_t getNumGroups(int64_t k) const {
-      return isChannel() ? 1 : (k + getGroup() - 1) / getGroup();
+    /// The rule of `zero`, as the parts without MLIR know it.
+    ::tilewright::format::Zero getZeroRule() const {
+      return ::tilewright::format::Zero(unsigned(getZero()));
     }
+    bool hasZeros() const { return getZero() != ZeroPoint::None; }
+    bool hasFloatZeros() const { return ::tilewright::format::isFloat(getZeroRule()); }
   }];
 }
 

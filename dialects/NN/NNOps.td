@@ -35,13 +35,15 @@ class NN_ProductOp<string mnemonic, dag weights>
 def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
   let summary = "matrix product with packed low-bit weights";
   let description = [{
-    With `p[m, n] = sum_g s[g, n] * sum_{k in g} x[m, k] * (q[k, n] - z[g, n])`:
+    With `p[m, n] = sum_g s[g, n] * sum_{k in g} x[m, k] * (q[k, n] - z[g, n])`, or
+    what else the format of `w` says that codes, scales and zero points mean:
 
         v[m, n] = activation(p[m, n] * row_scale[m] * column_scale[n] + bias[n])
         y[m, n] = v[m, n] + residual[m, n]
 
-    Products are of exact values `q - z` in the activation dtype, sums, scales and
-    the rest in f32, one rounding to the result dtype at the end. The activation
+    Products are of exact values `q - z` in the activation dtype (`q` where `z` is
+    floating point: then z multiplies the sum of x), sums, scales and the rest in
+    f32, one rounding to the result dtype at the end. The activation
     `swiglu` takes pairs of columns, gate and up: `v[m, j] = silu(a[m, 2j]) *
     a[m, 2j + 1]`, so that y has N / 2 columns.
 

@@ -3,33 +3,54 @@
 // Part of Expand. One step of the main loop (MatmulProgram.h):
 //
 //   x tile, packed words, scales, zero points <- memory
-//   for each group in the tile:
-//     part = sum over the group's rows of x * (q - z)      (tensor cores, f32)
+//   for each segment of the tile, rows that lie within one group:
+//     part = sum over the segment's rows of x * (q - z)    (tensor cores, f32)
 //     acc  = part * scale + acc                            (f32)
 //
 // The scale meets the f32 sum, not the weights: exact whatever its range, and
-// fewer instructions than scaling operands. Scales of whole columns meet the
-// sum over K.
+// fewer instructions than scaling operands. Where one group is all of K, scales
+// meet the sum over K.
+//
+// A floating-point zero point would round q - z; it meets the sum of x instead,
+// one more column of the product (weights of one):
+//   float   (q - z) * s:   acc = (part - z * sum of x) * scale + acc
+//   offset  q * s + z:     acc = part * scale + acc;  acc = z * sum of x + acc
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/Packing.h"
+#include "dialects/Support/Layout/ScaleStorage.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Expand/MatmulProgram.h"
 #include "passes/Expand/Passes.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace tilewright;
+using layout::ScaleStorage;
 using schedule::QuantMatmulSchedule;
 
 namespace {
+/// The scales or the zero points in memory.
+struct GroupTable {
+  StringRef dtype;
+  ScaleStorage storage;
+  unsigned argument = 0;
+  Value view;
+};
+
+/// What a step of the main loop has of K tile.
+struct LoadedTile {
+  Value x, codes;
+  SmallVector<Value> scales, zeroPoints; ///< of each segment, where they are needed
+};
+
 class QuantMatmulProgram final : public expand::MatmulProgram {
 public:
   QuantMatmulProgram(nn::QuantMatmulOp op, func::FuncOp function,
                      const QuantMatmulSchedule &schedule)
       : MatmulProgram(op, function, expand::MatmulFacts::get(op, op.getW().getType().getN()),
                       schedule),
-        format(op.getW().getType().getFormat()) {}
+        format(op.getW().getType().getFormat()), rule(getRule(op)) {}
 
 private:
   void addWeightParameters() override;
@@ -37,33 +58,84 @@ private:
   Value addTile(Value kTile, Value acc) override;
   Value finishSum(Value acc) override;
 
-  Value loadGroups(Value view, Value kTile);
+  static schedule::QuantMatmulProblem getRule(nn::QuantMatmulOp op);
+
   Value getStripStart() { return scaled(programN, schedule.tileN / layout::blockN); }
-  int64_t getGroupsPerTile() const {
-    bool within = !format.isChannel() && format.getGroup() < schedule.tileK;
-    return within ? schedule.tileK / format.getGroup() : 1;
+  unsigned addTablePointer(StringRef name, StringRef dtype) {
+    Type element = expand::getStoredType(builder.getContext(), dtype);
+    return addPointer(name, element, /*written=*/false, dtype);
   }
-  /// Rows of one product: within a group, and at most one packed fragment.
-  int64_t getChunk() const {
-    int64_t fragment = layout::fragmentK;
-    return format.isChannel() ? fragment : std::min(fragment, format.getGroup());
+  void buildTableView(GroupTable &table, StringRef name);
+  Value loadRows(const GroupTable &table, Value firstRow, int64_t rows);
+  Value orderColumns(const GroupTable &table, Value stored);
+  Value getGroup(Value kTile, int64_t segment);
+  Value pickPart(Value row, Value group);
+  SmallVector<Value> loadTable(const GroupTable &table, Value kTile);
+  Value addSegment(const LoadedTile &tile, int64_t segment, Value acc);
+
+  Value splat(RankedTensorType type, double value) {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(), value)));
+  }
+  Value multiplyAdd(Value a, Value b, Value c) {
+    return math::FmaOp::create(builder, loc, a, b, c);
+  }
+  /// A row of stored numbers as a tile_m x tile_n tile of f32.
+  Value broadcastNumbers(Value row, StringRef dtype) {
+    return broadcastRow(expand::decodeNumbers(builder, loc, dtype, row));
   }
 
   nn::QFormatAttr format;
-  unsigned wArg = 0, scalesArg = 0;
-  std::optional<unsigned> zerosArg, codebookArg;
-  Value wView, scalesView, zerosView;
+  schedule::QuantMatmulProblem rule; ///< which groups there are, and when they are scaled
+  unsigned wArg = 0;
+  std::optional<unsigned> tensorScaleArg, codebookArg;
+  GroupTable scales;
+  std::optional<GroupTable> zeroPoints;
+  Value wView, tensorScaleView;
   Value codebook; ///< of indices: the table's words
 };
 } // namespace
 
+schedule::QuantMatmulProblem QuantMatmulProgram::getRule(nn::QuantMatmulOp op) {
+  nn::QuantizedType w = op.getW().getType();
+  schedule::QuantMatmulProblem rule;
+  rule.k = w.getK();
+  rule.n = w.getN();
+  rule.granularity = w.getFormat().getGranularity();
+  rule.zero = w.getFormat().getZeroRule();
+  return rule;
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters and views
+//===----------------------------------------------------------------------===//
+
 void QuantMatmulProgram::addWeightParameters() {
+  auto getStorage = [&](StringRef dtype) {
+    return ScaleStorage::get(rule.granularity, k, n, format::get(dtype).bits / 8);
+  };
   wArg = addPointer("w", builder.getI32Type());
-  scalesArg = addPointer("scales", format.getScale());
-  if (format.getZero() == nn::ZeroPoint::Integer)
-    zerosArg = addPointer("zeros", builder.getI8Type());
+  scales = {format.getScale(), getStorage(format.getScale()),
+            addTablePointer("scales", format.getScale()), Value()};
+  if (rule.zero == format::Zero::Integer)
+    zeroPoints = {"u8", ScaleStorage::getZeroPoints(rule.granularity, k, n, format.getBits())};
+  else if (format.hasFloatZeros())
+    zeroPoints = {format.getZeroType(), getStorage(format.getZeroType())};
+  if (zeroPoints)
+    zeroPoints->argument = addTablePointer("zeros", zeroPoints->dtype);
+  if (format.getTensorScale())
+    tensorScaleArg = addPointer("tensor_scale", f32());
   if (format.getCodeFormat().isIndex())
     codebookArg = addPointer("codebook", builder.getI32Type());
+}
+
+void QuantMatmulProgram::buildTableView(GroupTable &table, StringRef name) {
+  const ScaleStorage &storage = table.storage;
+  Type element = expand::getStoredType(builder.getContext(), table.dtype);
+  table.view =
+      view(argument(table.argument), {storage.getRows(), storage.strips, storage.perStrip}, element,
+           {storage.strips * storage.perStrip, storage.perStrip, 1}, getAlign(name));
 }
 
 void QuantMatmulProgram::buildWeightViews() {
@@ -72,14 +144,12 @@ void QuantMatmulProgram::buildWeightViews() {
   int64_t words = layout::blockK * layout::blockN / 32 * format.getBits();
   wView = view(argument(wArg), {strips, blocks, words}, builder.getI32Type(),
                {blocks * words, words, 1}, getAlign("w"));
-  // Scales and zero points: a strip's 32 columns in the order of
-  // layout::scalePosition.
-  int64_t groups = format.getNumGroups(k), perStrip = layout::blockN;
-  SmallVector<int64_t> shape = {groups, strips, perStrip};
-  SmallVector<int64_t> strides = {strips * perStrip, perStrip, 1};
-  scalesView = view(argument(scalesArg), shape, format.getScale(), strides, getAlign("scales"));
-  if (zerosArg)
-    zerosView = view(argument(*zerosArg), shape, builder.getI8Type(), strides, getAlign("zeros"));
+  buildTableView(scales, "scales");
+  if (zeroPoints)
+    buildTableView(*zeroPoints, "zeros");
+  if (tensorScaleArg)
+    tensorScaleView =
+        view(argument(*tensorScaleArg), {1, 1}, f32(), {1, 1}, getAlign("tensor_scale"));
   if (codebookArg) {
     int64_t words = layout::getTableWords(format.getBits());
     Value table =
@@ -88,64 +158,149 @@ void QuantMatmulProgram::buildWeightViews() {
   }
 }
 
-/// The rows of scales or zero points that K tile `kTile` needs, G x tile_n in
-/// column order.
-Value QuantMatmulProgram::loadGroups(Value groupsView, Value kTile) {
-  int64_t perTile = getGroupsPerTile(), strips = schedule.tileN / layout::blockN;
-  Value first = constant(0);
-  if (!format.isChannel()) {
-    if (format.getGroup() <= schedule.tileK)
-      first = scaled(kTile, perTile);
-    else
-      first =
-          arith::DivUIOp::create(builder, loc, kTile, constant(format.getGroup() / schedule.tileK));
-  }
-  Value zero = constant(0);
-  Value stored =
-      load(groupsView, {first, getStripStart(), zero}, {perTile, strips, layout::blockN});
-  Type element = cast<RankedTensorType>(stored.getType()).getElementType();
-  // Position 4g + c holds column 8c + g.
-  stored = reshape(stored, {perTile, strips, 8, 4});
-  Value columns = tile::TransposeOp::create(builder, loc, tensor({perTile, strips, 4, 8}, element),
-                                            stored, ArrayRef<int64_t>{0, 1, 3, 2});
-  return reshape(columns, {perTile, schedule.tileN});
+//===----------------------------------------------------------------------===//
+// Scales and zero points
+//===----------------------------------------------------------------------===//
+
+/// Rows of a table for the strips of this tile, as they are stored.
+Value QuantMatmulProgram::loadRows(const GroupTable &table, Value firstRow, int64_t rows) {
+  int64_t strips = schedule.tileN / layout::blockN;
+  return load(table.view, {firstRow, getStripStart(), constant(0)},
+              {rows, strips, table.storage.perStrip});
 }
 
-Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
-  int64_t tileM = schedule.tileM, tileN = schedule.tileN, tileK = schedule.tileK;
-  int64_t blocks = tileK / layout::blockK, words = layout::blockK * layout::blockN / 32;
-  Value x = loadX(kTile);
-  Value packed = load(wView, {getStripStart(), scaled(kTile, blocks), constant(0)},
-                      {tileN / layout::blockN, blocks, words * int64_t(format.getBits())});
-  Value scales = format.isChannel() ? Value() : loadGroups(scalesView, kTile);
-  Value zeroPoints = zerosView ? loadGroups(zerosView, kTile) : Value();
+/// Stored rows as rows x tile_n numbers in the order of columns.
+Value QuantMatmulProgram::orderColumns(const GroupTable &table, Value stored) {
+  auto type = cast<RankedTensorType>(stored.getType());
+  int64_t rows = type.getDimSize(0), strips = type.getDimSize(1), perStrip = type.getDimSize(2);
+  Type element = type.getElementType();
+  if (table.storage.granularity.isPerColumn()) {
+    // Position 4g + c holds column 8c + g.
+    stored = reshape(stored, {rows, strips, 8, 4});
+    stored = tile::TransposeOp::create(builder, loc, tensor({rows, strips, 4, 8}, element), stored,
+                                       ArrayRef<int64_t>{0, 1, 3, 2});
+  } else {
+    stored = reshape(stored, {rows, strips, perStrip, 1});
+    auto wide = tensor({rows, strips, perStrip, layout::blockN / perStrip}, element);
+    stored = tile::BroadcastOp::create(builder, loc, wide, stored);
+  }
+  return reshape(stored, {rows, schedule.tileN});
+}
 
-  Type code = builder.getIntegerType(format.getBits());
-  Value codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
-  Type half = cast<RankedTensorType>(x.getType()).getElementType();
-  // Zero points are stored biased as the codes are: the biases cancel.
-  int64_t bias = zerosView ? 0 : format.getCodeFormat().storageBias();
+/// The group of segment `segment` of K tile `kTile`.
+Value QuantMatmulProgram::getGroup(Value kTile, int64_t segment) {
+  int64_t tileK = schedule.tileK, rows = rule.granularity.rows;
+  if (rule.granularity.getGroups(k) <= 1)
+    return constant(0);
+  auto plus = [&](Value value, int64_t amount) -> Value {
+    return amount ? arith::AddIOp::create(builder, loc, value, constant(amount)) : value;
+  };
+  if (tileK % rows == 0)
+    return plus(scaled(kTile, tileK / rows), segment);
+  if (rows % tileK == 0)
+    return arith::DivUIOp::create(builder, loc, kTile, constant(rows / tileK));
+  Value row = plus(scaled(kTile, tileK), segment * rule.getSegmentRows(tileK));
+  return arith::DivUIOp::create(builder, loc, row, constant(rows));
+}
+
+/// The zero points of group `group` in a row of bytes that two groups share:
+/// the low half of each for even groups.
+Value QuantMatmulProgram::pickPart(Value row, Value group) {
+  auto type = cast<RankedTensorType>(row.getType());
+  auto byte = [&](int64_t value) {
+    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, APInt(8, value)));
+  };
+  Value low = arith::AndIOp::create(builder, loc, row, byte(15));
+  Value high = arith::ShRUIOp::create(builder, loc, row, byte(4));
+  Value parity = arith::AndIOp::create(builder, loc, group, constant(1));
+  Value isOdd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, parity, constant(0));
+  return arith::SelectOp::create(builder, loc, isOdd, high, low);
+}
+
+/// The numbers of each segment of K tile `kTile`, 1 x tile_n each. The rows of
+/// whole groups are one load, others a load each.
+SmallVector<Value> QuantMatmulProgram::loadTable(const GroupTable &table, Value kTile) {
+  int64_t segments = rule.getSegments(schedule.tileK), perRow = table.storage.groupsPerRow;
+  Value together;
+  if (rule.areRowsTogether(schedule.tileK, perRow))
+    together =
+        orderColumns(table, loadRows(table, scaled(kTile, segments / perRow), segments / perRow));
+  SmallVector<Value> rows;
+  for (int64_t segment = 0; segment < segments; ++segment) {
+    if (together) {
+      Value row = slice(together, {segment / perRow, 0}, {1, schedule.tileN});
+      rows.push_back(perRow == 1 ? row : pickPart(row, constant(segment % perRow)));
+      continue;
+    }
+    Value group = getGroup(kTile, segment);
+    if (perRow == 1) {
+      rows.push_back(orderColumns(table, loadRows(table, group, 1)));
+      continue;
+    }
+    Value pair = arith::DivUIOp::create(builder, loc, group, constant(perRow));
+    rows.push_back(pickPart(orderColumns(table, loadRows(table, pair, 1)), group));
+  }
+  return rows;
+}
+
+//===----------------------------------------------------------------------===//
+// The sum
+//===----------------------------------------------------------------------===//
+
+Value QuantMatmulProgram::addSegment(const LoadedTile &tile, int64_t segment, Value acc) {
+  int64_t tileM = schedule.tileM, tileN = schedule.tileN;
+  int64_t rows = rule.getSegmentRows(schedule.tileK), first = segment * rows;
+  int64_t chunk = std::gcd(rows, int64_t(layout::fragmentK));
+  Type half = cast<RankedTensorType>(tile.x.getType()).getElementType();
+  // Integer zero points are stored biased as the codes are: the biases cancel.
+  bool isInteger = rule.zero == format::Zero::Integer;
+  int64_t bias = isInteger ? 0 : format.getCodeFormat().storageBias();
   StringAttr kind = format.getCodeFormat().hasExponent() || codebook
                         ? builder.getStringAttr(format.getCode())
                         : StringAttr();
-  int64_t chunk = getChunk(), groupRows = tileK / getGroupsPerTile();
-  for (int64_t group = 0; group < getGroupsPerTile(); ++group) {
-    Value part = format.isChannel() ? acc : zeros({tileM, tileN});
-    Value groupZero = zeroPoints ? slice(zeroPoints, {group, 0}, {1, tileN}) : Value();
-    for (int64_t row = group * groupRows; row < (group + 1) * groupRows; row += chunk) {
-      Value rows = slice(codes, {row, 0}, {chunk, tileN});
-      Value values =
-          tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), rows, groupZero,
-                                  codebook, builder.getI32IntegerAttr(bias), kind);
-      Value columns = slice(x, {0, row}, {tileM, chunk});
-      part = multiply(columns, values, part);
-    }
-    if (format.isChannel())
-      acc = part;
-    else
-      acc = math::FmaOp::create(builder, loc, part,
-                                broadcastRow(slice(scales, {group, 0}, {1, tileN})), acc);
+  Value zero = isInteger ? tile.zeroPoints[segment] : Value();
+  Value part = rule.scalesInLoop() ? zeros({tileM, tileN}) : acc, sums, ones;
+  if (format.hasFloatZeros()) {
+    sums = zeros({tileM, tileN});
+    ones = splat(tensor({chunk, tileN}, half), 1.0);
   }
+  for (int64_t row = first; row < first + rows; row += chunk) {
+    Value codes = slice(tile.codes, {row, 0}, {chunk, tileN});
+    Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), codes, zero,
+                                           codebook, builder.getI32IntegerAttr(bias), kind);
+    Value columns = slice(tile.x, {0, row}, {tileM, chunk});
+    part = multiply(columns, values, part);
+    // All its columns are one: the others are common subexpressions.
+    if (sums)
+      sums = multiply(columns, ones, sums);
+  }
+  if (!rule.scalesInLoop())
+    return part;
+  Value shift;
+  if (sums)
+    shift = broadcastNumbers(tile.zeroPoints[segment], format.getZeroType());
+  if (rule.zero == format::Zero::Float)
+    part = multiplyAdd(arith::NegFOp::create(builder, loc, shift), sums, part);
+  Value scale = broadcastNumbers(tile.scales[segment], format.getScale());
+  acc = multiplyAdd(part, scale, acc);
+  return rule.zero == format::Zero::Offset ? multiplyAdd(sums, shift, acc) : acc;
+}
+
+Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
+  int64_t tileN = schedule.tileN, tileK = schedule.tileK;
+  int64_t blocks = tileK / layout::blockK, words = layout::blockK * layout::blockN / 32;
+  LoadedTile tile;
+  tile.x = loadX(kTile);
+  Value packed = load(wView, {getStripStart(), scaled(kTile, blocks), constant(0)},
+                      {tileN / layout::blockN, blocks, words * int64_t(format.getBits())});
+  if (rule.scalesInLoop())
+    tile.scales = loadTable(scales, kTile);
+  if (zeroPoints)
+    tile.zeroPoints = loadTable(*zeroPoints, kTile);
+  Type code = builder.getIntegerType(format.getBits());
+  tile.codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
+  for (int64_t segment = 0; segment < rule.getSegments(tileK); ++segment)
+    acc = addSegment(tile, segment, acc);
   return acc;
 }
 
@@ -162,10 +317,14 @@ Value QuantMatmulProgram::finishSum(Value acc) {
                                builder.getF32FloatAttr(std::ldexp(1.0f, exponent)).getValue()));
     acc = arith::MulFOp::create(builder, loc, acc, factor);
   }
-  if (!format.isChannel())
+  if (!rule.scalesInLoop()) {
+    Value row = orderColumns(scales, loadRows(scales, constant(0), 1));
+    acc = arith::MulFOp::create(builder, loc, acc, broadcastNumbers(row, format.getScale()));
+  }
+  if (!tensorScaleView)
     return acc;
-  Value row = loadGroups(scalesView, constant(0));
-  return arith::MulFOp::create(builder, loc, acc, broadcastRow(row));
+  Value scale = load(tensorScaleView, {constant(0), constant(0)}, {1, 1});
+  return arith::MulFOp::create(builder, loc, acc, broadcastRow(scale));
 }
 
 LogicalResult expand::expandQuantMatmul(nn::QuantMatmulOp op, func::FuncOp function) {
@@ -176,11 +335,6 @@ LogicalResult expand::expandQuantMatmul(nn::QuantMatmulOp op, func::FuncOp funct
     return op.emitOpError() << llvm::toString(schedule.takeError());
   if (auto error = schedule::verifyQuantMatmulShape(*schedule, op.getW().getType().getK()))
     return op.emitOpError() << llvm::toString(std::move(error));
-  nn::QFormatAttr format = op.getW().getType().getFormat();
-  if (!format.isChannel() && schedule->tileK % format.getGroup() != 0 &&
-      format.getGroup() % schedule->tileK != 0)
-    return op.emitOpError() << "expects tile_k and group to divide one another, but got "
-                            << schedule->tileK << " and " << format.getGroup();
   QuantMatmulProgram(op, function, *schedule).run();
   return success();
 }

@@ -28,6 +28,14 @@ mlir::LogicalResult expandMatmul(nn::MatmulOp op, mlir::func::FuncOp function);
 mlir::Value applyActivation(mlir::OpBuilder &builder, mlir::Location loc, nn::Activation activation,
                             mlir::Value tile);
 
+/// The type a tile of stored scales or zero points of the format `name` has: a
+/// float type, or i8 for formats of 8 bits.
+mlir::Type getStoredType(mlir::MLIRContext *context, llvm::StringRef name);
+
+/// The numbers of a tile of that type in f32, exactly.
+mlir::Value decodeNumbers(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name,
+                          mlir::Value tile);
+
 } // namespace tilewright::expand
 
 #endif

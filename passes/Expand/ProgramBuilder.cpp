@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace tilewright;
 using expand::ProgramBuilder;
 
-/// "f16" for the type f16, "u32" for i32 words, "u8" for zero points.
+/// "f16" for the type f16, "u32" for i32 words.
 static std::string getDtype(Type type) {
   if (isa<Float8E4M3FNType>(type))
     return "e4m3";

@@ -42,25 +42,26 @@ static bool isElementwise(Operation *op) {
 }
 
 /// The layout of a larger tile of which every aligned part of `layout`'s shape
-/// has `layout`: further registers cover the rest. Nullopt where the factor is
-/// not a power of two.
+/// has `layout`: further registers cover a power of two of parts, repetition an
+/// odd number of those. Nullopt where there is no such tile.
 static std::optional<LinearLayout> extend(const LinearLayout &layout, ArrayRef<int64_t> shape) {
   layout::Bases registers(layout.getBases(Place::Register));
-  SmallVector<int64_t> from(layout.getShape());
+  SmallVector<int64_t> from(layout.getShape()), repeat(layout.getRepeat());
   for (unsigned dim = 0; dim < shape.size(); ++dim) {
     if (shape[dim] == from[dim])
       continue;
-    int64_t factor = shape[dim] / from[dim];
-    if (shape[dim] % from[dim] || !llvm::isPowerOf2_64(factor) || layout.getRepeat()[dim] != 1)
+    if (shape[dim] % from[dim] || repeat[dim] != 1)
       return std::nullopt;
-    for (int64_t extent = from[dim]; extent < shape[dim]; extent *= 2) {
+    int64_t factor = shape[dim] / from[dim], powerOfTwo = factor & -factor;
+    for (int64_t extent = from[dim]; extent < from[dim] * powerOfTwo; extent *= 2) {
       layout::Basis basis(shape.size(), 0);
       basis[dim] = extent;
       registers.push_back(basis);
     }
+    repeat[dim] = factor / powerOfTwo;
   }
   return LinearLayout(layout.getRank(), registers, layout::Bases(layout.getBases(Place::Lane)),
-                      layout::Bases(layout.getBases(Place::Warp)), layout.getRepeat());
+                      layout::Bases(layout.getBases(Place::Warp)), repeat);
 }
 
 /// The layout of the first part of `layout`'s tile: registers that cover the

@@ -25,22 +25,45 @@ Tensor makePacked(std::shared_ptr<device::Device> device, uint64_t address, Stri
   return tensor;
 }
 
-Expected<int64_t> getGroupCount(StringRef group, int64_t k) {
-  int64_t size = 0;
-  if (group == "channel")
-    return 1;
-  if (group.getAsInteger(10, size) || size < 1)
-    return createStringError("a group is a positive number of weights or 'channel', but got '" +
-                             group + "'");
-  return divideCeil(uint64_t(k), uint64_t(size));
+/// Bytes of one element of a tensor; the error names the dtype.
+static Expected<unsigned> getElementBytes(const Tensor &tensor) {
+  Expected<format::Format> format = format::parse(tensor.dtype);
+  if (!format)
+    return format.takeError();
+  return divideCeil(format->bits, 8);
+}
+
+Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights) {
+  Expected<format::Granularity> granularity = format::Granularity::parse(weights.group);
+  if (!granularity)
+    return granularity.takeError();
+  Expected<unsigned> bytes = getElementBytes(weights.scales);
+  if (!bytes)
+    return createStringError("'scales': " + toString(bytes.takeError()));
+  return layout::ScaleStorage::get(*granularity, weights.shape.k, weights.shape.n, *bytes);
+}
+
+Expected<layout::ScaleStorage> getZeroStorage(const QuantisedWeights &weights) {
+  Expected<format::Granularity> granularity = format::Granularity::parse(weights.group);
+  if (!granularity)
+    return granularity.takeError();
+  const pack::PackedShape &shape = weights.shape;
+  if (weights.zero == format::Zero::Integer)
+    return layout::ScaleStorage::getZeroPoints(*granularity, shape.k, shape.n, shape.bits);
+  Expected<unsigned> bytes = getElementBytes(*weights.zeros);
+  if (!bytes)
+    return createStringError("'zeros': " + toString(bytes.takeError()));
+  return layout::ScaleStorage::get(*granularity, shape.k, shape.n, *bytes);
 }
 
 Call describe(const QuantMatmulCall &call) {
   const QuantisedWeights &weights = call.weights;
   int64_t n = weights.shape.n, k = weights.shape.k;
-  Expected<int64_t> counted = getGroupCount(weights.group, k);
-  int64_t groups = counted ? *counted : 0;
-  consumeError(counted.takeError());
+  Expected<format::Granularity> parsed = format::Granularity::parse(weights.group);
+  format::Granularity granularity = parsed ? *parsed : format::Granularity();
+  consumeError(parsed.takeError());
+  int64_t groups = granularity.getGroups(k), columns = granularity.getColumnGroups(n);
+  StringRef columnsName = granularity.isPerColumn() ? "N" : "columns";
   auto packed = [](Tensor tensor, ArrayRef<int64_t> shape) {
     tensor.shape.assign(shape.begin(), shape.end());
     return tensor;
@@ -49,17 +72,23 @@ Call describe(const QuantMatmulCall &call) {
   described.op = "quant_matmul";
   described.rows = call.x.shape.empty() ? 0 : call.x.shape[0];
   described.dimensions = {{"M", std::nullopt}, {"N", n}, {"K", k}, {"groups", groups}};
+  if (!granularity.isPerColumn())
+    described.dimensions.push_back({"columns", columns});
+  if (weights.tensorScale)
+    described.dimensions.push_back({"tensors", 1});
   described.attributes = {{"format", weights.format},
                           {"group", weights.group},
                           {"scale", weights.scales.dtype},
-                          {"zero", weights.zeros ? "integer" : "none"}};
+                          {"zero", format::getName(weights.zero).str()}};
   if (call.deterministic)
     described.attributes.push_back({"deterministic", "true"});
   described.add("x", call.x, {"M", "K"});
   described.add("w", packed(weights.words, {n, k}), {"N", "K"});
-  described.add("scales", packed(weights.scales, {groups, n}), {"groups", "N"});
+  described.add("scales", packed(weights.scales, {groups, columns}), {"groups", columnsName});
   if (weights.zeros)
-    described.add("zeros", packed(*weights.zeros, {groups, n}), {"groups", "N"});
+    described.add("zeros", packed(*weights.zeros, {groups, columns}), {"groups", columnsName});
+  if (weights.tensorScale)
+    described.add("tensor_scale", *weights.tensorScale, {"tensors"});
   if (weights.codebook) {
     int64_t entries = int64_t(1) << weights.shape.bits;
     described.dimensions.push_back({"entries", entries});
@@ -85,6 +114,14 @@ static Error checkPackedBytes(const Tensor &tensor, StringRef name, uint64_t exp
                            Twine(expected) + " packed bytes, but got " + Twine(tensor.packedBytes));
 }
 
+static Error checkScaleBytes(const Tensor &tensor, StringRef name,
+                             const layout::ScaleStorage &storage, const QuantisedWeights &weights) {
+  Expected<unsigned> bytes = getElementBytes(tensor);
+  if (!bytes)
+    return bytes.takeError();
+  return checkPackedBytes(tensor, name, uint64_t(storage.getElements()) * *bytes, weights);
+}
+
 static Error checkWeights(const QuantisedWeights &weights) {
   if (Error error = weights.shape.verify())
     return error;
@@ -95,22 +132,30 @@ static Error checkWeights(const QuantisedWeights &weights) {
     return createStringError("weights of format " + weights.format + " have " +
                              Twine(format->bits) + " bits, but they are packed with " +
                              Twine(weights.shape.bits));
-  Expected<int64_t> groups = getGroupCount(weights.group, weights.shape.k);
-  if (!groups)
-    return groups.takeError();
-  uint64_t columns = pack::getPackedColumns(weights.shape.n);
+  Expected<layout::ScaleStorage> scales = getScaleStorage(weights);
+  if (!scales)
+    return scales.takeError();
   if (Error error =
           checkPackedBytes(weights.words, "codes", weights.shape.getWordCount() * 4, weights))
     return error;
-  if (Error error = checkPackedBytes(weights.scales, "scales", *groups * columns * 2, weights))
+  if (Error error = checkScaleBytes(weights.scales, "scales", *scales, weights))
     return error;
-  if (weights.zeros)
-    if (Error error = checkPackedBytes(*weights.zeros, "zero points", *groups * columns, weights))
+  if (weights.tensorScale)
+    if (Error error = checkShape(*weights.tensorScale, "tensor_scale", {1}))
       return error;
   if (weights.codebook && format->isIndex())
-    return checkPackedBytes(*weights.codebook, "a codebook",
-                            4 * layout::getTableWords(format->bits), weights);
-  return Error::success();
+    if (Error error = checkPackedBytes(*weights.codebook, "a codebook",
+                                       4 * layout::getTableWords(format->bits), weights))
+      return error;
+  if ((weights.zero != format::Zero::None) != weights.zeros.has_value())
+    return createStringError("weights with zero=" + format::getName(weights.zero) + " come " +
+                             (weights.zeros ? "with" : "without") + " zero points");
+  if (!weights.zeros)
+    return Error::success();
+  Expected<layout::ScaleStorage> zeros = getZeroStorage(weights);
+  if (!zeros)
+    return zeros.takeError();
+  return checkScaleBytes(*weights.zeros, "zero points", *zeros, weights);
 }
 
 static Error checkCall(const QuantMatmulCall &call) {

@@ -8,18 +8,20 @@
 #define TILEWRIGHT_RUNTIME_LAUNCH_QUANTMATMUL_H
 
 #include "runtime/Launch/Epilogue.h"
-#include "runtime/Pack/Pack.h"
+#include "runtime/Pack/PackScales.h"
 
 namespace tilewright::launch {
 
-/// Packed weights (runtime/Pack/Pack.h) and what they mean.
+/// Packed weights (runtime/Pack) and what they mean.
 struct QuantisedWeights {
   pack::PackedShape shape;
   std::string format;          ///< of the codes: "u4", "i8"
-  std::string group;           ///< weights of a column that share a scale: "128", "channel"
+  std::string group;           ///< format::Granularity: "128", "channel", "128x128", "tensor"
   Tensor words;                ///< "u32", packed
-  Tensor scales;               ///< "f16" or "bf16", packed order
-  std::optional<Tensor> zeros; ///< "u8", packed order
+  Tensor scales;               ///< "f16", "bf16", "f32", "e8m0", "e4m3" or "ue5m3", packed order
+  std::optional<Tensor> zeros; ///< packed order; "u8", or "f16", "bf16" or "f32"
+  format::Zero zero = format::Zero::None; ///< the rule that `zeros` are for
+  std::optional<Tensor> tensorScale;      ///< [1] "f32"
   /// "u32", with formats of indices: the words of layout::getTableWords, entries
   /// in the dtype of x.
   std::optional<Tensor> codebook;
@@ -36,20 +38,24 @@ struct QuantMatmulCall : Epilogue {
 Tensor makePacked(std::shared_ptr<device::Device> device, uint64_t address, llvm::StringRef dtype,
                   uint64_t bytes);
 
-/// Groups of a column: ceil(K / group), 1 for "channel".
-llvm::Expected<int64_t> getGroupCount(llvm::StringRef group, int64_t k);
+/// How the scales and the zero points of `weights` are stored, whose shape has
+/// been verified.
+llvm::Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights);
+llvm::Expected<layout::ScaleStorage> getZeroStorage(const QuantisedWeights &weights);
 
 /// The call by names. Operands are in the order of the problem: x, w, scales,
-/// [zeros], those of the epilogue, y; the packed ones have their logical extents.
+/// [zeros], [tensor_scale], those of the epilogue, y; the packed ones have their
+/// logical extents.
 Call describe(const QuantMatmulCall &call);
 
 /// The operands of describe().
 llvm::SmallVector<Tensor, 12> getOperands(const QuantMatmulCall &call);
 
-/// The problem a call is an instance of: M is dynamic; N, K and the number of
-/// `groups` are static; else as for every call (Call.h). Fails on extents that
-/// do not belong together, strides that kernels do not take, sizes of packed
-/// memory that do not fit the shape, and what the family of kernels does not know.
+/// The problem a call is an instance of: M is dynamic; N, K, the number of
+/// `groups` along K and, where columns share a number, of `columns` groups along
+/// N are static; else as for every call (Call.h). Fails on extents that do not
+/// belong together, strides that kernels do not take, sizes of packed memory that
+/// do not fit the shape, and what the family of kernels does not know.
 llvm::Expected<problem::Problem> makeProblem(const QuantMatmulCall &call);
 
 /// The device of a call: that of its operands, which must all be on the same

@@ -1,10 +1,10 @@
 //===- Pack.h - Weight codes into packed words and back, on the host --------===//
 //
 // Packs K x N codes of 1..8 bits into the storage layout of
-// dialects/Support/Layout/Packing.h, and scales and zero points into its
-// column order. Blocks (128 K x 32 N) are independent, so the work is shared
-// among threads by ranges of blocks; a thread needs 12 KB of its own whatever
-// the size of the matrix.
+// dialects/Support/Layout/Packing.h. Blocks (128 K x 32 N) are independent, so
+// the work is shared among threads by ranges of blocks; a thread needs 12 KB of
+// its own whatever the size of the matrix. PackScales.h has scales and zero
+// points.
 //
 // Words of a block: word i of fragment f is the block's word f*bits + i.
 //
@@ -59,22 +59,6 @@ llvm::Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
 /// The inverse of packCodes(); padding is dropped.
 llvm::Error unpackCodes(const PackedShape &shape, llvm::ArrayRef<uint32_t> words,
                         Matrix<uint8_t> codes, unsigned threads = 0);
-
-/// Columns of a packed row of scales: n rounded up to whole strips.
-int64_t getPackedColumns(int64_t n);
-
-/// Brings scales or zero points (row: group, column: n) into packed order: each
-/// row of `packed` has getPackedColumns(n) elements, column c at
-/// c/32*32 + layout::scalePosition(c%32), and zeros where there is no column. T
-/// is uint8_t (zero points: biased as the codes are), uint16_t or uint32_t
-/// (scales, as their bits). `packed` must have exactly `groups` rows.
-template <typename T>
-llvm::Error packScales(int64_t groups, int64_t n, Matrix<const T> scales,
-                       llvm::MutableArrayRef<T> packed);
-
-/// The inverse of packScales().
-template <typename T>
-llvm::Error unpackScales(int64_t groups, int64_t n, llvm::ArrayRef<T> packed, Matrix<T> scales);
 
 } // namespace tilewright::pack
 

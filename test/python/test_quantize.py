@@ -1,6 +1,7 @@
 """quantize: scales, zero points and codes against a reference written weight by weight."""
 
 import math
+import re
 import sys
 
 import ml_dtypes
@@ -10,7 +11,7 @@ import tilewright as tw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tilewright.quantization import round_up
+from tilewright.scale_formats import SCALE_FORMATS
 
 FORMATS = [f"{kind}{bits}" for kind in "ui" for bits in range(1, 9)]
 SCALE_DTYPES = [np.float16, ml_dtypes.bfloat16]
@@ -257,11 +258,30 @@ class TestErrors:
     def test_format(self, name):
         self.refuse(tw.UnsupportedError, f"format is '{name}'.*u1..u8", self.w, name, layout="nk")
 
-    @pytest.mark.parametrize("size", [0, -32, 16, 100, 64.0, "row", None, True])
-    def test_group_size(self, size):
+    @pytest.mark.parametrize(
+        ("size", "nearest"),
+        [
+            (0, None),
+            (-32, None),
+            (100, "96"),
+            (7, "16"),
+            (64.0, None),
+            ("row", None),
+            (None, None),
+            (True, None),
+            ((128, 12), r"\(128, 16\)"),
+            ((100, 64), r"\(96, 64\)"),
+            ((128, 0), None),
+            ((128, 8, 8), None),
+            (["channel"], None),
+        ],
+    )
+    def test_group_size(self, size, nearest):
+        shown = re.escape(repr(size))
+        near = f"; the nearest is {nearest}$" if nearest else "'tensor'$"
         self.refuse(
             tw.UnsupportedError,
-            f"group_size is {size!r}; supported: 32, 64, 128, 'channel'",
+            f"group_size is {shown}; supported: a multiple of 16, .*'channel', .*{near}",
             self.w,
             "u4",
             group_size=size,
@@ -281,11 +301,11 @@ class TestErrors:
     def test_dtype(self, dtype):
         self.refuse(tw.UnsupportedError, "dtype of w is", np.ones((2, 2), dtype), "u4", layout="nk")
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.int8, "float8", "q"])
+    @pytest.mark.parametrize("dtype", [np.float64, np.int8, "float8", "q", "e5m2"])
     def test_scale_dtype(self, dtype):
         self.refuse(
             tw.UnsupportedError,
-            "scale_dtype is .*float16, bfloat16",
+            "scale_dtype is .*float16, bfloat16, float32, e8m0, e4m3, ue5m3",
             self.w,
             "u4",
             layout="nk",
@@ -339,11 +359,16 @@ class TestErrors:
             )
 
 
-@settings(max_examples=200, deadline=None)
-@given(value=st.floats(0, 1e6), dtype=st.sampled_from(SCALE_DTYPES))
-def test_round_up_is_the_next_number_not_below(value, dtype):
-    (up,) = round_up(np.array([value]), np.dtype(dtype))
+@settings(max_examples=400, deadline=None)
+@given(value=st.floats(0, 1e6), name=st.sampled_from(sorted(SCALE_FORMATS)))
+def test_round_up_is_the_next_number_not_below(value, name):
+    format = SCALE_FORMATS[name]
+    (up,) = format.round_up(np.array([value]))
+    if value > format.largest:
+        assert not np.isfinite(float(up))
+        return
     assert float(up) >= value
-    if np.isfinite(float(up)) and up > 0:
-        below = (up.view(np.uint16) - np.uint16(1)).view(dtype)
+    assert float(up) == float(format.from_bits(format.to_bits([up]))[0])
+    if up > 0 and (bits := format.to_bits([up])[0]) > 0:
+        below = format.from_bits(np.array([bits - 1], format.bits_dtype))[0]
         assert float(below) < value

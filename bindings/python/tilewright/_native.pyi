@@ -17,17 +17,18 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
 def unpack_codes(words: NDArray[np.uint32], bits: int, n: int, k: int) -> NDArray[np.uint8]:
     """The stored codes [N, K] of packed words."""
 
-def pack_scales(scales: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Bits of scales [N, groups] in packed order, a row a group."""
+def pack_scales(
+    scales: NDArray, k: int, n: int, group: str, zero_bits: int | None = None
+) -> NDArray:
+    """Numbers of groups [groups along N, groups along K], as bits, in packed order.
 
-def unpack_scales(packed: NDArray[np.uint16], n: int, groups: int) -> NDArray[np.uint16]:
+    `zero_bits`: they are stored integer zero points of codes of that many bits.
+    """
+
+def unpack_scales(
+    packed: NDArray, k: int, n: int, group: str, zero_bits: int | None = None
+) -> NDArray:
     """The inverse of pack_scales."""
-
-def pack_zeros(zeros: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Stored zero points [N, groups] in packed order, a row a group."""
-
-def unpack_zeros(packed: NDArray[np.uint8], n: int, groups: int) -> NDArray[np.uint8]:
-    """The inverse of pack_zeros."""
 
 class PackedWeights:
     """Packed weights, kept alive with the copies that devices have of them."""
@@ -35,8 +36,9 @@ class PackedWeights:
     def __init__(
         self,
         words: NDArray[np.uint32],
-        scales: NDArray[np.uint16],
-        zeros: NDArray[np.uint8] | None,
+        scales: NDArray,
+        zeros: NDArray | None,
+        tensor_scale: NDArray[np.float32] | None,
         codebook: NDArray[np.uint32] | None,
         *,
         k: int,
@@ -44,6 +46,8 @@ class PackedWeights:
         format: str,
         group: str,
         scale: str,
+        zero: str,
+        zero_dtype: str,
     ) -> None: ...
 
 class Runtime:
@@ -127,7 +131,9 @@ def quant_matmul_problem(
     format: str,
     group: str,
     scale: str,
-    zeros: bool,
+    zero: str,
+    zeros: str,
+    tensor_scale: bool,
     x: str,
     y: str,
     bias: str | None,

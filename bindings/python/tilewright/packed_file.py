@@ -3,7 +3,7 @@
 A packed weight called `w` is the tensors `w.words`, `w.scales` and what else it has
 (QuantizedTensor.parts); other arrays keep their names. The header's metadata hold
 
-    tilewright  JSON: {"version": 1, "weights": {name: description}, "checksums":
+    tilewright  JSON: {"version": 2, "weights": {name: description}, "checksums":
                 {tensor: XXH3 of its dtype, shape and bytes}}
     checksum    XXH3 of that text
 
@@ -28,8 +28,10 @@ from .quantized_tensor import QuantizedTensor
 from .suggest import nearest
 from .tensor_file import TensorFile, TensorWriter, dtype_name
 
-#: Of the description of weights; the layout of words has its own version.
-FILE_VERSION = 1
+#: Of the description of weights; the layout of words has its own version. In files of
+#: version 1 integer zero points of every width are bytes, and scales 16-bit numbers.
+FILE_VERSION = 2
+_READABLE = (1, 2)
 _KEY, _CHECKSUM = "tilewright", "checksum"
 # Bytes of the header that a tensor may take beside its name: shape, offsets, checksum,
 # and those that a weight's description may take.
@@ -206,9 +208,9 @@ class PackedFile:
             }
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._damaged(f"its description is incomplete: {error}") from None
-        if version != FILE_VERSION:
+        if version not in _READABLE:
             raise UnsupportedError(
-                f"{self._file.path} has file version {version}; supported: {FILE_VERSION}"
+                f"{self._file.path} has file version {version}; supported: 1, {FILE_VERSION}"
             )
         differing = (checksums.keys() ^ self._file.entries.keys()) | (tensors - checksums.keys())
         if differing:

@@ -1,10 +1,11 @@
 """Rounds weights to a few bits: scales and zero points first, then codes.
 
-A weight is represented as `w = (q - z) * s`: `q` its b-bit code (the number of a
-float's code), `s` and `z` the scale and zero point of its group, a run of consecutive
-weights along K of one output column. The order of the steps matters and is the point
-of this file: the scale is chosen in float32, rounded to the dtype it will be stored in,
-and only then are codes chosen, so that every code is the best one for the stored scale.
+A weight is represented as `w = (q - z) * s` or `w = q * s + z`: `q` its b-bit code (the
+number of a float's code), `s` and `z` the scale and zero point of its group. The order of
+the steps matters and is the point of this file: the scale is chosen in float64, rounded up
+to the format it will be stored in, then the zero point is chosen for the stored scale and
+rounded to its own format, and only then are codes chosen, so that every code is the best
+one for the stored scale and zero point.
 
 The result is packed for the kernels (see QuantizedTensor).
 """
@@ -20,11 +21,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .arrays import to_numpy
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import FLOATS, NF4, WeightFormat, float_name, parse_weight_format
-from .quantized_tensor import QuantizedTensor, group_starts
+from .granularity import Granularity, GroupSize
+from .quantized_tensor import QuantizedTensor
+from .scale_formats import SCALE_FORMATS, ScaleFormat, find_scale_format
 from .weight_parts import check_codebook
 
-#: Group sizes that kernels know, beside "channel" (one group: all of K).
-GROUP_SIZES = (32, 64, 128)
 # Rows are quantised in blocks of about this many weights: scratch memory that a cache holds.
 _BLOCK_WEIGHTS = 1 << 18
 # By scale search: the parts of a group's range that scales are tried for, the whole first.
@@ -36,11 +37,13 @@ def quantize(
     format: str,
     *,
     layout: Literal["nk", "kn"],
-    group_size: int | Literal["channel"] = 128,
-    zero_point: bool | None = None,
-    scale_dtype: DTypeLike | None = None,
+    group_size: GroupSize = 128,
+    zero_point: bool | Literal["float"] | None = None,
+    zero_rule: Literal["subtract", "add"] = "subtract",
+    scale_dtype: DTypeLike | str | None = None,
     scale_search: Literal["mse"] | None = None,
     codebook: ArrayLike | None = None,
+    tensor_scale: bool = False,
 ) -> QuantizedTensor:
     """Quantises a weight matrix by rounding to nearest, group by group.
 
@@ -54,17 +57,29 @@ def quantize(
             and 1 as "i2".
         layout: which dimension is which: "nk" for [outputs, inputs] as in
             `torch.nn.Linear.weight`, "kn" for [inputs, outputs]. There is no default.
-        group_size: weights along K that share a scale: 32, 64, 128, or "channel" for
-            all of them. The last group may be short.
-        zero_point: whether each group has an integer zero point, a code of the same
-            format. None: yes for unsigned formats, no for signed ones. Floats have none.
-        scale_dtype: float16 or bfloat16; use that of the activations. None: the dtype
-            of `w` when it is one of the two, float16 otherwise.
+        group_size: which weights share a scale. A multiple of 16: that many along K of
+            one output; "channel": all of an output; a pair (a multiple of 16 along K, a
+            multiple of 8 outputs): a block of both; "tensor": all. The last group of
+            an output may be short.
+        zero_point: whether each group has a zero point: True for an integer, a code of
+            the same format, "float" for a floating-point number, False for none. None:
+            an integer for unsigned formats, none for signed ones. Floats have none.
+        zero_rule: of "float" zero points. "subtract": w = (code - zero) * scale, "add":
+            w = code * scale + zero. They round differently; the second has no trouble
+            with groups far from 0.
+        scale_dtype: how scales are stored: float16, bfloat16, float32 or by name "f16",
+            "bf16", "f32", "e8m0" (powers of two), "e4m3", "ue5m3". None: the dtype of
+            `w` when it is one of the first two, float16 otherwise. Kernels decode all
+            of them exactly. Floating-point zero points are stored in the same dtype
+            when it has 16 or 32 bits, as float16 otherwise.
         scale_search: None takes the smallest scale that keeps a group in range; "mse"
             tries smaller ones too, which clamp a few large weights, and takes that of the
             least squared error: worth its time at 4 bits and less.
         codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers that codes stand for, in any
             order; rounded to `scale_dtype`, so that activations of that dtype hold them.
+        tensor_scale: whether all weights are divided by one float32 number first. It
+            makes up for a narrow `scale_dtype`: "e4m3" reaches from 2^-9 to 448. The
+            largest scale becomes the largest number of "e4m3" or "ue5m3", 1 in others.
 
     Returns:
         The packed weights. Each is the nearest number of the format times its group's
@@ -72,37 +87,44 @@ def quantize(
 
     Without a zero point the code 0 means 0.0, so an unsigned format holds no negative
     weight: those become 0. Use "i4" rather than "u4" for weights of both signs, or a
-    zero point. Scales are rounded up to `scale_dtype`; in a group of zeros the scale is 0.
+    zero point. Scales are rounded up to `scale_dtype`; in a group of zeros the scale is 0
+    (the smallest number in "e8m0").
 
     Raises:
         ShapeError: `w` is not a matrix.
-        UnsupportedError: an unknown format, group size, layout, dtype or scale search; a
-            zero point of a float format.
+        UnsupportedError: an unknown format, group size, layout, rule, dtype or scale search;
+            a zero point of a float format.
         ArgumentError: a weight is NaN or infinite, or a scale is too large for
             `scale_dtype`; the message gives the index.
     """
     target = parse_target(format)
-    group = _check_group_size(group_size)
+    granularity = Granularity.of(group_size)
     if layout not in ("nk", "kn"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
-    if scale_search not in (None, "mse"):
+    if scale_search not in _RATIOS:
         raise UnsupportedError(f"scale_search is {scale_search!r}; supported: 'mse', None")
-    if zero_point and (not target.is_integer or target.name == "ternary"):
-        raise UnsupportedError(f"zero_point is True; {target.name} has none, only integers have")
+    rule = _choose_rule(zero_point, zero_rule, target)
     weights = to_numpy(w, "w")
     if weights.ndim != 2:
         raise ShapeError(f"w has shape {weights.shape}; expects two dimensions")
-    if zero_point is None:
-        zero_point = not target.signed
     name = float_name(weights.dtype, "dtype of w") if weights.dtype != np.float64 else "f32"
     if scale_dtype is None:
-        scale_dtype = FLOATS[name if name != "f32" else "f16"]
-    scale_name = float_name(scale_dtype, "scale_dtype", ("f16", "bf16"))
-
+        scale_dtype = name if name != "f32" else "f16"
+    scale_format = find_scale_format(scale_dtype, "scale_dtype")
+    # Activations have 16 bits, and must hold the numbers of a codebook.
+    held = FLOATS[scale_format.name if scale_format.name in ("f16", "bf16") else "f16"]
+    target = _with_codebook(target, codebook, held)
+    rounding = _Rounding(
+        target,
+        granularity,
+        scale_format,
+        rule,
+        _RATIOS[scale_search],
+        layout,
+    )
     by_column = weights if layout == "nk" else weights.T
-    target = _with_codebook(target, codebook, FLOATS[scale_name])
-    rounding = _Rounding(target, zero_point, FLOATS[scale_name], _RATIOS[scale_search])
-    codes, scales, zeros = rounding.round_columns(by_column, group, layout)
+    scale = rounding.choose_tensor_scale(by_column) if tensor_scale else None
+    codes, scales, zeros = rounding.quantize(by_column, scale or np.float32(1))
     return QuantizedTensor.from_codes(
         codes,
         scales,
@@ -111,6 +133,9 @@ def quantize(
         layout=layout,
         group_size=group_size,
         codebook=np.float32(target.codebook) if target.is_index else None,
+        scale_dtype=rounding.scale.name,
+        zero_rule=zero_rule,
+        tensor_scale=scale,
     )
 
 
@@ -154,66 +179,85 @@ def _with_codebook(
     return dataclasses.replace(target, codebook=tuple(entries.tolist()))
 
 
-def _check_group_size(group_size: int | str) -> int | None:
-    """The number of weights in a group, None for a whole channel."""
-    if group_size == "channel":
-        return None
-    if isinstance(group_size, (int, np.integer)) and group_size in GROUP_SIZES:
-        return int(group_size)
-    raise UnsupportedError(f"group_size is {group_size!r}; supported: 32, 64, 128, 'channel'")
+_Rule = Literal["none", "integer", "subtract", "add"]
+
+
+def _choose_rule(zero_point: object, zero_rule: object, target: WeightFormat) -> _Rule:
+    if zero_rule not in ("subtract", "add"):
+        raise UnsupportedError(f"zero_rule is {zero_rule!r}; supported: 'subtract', 'add'")
+    if zero_point and (not target.is_integer or target.name == "ternary"):
+        raise UnsupportedError(
+            f"zero_point is {zero_point!r}; {target.name} has none, only integers have"
+        )
+    if isinstance(zero_point, str) and zero_point == "float":
+        return "add" if zero_rule == "add" else "subtract"
+    if zero_point is not None and not isinstance(zero_point, (bool, np.bool_)):
+        raise UnsupportedError(
+            f"zero_point is {zero_point!r}; supported: True (integer), 'float', False, None"
+        )
+    if zero_rule == "add":
+        raise UnsupportedError(
+            f"zero_rule is 'add' with zero_point {zero_point!r}; supported: zero_point='float'"
+        )
+    has_zeros = not target.signed if zero_point is None else bool(zero_point)
+    return "integer" if has_zeros else "none"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rounding:
-    """How groups are rounded: to which numbers, with which scales.
+    """How weights [N, K] are rounded: to which numbers, with which scales.
 
     `ratios` are the parts of a group's range that scales are tried for.
     """
 
     target: WeightFormat
-    zero_point: bool
-    scale_dtype: np.dtype
+    granularity: Granularity
+    scale: ScaleFormat
+    rule: _Rule
     ratios: tuple[float, ...]
+    layout: str
 
-    def round_columns(
-        self, weights: NDArray, group: int | None, layout: str
-    ) -> tuple[NDArray[np.int16], NDArray, NDArray[np.int16] | None]:
-        """Codes [N, K], scales [N, groups] and zero points [N, groups] of weights [N, K]."""
+    @property
+    def zero_dtype(self) -> np.dtype:
+        if self.rule in ("none", "integer"):
+            return np.dtype(np.int16)
+        return FLOATS.get(self.scale.name, FLOATS["f16"])
+
+    def quantize(
+        self, weights: NDArray, tensor_scale: np.float32
+    ) -> tuple[NDArray[np.int16], NDArray, NDArray | None]:
+        """Codes [N, K], scales and zero points [groups along N, along K] of weights [N, K]."""
         n, k = weights.shape
-        starts = group_starts(k, group)
+        grid = self.granularity.grid(n, k)
         codes = np.empty((n, k), np.int16)
-        scales = np.empty((n, len(starts)), self.scale_dtype)
-        zeros = np.zeros((n, len(starts)), np.int16)
-        rows = max(1, _BLOCK_WEIGHTS // max(k, 1))
-        for first in range(0, n if k else 0, rows):
-            block = slice(first, min(first + rows, n))
-            w = np.ascontiguousarray(weights[block], np.float32)
-            _check_finite(w, first, layout)
-            codes[block], scales[block], zeros[block] = self.round_block(w, starts, first)
-        return codes, scales, zeros if self.zero_point else None
+        scales = np.empty(grid, self.scale.dtype)
+        zeros = np.zeros(grid, self.zero_dtype)
+        for rows, groups in self._blocks(n, k):
+            w = self._read(weights, rows, tensor_scale)
+            codes[rows], scales[groups], zeros[groups] = self._round_block(w, groups.start)
+        return codes, scales, None if self.rule == "none" else zeros
 
-    def round_block(
-        self, w: NDArray[np.float32], starts: NDArray[np.intp], first: int
-    ) -> tuple[NDArray[np.int16], NDArray, NDArray[np.int16]]:
-        """Codes, scales and zero points of rows of weights, the least error of all ratios."""
-        low = np.minimum(np.minimum.reduceat(w, starts, axis=1), 0)
-        high = np.maximum(np.maximum.reduceat(w, starts, axis=1), 0)
-        lengths = np.diff([*starts, w.shape[1]])
+    def _round_block(
+        self, w: NDArray[np.float32], first: int
+    ) -> tuple[NDArray[np.int16], NDArray, NDArray]:
+        """Codes, scales and zero points of whole groups, the least error of all ratios."""
+        low, high = self._ranges(w)
+        # Ranges shrink towards 0, or to their middle where they need not hold it.
+        middle = (low + high) / 2 if self.rule == "add" else np.zeros_like(low)
         best = None
-        for ratio in self.ratios:
-            part = np.float32(ratio)
-            scales = self.choose_scales(low * part, high * part, first)
-            zeros, codes = self.choose_codes(w, low * part, scales, lengths)
+        for ratio in map(np.float32, self.ratios):
+            least, most = (middle + (end - middle) * ratio for end in (low, high))
+            scales = self._choose_scales(least, most, first)
+            zeros = self._choose_zeros(least, scales.astype(np.float64))
+            codes = self._choose_codes(w, scales.astype(np.float64), zeros)
             if len(self.ratios) == 1:
                 return codes, scales, zeros
-            error = np.add.reduceat(
-                np.square(self.numbers(codes, zeros, scales, lengths) - w), starts, axis=1
-            )
+            error = self._sum(np.square(self._numbers(codes, zeros, scales) - w))
             if best is None:
                 best = codes, scales, zeros, error
                 continue
             better = error < best[3]
-            each = np.repeat(better, lengths, axis=1)
+            each = self.granularity.spread(better, *w.shape)
             best = (
                 np.where(each, codes, best[0]),
                 np.where(better, scales, best[1]),
@@ -223,73 +267,119 @@ class _Rounding:
         assert best is not None
         return best[:3]
 
-    def choose_codes(
-        self,
-        w: NDArray[np.float32],
-        low: NDArray[np.float32],
-        scales: NDArray,
-        lengths: NDArray[np.intp],
-    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """The zero points and the codes nearest to `w` for the stored scales."""
-        scale = scales.astype(np.float32)
-        divisor = np.where(scale == 0, np.float32(1), scale)
-        values = w / np.repeat(divisor, lengths, axis=1)
-        if not self.zero_point:
-            return np.zeros(scale.shape, np.int16), self.target.nearest(values)
-        zeros = self.target.nearest(self.target.min_code + np.rint(-low / divisor))
-        steps = np.rint(values) + np.repeat(zeros, lengths, axis=1)
-        return zeros, self.target.nearest(steps)
-
-    def numbers(
-        self,
-        codes: NDArray[np.int16],
-        zeros: NDArray[np.int16],
-        scales: NDArray,
-        lengths: NDArray[np.intp],
-    ) -> NDArray[np.float32]:
+    def _numbers(self, codes: NDArray, zeros: NDArray, scales: NDArray) -> NDArray[np.float32]:
         """What codes, zero points and scales stand for."""
+        shape = codes.shape
+        scale, zero = (
+            self.granularity.spread(a.astype(np.float32), *shape) for a in (scales, zeros)
+        )
         numbers = self.target.numbers[codes - self.target.min_code]
-        if self.zero_point:
-            numbers = numbers - np.repeat(zeros, lengths, axis=1)
-        return numbers * np.repeat(scales.astype(np.float32), lengths, axis=1)
+        return numbers * scale + zero if self.rule == "add" else (numbers - zero) * scale
 
-    def choose_scales(
-        self, low: NDArray[np.float32], high: NDArray[np.float32], first: int
-    ) -> NDArray:
+    def _sum(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The sums of groups."""
+        sums = np.add.reduceat(values, self.granularity.row_starts(values.shape[1]), axis=1)
+        if self.granularity.columns == 1:
+            return sums
+        return np.add.reduceat(sums, self.granularity.column_starts(len(values)))
+
+    def choose_tensor_scale(self, weights: NDArray) -> np.float32:
+        """The number in units of which the largest scale is that of a narrow format, or 1."""
+        largest = 0.0
+        for rows, _ in self._blocks(*weights.shape):
+            needed = self._needed(*self._ranges(self._read(weights, rows, np.float32(1))))
+            largest = max(largest, float(needed.max(initial=0)))
+        limit = self.scale.largest if self.scale.name in ("e4m3", "ue5m3") else 1
+        scale = SCALE_FORMATS["f32"].round_up(np.array([largest / limit]))[0]
+        return scale if scale > 0 else np.float32(1)
+
+    def _blocks(self, n: int, k: int) -> list[tuple[slice, slice]]:
+        """Ranges of columns, and those of the groups along N that they are."""
+        columns = self.granularity.columns or max(n, 1)
+        groups = max(1, _BLOCK_WEIGHTS // max(k * columns, 1))
+        total = len(self.granularity.column_starts(n)) if k else 0
+        return [
+            (slice(i * columns, min((i + groups) * columns, n)), slice(i, i + groups))
+            for i in range(0, total, groups)
+        ]
+
+    def _read(self, weights: NDArray, rows: slice, tensor_scale: np.float32) -> NDArray[np.float32]:
+        w = np.ascontiguousarray(weights[rows], np.float32)
+        _check_finite(w, rows.start, self.layout)
+        return w if tensor_scale == 1 else w / tensor_scale
+
+    def _ranges(self, w: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+        """The smallest and the largest weight of each group. All ranges hold 0 but those of
+        the rule "add", whose zero point is not a step of the scale away from 0."""
+        columns = self.granularity.column_starts(len(w))
+        rows = self.granularity.row_starts(w.shape[1])
+        low, high = np.minimum.reduceat(w, rows, axis=1), np.maximum.reduceat(w, rows, axis=1)
+        if self.granularity.columns != 1:
+            low, high = np.minimum.reduceat(low, columns), np.maximum.reduceat(high, columns)
+        if self.rule != "add":
+            low, high = np.minimum(low, 0), np.maximum(high, 0)
+        return low, high
+
+    def _needed(self, low: NDArray, high: NDArray) -> NDArray[np.float64]:
         """The smallest scales with which groups within [low, high] fit.
 
-        With a zero point the codes cover high - low. Without one the positive numbers
-        must reach high and the negative ones low; a side without numbers is left out
-        (clamped).
+        With a zero point the codes cover high - low. Without one the positive numbers must
+        reach high and the negative ones low; a side without numbers is left out (clamped).
         """
-        target, dtype = self.target, self.scale_dtype
-        if self.zero_point:
+        target = self.target
+        if self.rule != "none":
             # In float64: the difference of two float32 may overflow.
-            exact = (high.astype(np.float64) - low) / (target.max_code - target.min_code)
-        else:
-            exact = np.zeros(low.shape, np.float64)
-            if target.max_number > 0:
-                exact = np.maximum(exact, high.astype(np.float64) / target.max_number)
-            if target.min_number < 0:
-                exact = np.maximum(exact, low.astype(np.float64) / target.min_number)
-        rounded = round_up(exact, dtype)
-        if not np.isfinite(rounded).all():
-            row, column = np.argwhere(~np.isfinite(rounded))[0]
+            return (high.astype(np.float64) - low) / (target.max_code - target.min_code)
+        needed = np.zeros(low.shape, np.float64)
+        if target.max_number > 0:
+            needed = np.maximum(needed, high.astype(np.float64) / target.max_number)
+        if target.min_number < 0:
+            needed = np.maximum(needed, low.astype(np.float64) / target.min_number)
+        return needed
+
+    def _choose_scales(self, low: NDArray, high: NDArray, first: int) -> NDArray:
+        """The smallest scales of the stored format that are large enough."""
+        needed = self._needed(low, high)
+        rounded = self.scale.round_up(needed)
+        bad = ~np.isfinite(rounded.astype(np.float32))
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            outputs = "output" if self.granularity.columns == 1 else "block of outputs"
+            hint = {"f16": "; use bfloat16", "bf16": "", "f32": ""}
             raise ArgumentError(
-                f"the scale of group {column} of output {first + row} is "
-                f"{exact[row, column]:.4g}, too large for {dtype.name}"
-                + ("; use bfloat16" if dtype == np.float16 else "")
+                f"the scale of group {column} of {outputs} {first + row} is "
+                f"{needed[row, column]:.4g}, too large for "
+                f"{FLOATS[self.scale.name].name if self.scale.name in FLOATS else self.scale.name}"
+                f"{hint.get(self.scale.name, '; use tensor_scale=True')}"
             )
         return rounded
 
+    def _choose_zeros(self, low: NDArray, scale: NDArray[np.float64]) -> NDArray:
+        """Zero points that put the smallest weight on the smallest code."""
+        least = self.target.min_code
+        if self.rule == "none":
+            return np.zeros(low.shape, self.zero_dtype)
+        if self.rule == "add":
+            return (low - least * scale).astype(self.zero_dtype)
+        exact = least - low / np.where(scale == 0, 1, scale)
+        if self.rule == "subtract":
+            return exact.astype(self.zero_dtype)
+        return self.target.nearest(np.rint(exact))
 
-def round_up(values: NDArray[np.float64], dtype: np.dtype) -> NDArray:
-    """The smallest numbers of `dtype` that are not below `values` (all >= 0)."""
-    with np.errstate(over="ignore"):
-        rounded = values.astype(dtype)
-    # The encodings of non-negative numbers are ordered as the numbers are.
-    below = rounded.astype(np.float64) < values
-    return (rounded.view(np.uint16) + below.astype(np.uint16)).view(dtype)
+    def _choose_codes(
+        self, w: NDArray[np.float32], scale: NDArray[np.float64], zeros: NDArray
+    ) -> NDArray[np.int16]:
+        """The nearest codes for the stored scales and zero points."""
+        spread = lambda numbers: self.granularity.spread(numbers, *w.shape)  # noqa: E731
+        divisor = spread(np.where(scale == 0, 1, scale).astype(np.float32))
+        if self.rule == "add":
+            return self.target.nearest((w - spread(zeros.astype(np.float32))) / divisor)
+        steps = w / divisor
+        if self.rule == "subtract":
+            steps += spread(zeros.astype(np.float32))
+        if self.rule == "integer":
+            steps = np.rint(steps) + spread(zeros)
+        return self.target.nearest(steps)
 
 
 def _check_finite(w: NDArray[np.float32], first: int, layout: str) -> None:

@@ -9,36 +9,47 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ._extension import native
 from .errors import ShapeError, UnsupportedError
-from .formats import FLOATS, WeightFormat, float_name, parse_weight_format
-from .weight_parts import check_codebook, check_codes, check_permutation
-
-
-def group_starts(k: int, group: int | None) -> NDArray[np.intp]:
-    """Where along K each group begins; `group` None is one group."""
-    return np.arange(0, k, group or max(k, 1))
+from .formats import FLOATS, WeightFormat, parse_weight_format
+from .granularity import Granularity, GroupSize
+from .group_tables import (
+    FLOAT_RULES,
+    ZeroPoints,
+    check_tensor_scale,
+    pack_scales,
+    pack_zeros,
+)
+from .scale_formats import SCALE_FORMATS, find_scale_format
+from .weight_parts import check_codebook, check_codes, check_permutation, codebook_words
 
 
 class QuantizedTensor:
     """A weight matrix of K inputs x N outputs, quantised and packed.
 
-    The value of a weight is `(code - zero_point) * scale`, with one scale and zero
-    point for each `group_size` consecutive inputs of one output; `code` stands for the
-    number of a float's code, or for an entry of the codebook. Made by `quantize`,
-    `from_codes` and `load`; never changes afterwards.
+    Groups of weights share a scale s and, where there are any, a zero point z. With q
+    the code of a weight (the number that a float's code or an index stands for) and t the
+    tensor's scale (1 where there is none), the weight is
+
+        t * (q * s)           without zero points
+        t * ((q - z) * s)     zero_rule "subtract"; z is a code or floating point
+        t * (q * s + z)       zero_rule "add"; z is floating point
+
+    Made by `quantize`, `from_codes` and `load`; never changes afterwards.
 
     Attributes:
         format: name of the weights' format, "u4".
         layout: "nk" or "kn": the order of the two dimensions of `shape`.
         shape: the shape of the matrix that was quantised, in that order.
-        group_size: inputs that share a scale, or "channel" for all of them.
-        scale_dtype: dtype of the stored scales.
+        group_size: which weights share a scale, as `quantize` takes it.
+        scale_format: name of the stored scales' format, "f16", "e8m0".
+        scale_dtype: dtype of `scales()`: that of the format; float32 for ue5m3.
+        tensor_scale: t, or None.
         input_permutation: None, or int32 [K]: packed row i belongs to input
             `input_permutation[i]`. Rows are stored in another order where the weights of
             a group do not follow each other (GPTQ's act-order); `codes` and groups are
@@ -53,10 +64,12 @@ class QuantizedTensor:
         layout: Literal["nk", "kn"],
         k: int,
         n: int,
-        group_size: int | Literal["channel"],
+        granularity: Granularity,
         words: NDArray[np.uint32],
         scales: NDArray,
-        zeros: NDArray[np.uint8] | None,
+        scale_format: str,
+        zeros: ZeroPoints | None,
+        tensor_scale: float | None,
         input_permutation: NDArray[np.int32] | None = None,
         codebook: NDArray[np.float32] | None = None,
     ) -> None:
@@ -64,15 +77,18 @@ class QuantizedTensor:
         self.layout = layout
         self.k, self.n = k, n
         self.shape = (n, k) if layout == "nk" else (k, n)
-        self.group_size = group_size
-        self.scale_dtype = scales.dtype
+        self.group_size = granularity.group_size
+        self.scale_format = scale_format
+        self.scale_dtype = SCALE_FORMATS[scale_format].dtype
+        self.tensor_scale = tensor_scale
+        self._granularity = granularity
         self._words, self._scales, self._zeros = words, scales, zeros
         if input_permutation is not None:
             input_permutation = check_permutation(input_permutation, k)
         self.input_permutation = input_permutation
         self.codebook = check_codebook(codebook, parse_weight_format(format))
         self._packed: dict[str, Any] = {}
-        for array in (words, scales, zeros, input_permutation, self.codebook):
+        for array in (words, scales, zeros and zeros.packed, input_permutation, self.codebook):
             if array is not None:
                 array.flags.writeable = False
 
@@ -85,7 +101,10 @@ class QuantizedTensor:
         *,
         format: str,
         layout: Literal["nk", "kn"],
-        group_size: int | Literal["channel"],
+        group_size: GroupSize,
+        scale_dtype: DTypeLike | str | None = None,
+        zero_rule: Literal["subtract", "add"] = "subtract",
+        tensor_scale: float | None = None,
         input_permutation: NDArray | None = None,
         codebook: NDArray | None = None,
     ) -> QuantizedTensor:
@@ -95,11 +114,18 @@ class QuantizedTensor:
             codes: integers [N, K] within the format's range; for floats their bits, or
                 an array of such floats (ml_dtypes). Finite numbers only. The negative zero
                 of formats with one exponent bit is stored as zero.
-            scales: float16 or bfloat16 [N, ceil(K / group_size)].
-            zeros: integers within the format's range, shaped as `scales`, or None;
-                None for floats.
+            scales: [groups along N, groups along K]; with one scale a column that is
+                [N, ceil(K / group_size)], for "tensor" [1, 1]. float16, bfloat16,
+                float32, float8_e8m0fnu or float8_e4m3fn (of ml_dtypes).
+            zeros: zero points, shaped as `scales`, or None. Integers within the
+                format's range, or float16, bfloat16 or float32. None for floats.
             format, layout, group_size: as for `quantize`. `codes` is [N, K] whatever
                 the layout says; the layout is that of `shape` and `dequantize`.
+            scale_dtype: how scales are stored; None: as they are given. "ue5m3" has no
+                dtype: give float32 scales that it can hold.
+            zero_rule: "subtract": weights are (code - zero) * scale; "add": they are
+                code * scale + zero, for floating-point zero points only.
+            tensor_scale: a number that multiplies every weight, stored as float32.
             input_permutation: integers [K]: code column i belongs to input
                 `input_permutation[i]`. None: to input i.
             codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers of the codes. `linear`
@@ -107,38 +133,41 @@ class QuantizedTensor:
 
         Raises:
             ShapeError: the shapes do not belong together.
-            UnsupportedError: an unknown format; zero points of floats.
+            UnsupportedError: an unknown format, dtype, group size or zero rule; zero points
+                of floats.
             ArgumentError: a code or zero point is outside the format's range, or the code
-                of a NaN or infinity;
+                of a NaN or infinity; a scale is no number of `scale_dtype`;
                 `input_permutation` is no permutation.
         """
         weight = parse_weight_format(format)
+        granularity = Granularity.of(group_size)
         codes, scales = np.asarray(codes), np.asarray(scales)
-        float_name(scales.dtype, "dtype of scales", ("f16", "bf16"))
+        scale_format = find_scale_format(scales.dtype, "dtype of scales")
+        if scale_dtype is not None:
+            scale_format = find_scale_format(scale_dtype, "scale_dtype")
         if codes.ndim != 2:
             raise ShapeError(f"codes have shape {codes.shape}; expects [N, K]")
         n, k = codes.shape
-        group = None if group_size == "channel" else group_size
-        expected = (n, len(group_starts(k, group)))
-        if scales.shape != expected:
-            raise ShapeError(f"scales have shape {scales.shape}; expects {expected}")
-        if zeros is not None and np.shape(zeros) != expected:
-            raise ShapeError(f"zeros have shape {np.shape(zeros)}; expects {expected}")
         codes = check_codes(codes, "codes", weight)
-        if zeros is not None:
-            if not weight.is_integer:
-                raise UnsupportedError(f"zeros are given; codes of {weight.name} have none")
-            zeros = check_codes(zeros, "zeros", weight)
-        pack = native()
+        grid = granularity.grid(n, k)
+        if scales.shape != grid:
+            raise ShapeError(f"scales have shape {scales.shape}; expects {grid}")
+        if zeros is not None and not weight.is_integer:
+            raise UnsupportedError(f"zeros are given; codes of {weight.name} have none")
+        if zero_rule not in FLOAT_RULES:
+            raise UnsupportedError(f"zero_rule is {zero_rule!r}; supported: 'subtract', 'add'")
+        place = {"k": k, "n": n, "group": str(granularity)}
         return cls(
             format=weight.name,
             layout=layout,
             k=k,
             n=n,
-            group_size=group_size,
-            words=pack.pack_codes(weight.to_stored(codes), weight.bits),
-            scales=pack.pack_scales(scales.view(np.uint16)).view(scales.dtype),
-            zeros=None if zeros is None else pack.pack_zeros(weight.to_stored(zeros)),
+            granularity=granularity,
+            words=native().pack_codes(weight.to_stored(codes), weight.bits),
+            scales=pack_scales(scales, scale_format, place),
+            scale_format=scale_format.name,
+            zeros=None if zeros is None else pack_zeros(zeros, grid, weight, zero_rule, place),
+            tensor_scale=None if tensor_scale is None else check_tensor_scale(tensor_scale),
             input_permutation=input_permutation,
             codebook=codebook,
         )
@@ -161,14 +190,26 @@ class QuantizedTensor:
         return self._zeros is not None
 
     @property
+    def has_float_zero_point(self) -> bool:
+        """Whether groups have zero points that are floating-point numbers."""
+        return self._zeros is not None and self._zeros.format is not None
+
+    @property
+    def zero_rule(self) -> Literal["subtract", "add"] | None:
+        """How zero points enter a weight; None without any."""
+        if self._zeros is None:
+            return None
+        return "add" if self._zeros.rule == "offset" else "subtract"
+
+    @property
     def nbytes(self) -> int:
         """Bytes of `parts`: codes, scales and what else there is, padding included."""
         return sum(part.nbytes for part in self.parts().values())
 
     @property
     def group(self) -> int:
-        """Inputs that share a scale, as a number: K for "channel"."""
-        return self.k if self.group_size == "channel" else self.group_size
+        """Inputs that share a scale, as a number: K for "channel" and "tensor"."""
+        return self._granularity.rows or self.k
 
     def packed(self, activations: str = "f16") -> Any:
         """What the runtime is handed for activations of "f16" or "bf16".
@@ -181,36 +222,23 @@ class QuantizedTensor:
         """
         key = activations if self._weight.is_index else ""
         if key not in self._packed:
+            zeros = self._zeros
+            scale = self.tensor_scale
             self._packed[key] = native().PackedWeights(
                 self._words,
-                self._scales.view(np.uint16),
-                self._zeros,
-                self._codebook_words(activations),
+                self._scales,
+                zeros and zeros.packed,
+                None if scale is None else np.array([scale], np.float32),
+                None if self.codebook is None else codebook_words(self.codebook, activations),
                 k=self.k,
                 n=self.n,
                 format=self.format,
-                group=str(self.group_size),
-                scale=float_name(self.scale_dtype, "scales"),
+                group=str(self._granularity),
+                scale=self.scale_format,
+                zero=zeros.rule if zeros else "none",
+                zero_dtype=zeros.format.name if zeros and zeros.format else "u8",
             )
         return self._packed[key]
-
-    def _codebook_words(self, activations: str) -> NDArray[np.uint32] | None:
-        """The codebook as kernels take it: all low bytes of its words, then all high ones."""
-        if self.codebook is None:
-            return None
-        dtype = FLOATS[activations]
-        with np.errstate(over="ignore"):
-            entries = self.codebook.astype(dtype)
-        inexact = entries.astype(np.float32) != self.codebook
-        if inexact.any():
-            index = int(np.argmax(inexact))
-            raise UnsupportedError(
-                f"x is {dtype.name}, which holds codebook[{index}] only as "
-                f"{float(entries[index])!r} and not as {float(self.codebook[index])!r}; round "
-                f"the codebook to {dtype.name} (quantize does with this scale_dtype)"
-            )
-        bytes_of_entries = entries.view(np.uint8).reshape(-1, 2)
-        return np.ascontiguousarray(bytes_of_entries.T).reshape(-1).view(np.uint32)
 
     def words(self) -> NDArray[np.uint32]:
         """The packed codes: 32-bit words as kernels read them, read-only."""
@@ -222,28 +250,47 @@ class QuantizedTensor:
         return self._weight.from_stored(stored)
 
     def scales(self) -> NDArray:
-        """The scales, [N, groups], in `scale_dtype`."""
-        packed = self._scales.view(np.uint16)
-        return native().unpack_scales(packed, *self._grid()).view(self.scale_dtype)
+        """The scales, [groups along N, groups along K], in `scale_dtype`."""
+        bits = native().unpack_scales(self._scales, **self._place())
+        return SCALE_FORMATS[self.scale_format].from_bits(bits)
 
-    def zeros(self) -> NDArray[np.int16] | None:
-        """The zero points, [N, groups], or None."""
-        if self._zeros is None:
+    def zeros(self) -> NDArray | None:
+        """The zero points, shaped as the scales, int16 or floating point, or None."""
+        zeros = self._zeros
+        if zeros is None:
             return None
-        return self._weight.from_stored(native().unpack_zeros(self._zeros, *self._grid()))
+        if zeros.format:
+            bits = native().unpack_scales(zeros.packed, **self._place())
+            return zeros.format.from_bits(bits)
+        stored = native().unpack_scales(zeros.packed, **self._place(), zero_bits=self.bits)
+        return self._weight.from_stored(stored)
+
+    def spread(self, numbers: NDArray) -> NDArray:
+        """Numbers of groups, shaped as the scales, as numbers of weights [N, K]."""
+        return self._granularity.spread(numbers, self.n, self.k)
 
     def dequantize(self, dtype: DTypeLike = np.float32) -> NDArray:
         """The weights as numbers, shaped as `shape`.
 
-        float32 holds `(code - zero_point) * scale` exactly, as a kernel does.
+        With scales of 16 bits or less, integer zero points or none and no tensor scale,
+        float32 holds them exactly. Otherwise they are computed in float64 and rounded
+        once. A kernel never rounds a weight: it multiplies sums by scales.
         """
-        codes = self._weight.numbers[self.codes() - self._weight.min_code]
-        lengths = np.diff([*group_starts(self.k, self.group), self.k])
+        scale_bits = 8 * SCALE_FORMATS[self.scale_format].bits_dtype.itemsize
+        is_exact = scale_bits <= 16 and not self.has_float_zero_point and self.tensor_scale is None
+        work = np.float32 if is_exact and np.dtype(dtype) != np.float64 else np.float64
+
+        numbers = self._weight.numbers[self.codes() - self._weight.min_code]
+        values = numbers.astype(work)
         zeros = self.zeros()
-        if zeros is not None:
-            codes -= np.repeat(zeros, lengths, axis=1)
-        codes *= np.repeat(self.scales().astype(np.float32), lengths, axis=1)
-        values = codes.astype(dtype, copy=False)
+        if zeros is not None and self.zero_rule == "subtract":
+            values -= self.spread(zeros.astype(work))
+        values *= self.spread(self.scales().astype(work))
+        if zeros is not None and self.zero_rule == "add":
+            values += self.spread(zeros.astype(work))
+        if self.tensor_scale is not None:
+            values *= np.float64(self.tensor_scale)
+        values = values.astype(dtype, copy=False)
         if self.input_permutation is not None:
             stored, values = values, np.empty_like(values)
             values[:, self.input_permutation] = stored
@@ -284,15 +331,19 @@ class QuantizedTensor:
             "layout": self.layout,
             "k": self.k,
             "n": self.n,
-            "group_size": self.group_size,
+            "group_size": str(self._granularity),
+            "scale": self.scale_format,
+            "zero": self._zeros.rule if self._zeros else "none",
         }
 
     def parts(self) -> dict[str, NDArray]:
         """The arrays that files hold: `words`, `scales` and what else there is."""
+        zeros, scale = self._zeros, self.tensor_scale
         parts = {
             "words": self._words,
-            "scales": self._scales,
-            "zeros": self._zeros,
+            "scales": SCALE_FORMATS[self.scale_format].as_numbers(self._scales),
+            "zeros": zeros and zeros.as_numbers(),
+            "tensor_scale": None if scale is None else np.array([scale], np.float32),
             "input_permutation": self.input_permutation,
             "codebook": self.codebook,
         }
@@ -306,43 +357,26 @@ class QuantizedTensor:
             UnsupportedError: the packing version is not this build's.
             KeyError, ValueError: they do not belong together.
         """
-        version = native().PACKING_VERSION
-        if description["packing"] != version:
-            raise UnsupportedError(
-                f"weights have packing version {description['packing']}; supported: {version}"
-            )
-        parts = dict(parts)
-        if description["layout"] not in ("nk", "kn"):
-            raise ValueError(f"layout is {description['layout']!r}")
-        group = description["group_size"]
-        result = cls(
-            format=parse_weight_format(description["format"]).name,
-            layout=cast(Literal["nk", "kn"], description["layout"]),
-            k=int(description["k"]),
-            n=int(description["n"]),
-            group_size="channel" if group == "channel" else int(group),
-            words=parts.pop("words"),
-            scales=parts.pop("scales"),
-            zeros=parts.pop("zeros", None),
-            input_permutation=parts.pop("input_permutation", None),
-            codebook=parts.pop("codebook", None),
-        )
-        float_name(result.scale_dtype, "dtype of scales", ("f16", "bf16"))
-        if parts:
-            raise ValueError(f"'{min(parts)}' is no part of a weight")
-        # Unpacking checks every size against the description.
-        result.codes(), result.scales(), result.zeros()
-        return result
+        from .tensor_parts import build
 
-    def _grid(self) -> tuple[int, int]:
-        """The shape of scales and zero points, [N, groups]."""
-        return self.n, len(group_starts(self.k, self.group))
+        return build(cls, description, parts)
+
+    def _place(self) -> dict[str, Any]:
+        """What the packer is told of scales and zero points."""
+        return {"k": self.k, "n": self.n, "group": str(self._granularity)}
 
     def __repr__(self) -> str:
-        zero = ", zero points" if self.has_zero_point else ""
+        zero = {None: "", "integer": ", zero points"}.get(
+            self._zeros and self._zeros.rule, f", float zero points ({self.zero_rule})"
+        )
+        tensor = "" if self.tensor_scale is None else ", tensor scale"
         order = ", permuted inputs" if self.input_permutation is not None else ""
         return (
             f"QuantizedTensor({self.format}, {self.layout} {self.shape[0]}x{self.shape[1]}, "
-            f"group {self.group_size}, {self.scale_dtype.name} scales{zero}{order}, "
-            f"{self.nbytes} bytes)"
+            f"group {self._granularity}, {_dtype_name(self.scale_format)} scales{zero}{tensor}"
+            f"{order}, {self.nbytes} bytes)"
         )
+
+
+def _dtype_name(scale_format: str) -> str:
+    return FLOATS[scale_format].name if scale_format in FLOATS else scale_format

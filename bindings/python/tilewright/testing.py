@@ -15,6 +15,7 @@ tensor core adds at once.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -138,20 +139,17 @@ def linear_reference(
 
     `ref` is float64 on the exact weights. `low` rounds where the kernel does: sums and
     all that follows in float32 (weights are exact there), and the result once to
-    `out_dtype`. `magnitude` is that of the sums with their scales.
+    `out_dtype`. `magnitude` is that of the sums with their scales. The kernel never forms
+    a weight with a floating-point zero point, and so `low` has sums of codes and of x
+    instead, and `magnitude` the terms of both.
     """
-    transpose = weights.layout == "nk"
-    exact = weights.dequantize()
-    return matmul_reference(
-        x,
-        exact.T if transpose else exact,
-        bias,
-        activation,
-        out_dtype,
-        row_scale=row_scale,
-        column_scale=column_scale,
-        residual=residual,
-    )
+    x = to_numpy(x, "x")
+    exact = weights.dequantize(np.float64)
+    sums = _products(x, exact.T if weights.layout == "nk" else exact)
+    if weights.has_float_zero_point:
+        sums = sums[0], *_sum_in_groups(x, weights)
+    out = x.dtype if out_dtype is None else np.dtype(out_dtype)
+    return _finish(sums, out, bias, activation, row_scale, column_scale, residual)
 
 
 def matmul_reference(
@@ -167,6 +165,29 @@ def matmul_reference(
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """The same for a product with `w` [K, N], whose elements are exact in float32."""
     x = to_numpy(x, "x")
+    out = x.dtype if out_dtype is None else np.dtype(out_dtype)
+    return _finish(_products(x, w), out, bias, activation, row_scale, column_scale, residual)
+
+
+#: x @ w in float64 and float32, and |x| @ |w|.
+_Sums: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]
+
+
+def _products(x: NDArray, w: NDArray) -> _Sums:
+    x32, w32 = x.astype(np.float32), w.astype(np.float32)
+    return x.astype(np.float64) @ w.astype(np.float64), x32 @ w32, np.abs(x32) @ np.abs(w32)
+
+
+def _finish(
+    sums: _Sums,
+    out: np.dtype,
+    bias: NDArray | None,
+    activation: str | None,
+    row_scale: NDArray | None,
+    column_scale: NDArray | None,
+    residual: NDArray | None,
+) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
+    """What follows the sums, in the precision of each."""
 
     def finish(total: NDArray, dtype: type) -> NDArray:
         total = _scale(total, row_scale, column_scale, dtype)
@@ -178,11 +199,9 @@ def matmul_reference(
             total = total + to_numpy(residual, "residual").astype(dtype)
         return total
 
-    ref = finish(x.astype(np.float64) @ w.astype(np.float64), np.float64)
-    low = finish(x.astype(np.float32) @ w.astype(np.float32), np.float32)
-    magnitude = np.abs(x.astype(np.float32)) @ np.abs(w.astype(np.float32))
+    ref, low, magnitude = sums
     magnitude = np.abs(_scale(magnitude, row_scale, column_scale, np.float32))
-    return ref, _round(low, x.dtype if out_dtype is None else np.dtype(out_dtype)), magnitude
+    return finish(ref, np.float64), _round(finish(low, np.float32), out), magnitude
 
 
 def _scale(
@@ -193,6 +212,29 @@ def _scale(
     if column_scale is not None:
         total = total * to_numpy(column_scale, "column_scale").astype(dtype)
     return total
+
+
+def _sum_in_groups(
+    x: NDArray, weights: QuantizedTensor
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """x @ w and |x| @ |w| by groups, w of floating-point zero points."""
+    x = x.astype(np.float32)
+    codes = weights.codes().astype(np.float32)
+    spread = weights.spread(weights.scales().astype(np.float32))
+    shift = weights.spread(weights.zeros().astype(np.float32))
+    total = np.float32(1 if weights.tensor_scale is None else weights.tensor_scale)
+    low = np.zeros((len(x), weights.n), np.float32)
+    magnitude = np.zeros_like(low)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for first in range(0, weights.k, weights.group):
+            rows = slice(first, first + weights.group)
+            s, z = spread[:, first], shift[:, first]
+            part, sums = x[:, rows] @ codes[:, rows].T, x[:, rows].sum(1, keepdims=True)
+            low += (part - z * sums) * s if weights.zero_rule == "subtract" else part * s + z * sums
+            wide, all_x = np.abs(x[:, rows]) @ np.abs(codes[:, rows]).T, np.abs(x[:, rows]).sum(1)
+            z_scale = np.abs(z * s) if weights.zero_rule == "subtract" else np.abs(z)
+            magnitude += wide * np.abs(s) + all_x[:, None] * z_scale
+        return low * total, magnitude * np.abs(total)
 
 
 def relu(v: NDArray) -> NDArray:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import WeightFormat, is_weight_dtype
+from .formats import FLOATS, WeightFormat, is_weight_dtype
 
 
 def check_codes(codes: NDArray, name: str, format: WeightFormat) -> NDArray:
@@ -64,3 +64,21 @@ def check_permutation(order: NDArray, k: int) -> NDArray[np.int32]:
     if not np.array_equal(np.sort(order), np.arange(k)):
         raise ArgumentError(f"input_permutation does not hold each of 0..{k - 1} once")
     return order.astype(np.int32)
+
+
+def codebook_words(codebook: NDArray[np.float32], activations: str) -> NDArray[np.uint32]:
+    """A codebook as kernels take it: all low bytes of its numbers in the dtype of the
+    activations, then all high ones."""
+    dtype = FLOATS[activations]
+    with np.errstate(over="ignore"):
+        entries = codebook.astype(dtype)
+    inexact = entries.astype(np.float32) != codebook
+    if inexact.any():
+        index = int(np.argmax(inexact))
+        raise UnsupportedError(
+            f"x is {dtype.name}, which holds codebook[{index}] only as "
+            f"{float(entries[index])!r} and not as {float(codebook[index])!r}; round "
+            f"the codebook to {dtype.name} (quantize does with this scale_dtype)"
+        )
+    bytes_of_entries = entries.view(np.uint8).reshape(-1, 2)
+    return np.ascontiguousarray(bytes_of_entries.T).reshape(-1).view(np.uint32)

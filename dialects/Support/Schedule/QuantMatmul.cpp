@@ -6,12 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/QuantMatmul.h"
-#include "dialects/Support/Layout/Packing.h"
+#include "dialects/Support/Layout/ScaleStorage.h"
 #include "dialects/Support/Text/Text.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 using namespace llvm;
 
@@ -43,8 +44,20 @@ static Error checkOperand(const Problem &problem, StringRef name, ArrayRef<Strin
   return checkWord("the dtype of '" + name + "'", operand->dtype, dtypes);
 }
 
+/// Zero points come with each rule that has them, and in its dtype.
+static Error checkZeros(const Problem &problem, format::Zero zero) {
+  if ((zero != format::Zero::None) != (problem.findOperand("zeros") != nullptr))
+    return makeProblemError("expects the operand 'zeros' exactly when zero is not none, but got "
+                            "zero=" +
+                            format::getName(zero));
+  if (zero == format::Zero::None)
+    return Error::success();
+  return checkOperand(problem, "zeros",
+                      zero == format::Zero::Integer ? ArrayRef<StringRef>("u8")
+                                                    : format::getFloatZeroNames());
+}
+
 static Error checkOperands(const Problem &problem) {
-  StringRef zero = problem.getAttribute("zero", "none");
   if (Error error = checkOperand(problem, "x", {"f16", "bf16"}))
     return error;
   if (Error error = checkOperand(problem, "w", {"u32"}))
@@ -53,25 +66,38 @@ static Error checkOperands(const Problem &problem) {
     return error;
   if (Error error = checkOperand(problem, "y", {"f16", "bf16", "f32"}))
     return error;
-  if ((zero == "integer") != (problem.findOperand("zeros") != nullptr))
-    return makeProblemError("expects the operand 'zeros' exactly when zero=integer, but got zero=" +
-                            zero);
-  return Error::success();
+  if (!problem.findOperand("tensor_scale"))
+    return Error::success();
+  return checkOperand(problem, "tensor_scale", {"f32"});
 }
 
 static Error checkAttributes(const Problem &problem) {
-  static constexpr StringRef groups[] = {"32", "64", "128", "channel"};
   static constexpr StringRef activations[] = {"none", "relu", "gelu", "silu", "swiglu"};
-  if (Error error = checkWord("group", problem.getAttribute("group"), groups))
-    return error;
-  if (Error error = checkWord("scale", problem.getAttribute("scale"), {"f16", "bf16"}))
-    return error;
-  if (Error error = checkWord("zero", problem.getAttribute("zero", "none"), {"none", "integer"}))
+  if (Error error = checkWord("scale", problem.getAttribute("scale"), format::getScaleNames()))
     return error;
   if (Error error = checkWord("deterministic", problem.getAttribute("deterministic", "false"),
                               {"false", "true"}))
     return error;
   return checkWord("activation", problem.getAttribute("activation", "none"), activations);
+}
+
+/// Reads group, scale and zero into `typed`.
+static Error readWeightRule(const Problem &problem, QuantMatmulProblem &typed) {
+  Expected<format::Granularity> granularity =
+      format::Granularity::parse(problem.getAttribute("group"));
+  if (!granularity)
+    return makeProblemError(toString(granularity.takeError()));
+  Expected<format::Zero> zero = format::parseZero(problem.getAttribute("zero", "none"));
+  if (!zero)
+    return makeProblemError("zero: " + toString(zero.takeError()));
+  if (Error error = checkZeros(problem, *zero))
+    return error;
+  typed.granularity = *granularity;
+  typed.scaleBytes = format::get(problem.getAttribute("scale")).bits / 8;
+  typed.zero = *zero;
+  if (*zero != format::Zero::None)
+    typed.zeroBytes = format::get(problem.findOperand("zeros")->dtype).bits / 8;
+  return Error::success();
 }
 
 /// The extent of a static dimension of at least one.
@@ -115,20 +141,27 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
     return error;
   if (Error error = checkOperands(problem))
     return error;
-  int64_t group = 0;
-  if (!problem.getAttribute("group").getAsInteger(10, group))
-    typed.group = group;
-  typed.hasZeros = problem.getAttribute("zero") == "integer";
-  if (typed.hasZeros && !weight->isInteger())
-    return makeProblemError("expects zero=none unless codes are integers, but got zero=integer "
-                            "with format " +
-                            weight->name);
+  if (Error error = readWeightRule(problem, typed))
+    return std::move(error);
+  if (typed.zero != format::Zero::None && !weight->isInteger())
+    return makeProblemError("expects zero=none unless codes are integers, but got zero=" +
+                            format::getName(typed.zero) + " with format " + weight->name);
   if (weight->isIndex() != (problem.findOperand("codebook") != nullptr))
     return makeProblemError("expects the operand 'codebook' exactly when codes are indices, but "
                             "got format " +
                             weight->name);
   typed.isDeterministic = problem.getAttribute("deterministic") == "true";
   return typed;
+}
+
+int64_t QuantMatmulProblem::getSegmentRows(int64_t tileK) const {
+  return granularity.getGroups(k) > 1 ? std::gcd(tileK, granularity.rows) : tileK;
+}
+
+bool QuantMatmulProblem::areRowsTogether(int64_t tileK, int64_t groupsPerRow) const {
+  int64_t segments = getSegments(tileK);
+  bool isWholeGroups = granularity.rows != 0 && tileK % granularity.rows == 0;
+  return segments > 1 && isWholeGroups && isPowerOf2_64(segments) && segments % groupsPerRow == 0;
 }
 
 //===----------------------------------------------------------------------===//
@@ -189,13 +222,33 @@ int64_t getCanonicalChunk(int64_t k) {
   return layout::blockK * divideCeil(blocks, maxChunks);
 }
 
+/// Bytes of a K tile's part of a table of numbers of `elementBytes`.
+static int64_t getTableBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
+                             const layout::ScaleStorage &table, unsigned elementBytes) {
+  int64_t rows = problem.getSegments(schedule.tileK);
+  if (problem.areRowsTogether(schedule.tileK, table.groupsPerRow))
+    rows /= table.groupsPerRow;
+  return rows * (schedule.tileN / layout::blockN) * table.perStrip * elementBytes;
+}
+
+static layout::ScaleStorage getZeroTable(const QuantMatmulProblem &problem) {
+  if (problem.zero == format::Zero::Integer)
+    return layout::ScaleStorage::getZeroPoints(problem.granularity, problem.k, problem.n,
+                                               problem.weight.bits);
+  return layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.zeroBytes);
+}
+
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
-  constexpr int64_t bytesPerActivation = 2, bytesPerScale = 2, bytesPerZero = 1;
-  int64_t x = schedule.tileM * schedule.tileK * bytesPerActivation;
-  int64_t w = schedule.tileN * schedule.tileK * problem.weight.bits / 8;
-  int64_t scales = problem.getGroupsPerTile(schedule.tileK) * schedule.tileN;
-  int64_t perScale = bytesPerScale + (problem.hasZeros ? bytesPerZero : 0);
-  return schedule.stages * (x + w + scales * perScale);
+  constexpr int64_t bytesPerActivation = 2;
+  int64_t bytes = schedule.tileM * schedule.tileK * bytesPerActivation;
+  bytes += schedule.tileN * schedule.tileK * problem.weight.bits / 8;
+  auto scales =
+      layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.scaleBytes);
+  if (problem.scalesInLoop())
+    bytes += getTableBytes(schedule, problem, scales, problem.scaleBytes);
+  if (problem.zero != format::Zero::None)
+    bytes += getTableBytes(schedule, problem, getZeroTable(problem), problem.zeroBytes);
+  return schedule.stages * bytes;
 }
 
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const Problem &problem) {
@@ -205,19 +258,30 @@ int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const Problem &probl
 int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
   // A k16 step of eight rows of x is two registers a lane; a fragment of weights is
   // 16 pairs; a block of weights is 4b words a lane; a lane has two columns of
-  // each n8, one where weights are operand A, with a scale and a zero point a group.
-  // The sums of a group, and of a chunk where a block has all of K, are kept apart
-  // from those of all K. A codebook stays in registers.
-  constexpr int64_t addressesAndLoopState = 40;
+  // each n8, one where weights are operand A, with a scale and a zero point a
+  // segment. The sums of a segment, and of a chunk where a block has all of K, are
+  // kept apart from those of all K, and the assembler begins the sums of further
+  // segments early: about a third of each was seen. Floating-point zero points
+  // have sums of x, as large as its fragments, and take some arithmetic. A codebook
+  // stays in registers.
+  constexpr int64_t addressesAndLoopState = 40, floatZeroArithmetic = 24;
+  bool hasFloatZeros = format::isFloat(problem.zero), scales = problem.scalesInLoop();
+  int64_t segments = problem.getSegments(schedule.tileK);
+  int64_t sums = schedule.getAccumulators();
+  if (scales)
+    sums += sums + sums * (segments - 1) * 3 / 10;
   bool keepsTotal = schedule.chunkK > 0 && schedule.splitK == 1;
-  int64_t sums = schedule.getAccumulators() * (1 + (problem.group ? 1 : 0) + keepsTotal);
-  int64_t x = schedule.tileM / schedule.warpsM / 8 * 2;
+  sums += keepsTotal ? schedule.getAccumulators() : 0;
+  int64_t x = schedule.tileM / schedule.warpsM / 8 * (hasFloatZeros ? 4 : 2);
   int64_t w = layout::pairsPerFragment + 4 * problem.weight.bits;
   int64_t columns = schedule.tileN / schedule.warpsN / 8 * (schedule.hasWeightsAsA() ? 1 : 2);
-  int64_t perColumn = (problem.group ? 1 : 0) + (problem.hasZeros ? 1 : 0);
-  int64_t perGroup = columns * perColumn * problem.getGroupsPerTile(schedule.tileK);
+  int64_t perColumn = (scales ? 1 : 0) + (problem.zero != format::Zero::None ? 1 : 0);
+  // With few sums the assembler has no reason to read scales ahead.
+  constexpr int64_t fewSums = 24;
+  int64_t live = schedule.getAccumulators() <= fewSums ? std::min<int64_t>(2, segments) : segments;
   int64_t codebook = problem.weight.isIndex() ? layout::getTableWords(problem.weight.bits) : 0;
-  return sums + x + w + perGroup + codebook + addressesAndLoopState;
+  return sums + x + w + live * columns * perColumn + (hasFloatZeros ? floatZeroArithmetic : 0) +
+         codebook + addressesAndLoopState;
 }
 
 int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,

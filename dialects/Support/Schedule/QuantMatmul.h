@@ -14,6 +14,7 @@
 #define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_QUANTMATMUL_H
 
 #include "dialects/Support/Format/Format.h"
+#include "dialects/Support/Format/WeightRule.h"
 #include "dialects/Support/Schedule/Schedule.h"
 #include <optional>
 
@@ -22,19 +23,23 @@ namespace tilewright::schedule {
 /// What a problem of this family says, typed. The op is "quant_matmul".
 ///   dimensions  M (static or dynamic), N and K (static, at least 1)
 ///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N],
-///               zeros (with zero=integer), codebook (with lut2..lut4), bias [N]
-///               (optional), y [M,N] f16|bf16|f32
+///               zeros (with zero other than none: u8, or f16|bf16|f32),
+///               tensor_scale [1] f32 (optional), codebook (with lut2..lut4),
+///               bias [N] (optional),
+///               y [M,N] f16|bf16|f32
 ///   attributes  format of weights (Format::isWeight), group
-///               32|64|128|channel, scale f16|bf16, zero none|integer (with
-///               integer codes), activation none|relu|gelu|silu; the last two
-///               are "none" where left out; deterministic true|false, false
-///               where left out
+///               (format::Granularity), scale f16|bf16|f32|e8m0|e4m3|ue5m3, zero
+///               none|integer|float|offset (integer codes only), activation
+///               none|relu|gelu|silu; the last two are "none" where left out;
+///               deterministic true|false, false where left out
 struct QuantMatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
-  format::Format weight;        ///< of the codes
-  std::optional<int64_t> group; ///< weights of a column that share a scale; unset: all of K
-  bool hasZeros = false;
+  format::Format weight; ///< of the codes
+  format::Granularity granularity;
+  unsigned scaleBytes = 2; ///< of one scale
+  format::Zero zero = format::Zero::None;
+  unsigned zeroBytes = 0; ///< of one floating-point zero point, or integer or pair of them
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool isDeterministic = false;
 
@@ -42,10 +47,18 @@ struct QuantMatmulProblem {
   /// was expected.
   static llvm::Expected<QuantMatmulProblem> fromProblem(const problem::Problem &problem);
 
-  /// Rows of scales that a block of `tileK` weights along K reads.
-  int64_t getGroupsPerTile(int64_t tileK) const {
-    return group && *group < tileK ? tileK / *group : 1;
-  }
+  /// Whether sums are scaled within the main loop, not once at the end: there is
+  /// more than one group along K, or a floating-point zero point to account for.
+  bool scalesInLoop() const { return granularity.getGroups(k) > 1 || format::isFloat(zero); }
+  /// Rows of a tile of `tileK` that are summed before they are scaled: the most
+  /// that divide both the tile and a group. 48 and 128 give 16, each third of a
+  /// group is scaled on its own; 48 and 384 give 48.
+  int64_t getSegmentRows(int64_t tileK) const;
+  int64_t getSegments(int64_t tileK) const { return tileK / getSegmentRows(tileK); }
+  /// Whether the segments' scales or zero points are consecutive rows of a table
+  /// with `groupsPerRow` groups in a row, so that one load brings all of them.
+  /// Otherwise each segment loads its own row.
+  bool areRowsTogether(int64_t tileK, int64_t groupsPerRow) const;
 };
 
 /// Constraints, cited by number at their checks and in the tests. The largest
@@ -140,9 +153,10 @@ llvm::Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulPr
                                                              int64_t expectedM);
 
 /// The search space: tile_m 8..128 (not beyond the rows), tile_n 32..256,
-/// tile_k 128 or 256, every arrangement of up to 8 warps that fits, 2 to 6
-/// stages, splits of K that leave no block without work, streams of one or two
-/// blocks an SM. Holds the default of every model of the target.
+/// tile_k 128 or 256 (and 384 or 512 where only they hold whole groups), every
+/// arrangement of up to 8 warps that fits, 2 to 6 stages, splits of K that leave
+/// no block without work, streams of one or two blocks an SM. Holds the default
+/// of every model of the target.
 std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &problem,
                                                       const target::Target &target,
                                                       int64_t expectedM);

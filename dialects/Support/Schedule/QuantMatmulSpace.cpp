@@ -11,6 +11,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 #include <set>
 
 using namespace llvm;
@@ -277,6 +278,19 @@ static void appendSplits(QuantMatmulSchedule schedule, const QuantMatmulProblem 
   }
 }
 
+/// 128 and 256, and the least depth that whole groups fill where neither is one.
+static SmallVector<int64_t> getDepths(const QuantMatmulProblem &problem) {
+  SmallVector<int64_t> depths = {128, 256};
+  constexpr int64_t maxDepth = 512;
+  if (problem.granularity.getGroups(problem.k) <= 1)
+    return depths;
+  int64_t whole = std::lcm(int64_t(layout::blockK), problem.granularity.rows);
+  if (problem.getSegmentRows(256) < std::min<int64_t>(256, problem.granularity.rows) &&
+      whole <= maxDepth)
+    depths.push_back(whole);
+  return depths;
+}
+
 std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &problem,
                                                       const target::Target &target,
                                                       int64_t expectedM) {
@@ -285,7 +299,7 @@ std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &
   std::vector<QuantMatmulSchedule> all;
   for (int64_t tileM : {8, 16, 32, 64, 128})
     for (int64_t tileN : {32, 64, 128, 256})
-      for (int64_t tileK : {128, 256})
+      for (int64_t tileK : getDepths(problem))
         for (int64_t warpsM = 1; (warpsM == 1 || warpsM * 16 <= tileM) && warpsM <= maxWarps;
              warpsM *= 2)
           for (int64_t warpsN = 1; warpsN * 32 <= tileN && warpsM * warpsN <= maxWarps; warpsN *= 2)

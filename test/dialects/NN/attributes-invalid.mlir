@@ -33,32 +33,50 @@ func.func private @zeros_of_floats(!nn.quantized<64x64, #nn.qformat<f4e2m1, grou
 // -----
 
 // Zero rows is no group; all of K has its own word.
-// expected-error @+1 {{expects group to be positive, but got 0; one group for all of K is spelled 'channel'}}
+// expected-error @+1 {{expects group to be a positive number of rows, rows x columns ('128x128'), 'channel' or 'tensor', but got '0'}}
 func.func private @zero_group(!nn.quantized<64x64, #nn.qformat<u4, group = 0, scale = f16>>)
 
 // -----
 
 // A group is whole mma steps of 16 rows.
-// expected-error @+1 {{expects group to be a positive multiple of 16 or 'channel', but got 24}}
+// expected-error @+1 {{expects group to have a multiple of 16 rows of K, but got 24; the nearest is 32}}
 func.func private @odd_group(!nn.quantized<64x64, #nn.qformat<u4, group = 24, scale = f16>>)
 
 // -----
 
 // A group is not negative.
-// expected-error @+1 {{expects group to be a positive multiple of 16 or 'channel', but got -16}}
+// expected-error @+1 {{expects group to have a multiple of 16 rows of K, but got -16; the nearest is 16}}
 func.func private @negative_group(!nn.quantized<64x64, #nn.qformat<u4, group = -16, scale = f16>>)
 
 // -----
 
-// Scales are 16-bit floats.
-// expected-error @+1 {{expects scale type f16 or bf16, but got 'f32'}}
-func.func private @wide_scale(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f32>>)
+// A group is whole columns of an mma.
+// expected-error @+1 {{expects group to have 1 column or a multiple of 8 beside its rows, but got 12; the nearest is 16}}
+func.func private @odd_columns(!nn.quantized<64x64, #nn.qformat<u4, group = 32x12, scale = f16>>)
 
 // -----
 
-// Zero points are none or integers.
-// expected-error @+1 {{expects zero point kind none or integer, but got float}}
-func.func private @unknown_zero(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f16, zero = float>>)
+// A group is counted in rows and columns.
+// expected-error @+1 {{expects group to be a positive number of rows, rows x columns ('128x128'), 'channel' or 'tensor', but got '16y8'}}
+func.func private @word_for_group(!nn.quantized<64x64, #nn.qformat<u4, group = 16y8, scale = f16>>)
+
+// -----
+
+// Scales are numbers that kernels decode.
+// expected-error @+1 {{expects scale to be one of f16, bf16, f32, e8m0, e4m3, ue5m3, but got e5m2}}
+func.func private @other_scale(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = e5m2>>)
+
+// -----
+
+// Zero points are of a known kind.
+// expected-error @+1 {{expects zero point kind none, integer, float or offset, but got double}}
+func.func private @unknown_zero(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f16, zero = double>>)
+
+// -----
+
+// Floating-point zero points are numbers of 16 or 32 bits.
+// expected-error @+1 {{expects zero points of kind offset to be one of f16, bf16, f32, but got e4m3}}
+func.func private @zero_type(!nn.quantized<64x64, #nn.qformat<u4, group = 32, scale = f16, zero = offset : e4m3>>)
 
 // -----
 

@@ -6,10 +6,16 @@
 // CHECK-SAME: u1_bit = #nn.qformat<u1, group = 16, scale = f16>
 // CHECK-SAME: u2_channel = #nn.qformat<u8, group = channel, scale = bf16>
 // CHECK-SAME: u3_zeros = #nn.qformat<i6, group = 64, scale = bf16, zero = integer>
+// CHECK-SAME: u4_blocks = #nn.qformat<i8, group = 128x64, scale = f32>
+// CHECK-SAME: u5_tensor = #nn.qformat<u4, group = tensor, scale = e8m0, zero = float : bf16>
+// CHECK-SAME: u6_two_levels = #nn.qformat<u4, group = 16, scale = e4m3, zero = offset : f16, tensor_scale>
 func.func private @formats() attributes {
   u1_bit = #nn.qformat<u1, group = 16, scale = f16>,
   u2_channel = #nn.qformat<u8, group = channel, scale = bf16>,
-  u3_zeros = #nn.qformat<i6, group = 64, scale = bf16, zero = integer>
+  u3_zeros = #nn.qformat<i6, group = 64, scale = bf16, zero = integer>,
+  u4_blocks = #nn.qformat<i8, group = 128x64, scale = f32>,
+  u5_tensor = #nn.qformat<u4, group = tensor, scale = e8m0, zero = float : bf16>,
+  u6_two_levels = #nn.qformat<u4, group = 16, scale = e4m3, tensor_scale, zero = offset : f16>
 }
 
 // Codes are named by their format; other spellings become its name.

@@ -6,8 +6,9 @@
 // CHECK-LABEL: func.func @bias_gelu(
 // CHECK-SAME: %[[BIAS:[^:]+]]: !tile.ptr {tile.parameter = #tile.parameter<pointer "bias", dtype = "f16", align = 16>}
 // CHECK: %[[VIEW:.+]] = tile.view %[[BIAS]] : <1x64xf16, strides = [64, 1], align = 16>
-// CHECK: %[[SUM:.+]] = scf.for
+// CHECK: scf.for
 // CHECK: } {tile.stages
+// CHECK: %[[SUM:.+]] = arith.mulf
 // CHECK: %[[ROW:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<1x64xf16>
 // CHECK: %[[WIDE:.+]] = arith.extf %[[ROW]]
 // CHECK: %[[ROWS:.+]] = tile.broadcast %[[WIDE]] : tensor<1x64xf32> -> tensor<16x64xf32>
@@ -28,6 +29,7 @@ func.func @bias_gelu(%x: tensor<16x128xf16>, %w: !nn.quantized<128x64, #nn.qform
 // relu is the maximum that propagates NaN; an f32 bias needs no extension.
 // CHECK-LABEL: func.func @relu(
 // CHECK: } {tile.stages
+// CHECK: arith.mulf
 // CHECK: %[[ROW:.+]] = tile.load %{{.+}} -> tensor<1x64xf32>
 // CHECK-NEXT: %[[ROWS:.+]] = tile.broadcast %[[ROW]]
 // CHECK: %[[BIASED:.+]] = arith.addf %{{.+}}, %[[ROWS]]
@@ -42,7 +44,8 @@ func.func @relu(%x: tensor<16x128xf16>, %w: !nn.quantized<128x64, #nn.qformat<u4
 
 // silu is x / (1 + 2^(-x * log2 e)).
 // CHECK-LABEL: func.func @silu(
-// CHECK: %[[SUM:.+]] = scf.for
+// CHECK: scf.for
+// CHECK: %[[SUM:.+]] = arith.mulf
 // CHECK: %[[LOG2E:.+]] = arith.constant dense<1.44269502>
 // CHECK: %[[SCALED:.+]] = arith.mulf %{{.+}}, %[[LOG2E]]
 // CHECK: %[[POWER:.+]] = math.exp2 %[[SCALED]]

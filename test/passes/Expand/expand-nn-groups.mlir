@@ -27,16 +27,20 @@ func.func @channel(%x: tensor<32x256xf16>, %w: !nn.quantized<256x64, #nn.qformat
 // CHECK: scf.for {{.*}} iter_args(%[[ACC:.+]] = %{{.+}})
 // CHECK: tile.load %{{.+}} -> tensor<4x2x32xf16>
 // CHECK: %[[SCALES:.+]] = tile.reshape %{{.+}} : tensor<4x2x4x8xf16> -> tensor<4x64xf16>
+// CHECK: %[[SCALE_0:.+]] = tile.slice %[[SCALES]] [0, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
+// CHECK: %[[SCALE_1:.+]] = tile.slice %[[SCALES]] [1, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
+// CHECK: %[[SCALE_2:.+]] = tile.slice %[[SCALES]] [2, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
+// CHECK: %[[SCALE_3:.+]] = tile.slice %[[SCALES]] [3, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
 // CHECK: tile.slice %{{.+}} [0, 0] : tensor<128x64xi4> -> tensor<32x64xi4>
 // CHECK: %[[DOT_0:.+]] = tile.dot
-// CHECK: tile.slice %[[SCALES]] [0, 0] : tensor<4x64xf16> -> tensor<1x64xf16>
+// CHECK: arith.extf %[[SCALE_0]]
 // CHECK: %[[SUM_0:.+]] = math.fma %[[DOT_0]], %{{.+}}, %[[ACC]]
 // CHECK: tile.slice %{{.+}} [32, 0] : tensor<128x64xi4> -> tensor<32x64xi4>
-// CHECK: tile.slice %[[SCALES]] [1, 0]
+// CHECK: arith.extf %[[SCALE_1]]
 // CHECK: %[[SUM_1:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_0]]
-// CHECK: tile.slice %[[SCALES]] [2, 0]
+// CHECK: arith.extf %[[SCALE_2]]
 // CHECK: %[[SUM_2:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_1]]
-// CHECK: tile.slice %[[SCALES]] [3, 0]
+// CHECK: arith.extf %[[SCALE_3]]
 // CHECK: %[[SUM_3:.+]] = math.fma %{{.+}}, %{{.+}}, %[[SUM_2]]
 // CHECK: scf.yield %[[SUM_3]]
 func.func @group_32(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u4, group = 32, scale = f16>>) -> tensor<16x64xf16> {
@@ -74,16 +78,18 @@ func.func @short_last_group(%x: tensor<16x160xf16>, %w: !nn.quantized<160x64, #n
 
 // -----
 
-// Integer zero points come in groups like scales, as bytes, and are taken off the
-// codes of their group.
+// Integer zero points come in groups like scales and are taken off the codes of
+// their group. Two of 4 bits share a byte: the low half is the even group's.
 // CHECK-LABEL: func.func @zero_points(
 // CHECK-SAME: #tile.parameter<pointer "zeros", dtype = "u8", align = 16>
-// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <4x2x32xi8, strides = [64, 32, 1], align = 16>
-// CHECK: tile.load %[[VIEW]]{{.*}} -> tensor<2x2x32xi8>
-// CHECK: %[[ZEROS:.+]] = tile.reshape %{{.+}} : tensor<2x2x4x8xi8> -> tensor<2x64xi8>
-// CHECK: %[[ZERO_0:.+]] = tile.slice %[[ZEROS]] [0, 0] : tensor<2x64xi8> -> tensor<1x64xi8>
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <2x2x32xi8, strides = [64, 32, 1], align = 16>
+// CHECK: %[[STORED:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<1x2x32xi8>
+// CHECK: %[[ROW:.+]] = tile.reshape %{{.+}} : tensor<1x2x4x8xi8> -> tensor<1x64xi8>
+// CHECK: %[[LOW:.+]] = arith.andi %[[ROW]],
+// CHECK: %[[HIGH:.+]] = arith.shrui %[[ROW]],
+// CHECK: %[[ZERO_0:.+]] = arith.select %{{.+}}, %[[HIGH]], %[[LOW]] : tensor<1x64xi8>
+// CHECK: %[[ZERO_1:.+]] = arith.select
 // CHECK: tile.dequant %{{.+}} zero %[[ZERO_0]] bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
-// CHECK: %[[ZERO_1:.+]] = tile.slice %[[ZEROS]] [1, 0]
 // CHECK: tile.dequant %{{.+}} zero %[[ZERO_1]] bias 0
 func.func @zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u4, group = 64, scale = f16, zero = integer>>) -> tensor<16x64xf16> {
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<u4, group = 64, scale = f16, zero = integer>> -> tensor<16x64xf16>

@@ -55,15 +55,6 @@ func.func @warps(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u
 
 // -----
 
-// A tile of K is whole groups or a part of one.
-func.func @group_and_tile(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 48, scale = f16>>) -> tensor<16x64xf16> {
-  // expected-error @+1 {{expects tile_k and group to divide one another, but got 128 and 48}}
-  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 48, scale = f16>> -> tensor<16x64xf16>
-  return %y : tensor<16x64xf16>
-}
-
-// -----
-
 // A function is one kernel: one nn op.
 func.func @two_ops(%x: tensor<16x64xf16>, %w: !nn.quantized<64x64, #nn.qformat<u4, group = 64, scale = f16>>) -> tensor<16x64xf16> {
   %0 = nn.quant_matmul %x, %w : tensor<16x64xf16>, !nn.quantized<64x64, #nn.qformat<u4, group = 64, scale = f16>> -> tensor<16x64xf16>

@@ -46,6 +46,8 @@ def test_json_has_the_documented_keys(tw, documented_keys):
         ("--format", "u3", "--group", "32", "--dtype", "bf16"),
         ("--format", "f6e3m2", "--group", "64"),
         ("--format", "lut4", "--dtype", "bf16"),
+        ("--format", "i8", "--group", "128x64", "--scale-dtype", "f32", "--tensor-scale"),
+        ("--format", "u4", "--group", "48", "--scale-dtype", "e4m3", "--zero-point", "offset"),
         ("--format", "u4", "--zero-point", "none", "--bias", "f32", "--activation", "gelu"),
         ("--format", "u6", "--scale-dtype", "f16", "--bias", "f16", "--activation", "relu"),
     ],

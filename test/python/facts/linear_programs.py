@@ -20,7 +20,8 @@ class Linear:
     weight: str = "u4"
     x: str = "f16"
     group: str = "128"
-    zero: bool = False
+    zero: str = "none"  # as #nn.qformat says it
+    tensor_scale: bool = False
     m: int = 16
     dynamic: bool = False
     k: int = 1024
@@ -40,7 +41,9 @@ class Linear:
         """Short and unique, for test ids."""
         y, scale = self.y or self.x, self.scale or self.x
         words = [self.weight, self.x, f"g{self.group}", scale, y, f"m{self.m}"]
-        words += ["dynamic"] * self.dynamic + ["zero"] * self.zero + ["bias"] * self.bias
+        words += ["dynamic"] * self.dynamic + ["bias"] * self.bias
+        words += [f"zero-{self.zero}".replace(" : ", "-")] * (self.zero != "none")
+        words += ["tensor"] * self.tensor_scale
         words += [f"{self.k}x{self.n}", *[self.activation] * (self.activation != "none")]
         return "-".join(words)
 
@@ -49,7 +52,8 @@ class Linear:
         """The MLIR text."""
         x = f"tensor<{'?' if self.dynamic else self.m}x{self.k}x{self.x}>"
         y = f"tensor<{'?' if self.dynamic else self.m}x{self.n}x{self.y or self.x}>"
-        zero = ", zero = integer" if self.zero else ""
+        zero = "" if self.zero == "none" else f", zero = {self.zero}"
+        zero += ", tensor_scale" * self.tensor_scale
         scale = self.scale or self.x
         w = (
             f"!nn.quantized<{self.k}x{self.n}, "

@@ -128,7 +128,7 @@ def test_loop_is_within_its_budget(nvdisasm, m):
 @pytest.mark.parametrize("weight", ["u3", "u4", "u8"])
 def test_zero_points_cost_little(nvdisasm, weight, x):
     """Subtracted while unpacking: no more than one instruction a pair of weights."""
-    linear = Linear(weight=weight, x=x, zero=True)
+    linear = Linear(weight=weight, x=x, zero="integer")
     compiled, loop = get_main_loop(linear)
     extra = len(loop.operands) * 32 / compiled.weights - get_table(linear)
     assert 0 < extra <= 16, extra

@@ -17,9 +17,10 @@ from linear_programs import TARGETS, Linear, compile_linear
 OPTIONS = {
     "weight": [f"{sign}{bits}" for bits in range(1, 9) for sign in "ui"],
     "x": ["f16", "bf16"],
-    "group": ["32", "64", "128", "channel"],
-    "scale": ["f16", "bf16"],
-    "zero": [False, True],
+    "group": ["16", "32", "48", "64", "128", "channel", "128x128", "16x8", "tensor"],
+    "scale": ["f16", "bf16", "f32", "e8m0", "e4m3", "ue5m3"],
+    "zero": ["none", "integer", "float : f16", "offset : f32"],
+    "tensor_scale": [False, True],
     "m": [1, 5, 16, 17, 64, 256, 1024],
     "dynamic": [False, True],
     "shape": [(1024, 1024), (384, 1536), (4096, 4096), (1000, 1000), (63, 17)],

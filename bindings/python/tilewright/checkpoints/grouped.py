@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, ShapeError, UnsupportedError
 from ..formats import parse_weight_format
-from ..quantized_tensor import QuantizedTensor, group_starts
+from ..granularity import group_starts
+from ..quantized_tensor import QuantizedTensor
 
 Layout = Literal["nk", "kn"]
 
@@ -71,7 +72,17 @@ class Grouped:
 
     @classmethod
     def of(cls, weights: QuantizedTensor) -> Grouped:
-        """The inverse of `quantized`: codes in the order of inputs, and explicit groups."""
+        """The inverse of `quantized`: codes in the order of inputs, and explicit groups.
+
+        Raises:
+            UnsupportedError: scales or zero points that these files cannot hold.
+        """
+        plain = isinstance(weights.group_size, int) or weights.group_size == "channel"
+        if not plain or weights.has_float_zero_point or weights.tensor_scale is not None:
+            raise UnsupportedError(
+                f"weights are {weights!r}; expects one scale for a column's group, integer zero "
+                "points or none and no tensor scale"
+            )
         integer = parse_weight_format(weights.format)
         if not integer.is_integer:
             raise UnsupportedError(

@@ -117,7 +117,8 @@ def compile_self_test(model: dict[str, Any]) -> Any:
 
     problem = QuantMatmul(
         m=16, n=64, k=128, format="u4", group="128", dtype="f16", out_dtype="f16",
-        scale_dtype="f16", has_zeros=True, bias=None, activation="none",
+        scale_dtype="f16", zero="integer", zero_dtype="u8", has_tensor_scale=False, bias=None,
+        activation="none",
     )  # fmt: skip
     return problem, compile_for(problem, model, None)
 

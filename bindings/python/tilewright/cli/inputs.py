@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats import FLOATS, parse_weight_format
+from ..granularity import Granularity
 from ..npy import read_npy
 from ..quantization import quantize
 from ..quantized_tensor import QuantizedTensor
 from .failures import BadInput, as_bad_input
-from .problem import QuantMatmul
+from .problem import QuantMatmul, zero_arguments
 
 #: What can be given, and its dimensions.
 _DIMENSIONS = {"x": ("m", "k"), "w": ("n", "k"), "bias": ("n",)}
@@ -86,17 +87,18 @@ class GivenInputs:
         codebook = np.arange(1 << format.bits) - (1 << format.bits) / 2
         if "w" not in self.arrays:
             w = w / np.float32(np.sqrt(problem.k))
-            if not problem.has_zeros and not format.signed:
+            if problem.zero == "none" and not format.signed:
                 w = np.abs(w)
         with as_bad_input("'tw run --help' says what w may be"):
             return quantize(
                 w,
                 problem.format,
                 layout="nk",
-                group_size="channel" if problem.group == "channel" else int(problem.group),
-                zero_point=problem.has_zeros,
+                group_size=Granularity.parse(problem.group).group_size,
                 scale_dtype=problem.scale_dtype,
                 codebook=codebook if format.is_index else None,
+                tensor_scale=problem.has_tensor_scale,
+                **zero_arguments(problem.zero),
             )
 
 

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from ..checkpoints import SCHEMES, Checkpoint
 from ..errors import ArgumentError
 from ..formats import FLOATS
+from ..granularity import Granularity
 from ..packed_file import PackedWriter
 from ..quantization import parse_target, quantize
 from ..quantized_tensor import QuantizedTensor
+from ..scale_formats import SCALE_FORMATS
 from .failures import OK, BadInput, Failure, as_bad_input, as_failure
 from .options import add_json
 from .output import Progress, binary_bytes, count, print_facts, print_json, seconds
+from .problem import GROUP_HELP, ZERO_POINT_HELP, ZERO_POINTS, zero_arguments
 
 _MODEL = "a .safetensors file, a model.safetensors.index.json, or their folder"
 _MODEL_HINT = f"MODEL is {_MODEL}"
@@ -59,17 +62,17 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--group",
-        choices=("32", "64", "128", "channel"),
-        help="weights along K that share a scale (default 128)",
+        metavar="GROUP",
+        help=GROUP_HELP,
     )
     parser.add_argument(
         "--zero-point",
-        choices=("none", "integer"),
-        help="(default: integer for unsigned formats, none for signed ones)",
+        choices=ZERO_POINTS,
+        help=ZERO_POINT_HELP,
     )
     parser.add_argument(
         "--scale-dtype",
-        choices=("f16", "bf16"),
+        choices=tuple(SCALE_FORMATS),
         help="of the scales (default: that of the weights, f16 for f32)",
     )
     parser.add_argument(
@@ -219,16 +222,16 @@ def _read(
         value = model[name]
     if not is_chosen or isinstance(value, QuantizedTensor):
         return value
-    group = arguments.group or "128"
-    zero_point = arguments.zero_point and arguments.zero_point == "integer"
+    with as_bad_input("for example --group 128"):
+        granularity = Granularity.parse(arguments.group or "128")
     try:
         return quantize(
             value,
             arguments.format,
             layout=arguments.layout or "nk",
-            group_size="channel" if group == "channel" else int(group),
-            zero_point=zero_point,
+            group_size=granularity.group_size,
             scale_dtype=arguments.scale_dtype,
+            **zero_arguments(arguments.zero_point),
         )
     except ArgumentError as error:
         message = f"{arguments.model}: '{name}': {error}"
@@ -241,7 +244,7 @@ def _describe(name: str, weight: QuantizedTensor) -> dict[str, Any]:
         "name": name,
         "format": weight.format,
         "shape": list(weight.shape),
-        "group_size": weight.group_size,
+        "group_size": str(Granularity.of(weight.group_size)),
         "zero_point": weight.has_zero_point,
         "scale_dtype": weight.scale_dtype.name,
         "permuted": weight.input_permutation is not None,

@@ -8,6 +8,8 @@ from typing import Any
 
 from .._extension import native
 from ..formats import FLOATS, parse_weight_format
+from ..granularity import Granularity
+from ..scale_formats import SCALE_FORMATS
 from .artifact import Artifact
 from .failures import BadInput, as_bad_input, as_failure
 from .options import extent
@@ -16,6 +18,14 @@ OPS = ("quant_matmul",)
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "swiglu")
 SCHEDULE_HINT = "'tw compile' without --schedule prints one that fits"
 NO_SCHEDULE_HINT = "'tw devices' lists what can be compiled for"
+GROUP_HELP = (
+    "weights that share a scale: 128 (along K), 128x128 (K x N), channel, tensor (default 128)"
+)
+ZERO_POINTS = ("none", "integer", "float", "offset")
+ZERO_POINT_HELP = (
+    "w = (q - z) * s with z an integer or a float, or q * s + z (offset) "
+    "(default: integer for unsigned formats, none for signed ones)"
+)
 #: Options that say what to compute, by their names in the parsed arguments.
 _OPTIONS = {
     "n": "-n",
@@ -26,9 +36,26 @@ _OPTIONS = {
     "out_dtype": "--out-dtype",
     "scale_dtype": "--scale-dtype",
     "zero_point": "--zero-point",
+    "tensor_scale": "--tensor-scale",
     "bias": "--bias",
     "activation": "--activation",
 }
+
+
+def zero_arguments(zero: str | None) -> dict[str, Any]:
+    """The arguments of `quantize` that --zero-point means."""
+    if zero is None:
+        return {"zero_point": None}
+    if zero in ("none", "integer"):
+        return {"zero_point": zero == "integer"}
+    return {"zero_point": "float", "zero_rule": "add" if zero == "offset" else "subtract"}
+
+
+def zero_dtype(zero: str, scale_dtype: str) -> str:
+    """The dtype that `quantize` gives the zero points of a rule."""
+    if zero in ("none", "integer"):
+        return "u8"
+    return scale_dtype if scale_dtype in FLOATS else "f16"
 
 
 def add_problem_options(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +74,26 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--group",
-        choices=("32", "64", "128", "channel"),
-        help="weights along K that share a scale (default 128)",
+        metavar="GROUP",
+        help=GROUP_HELP,
     )
     group.add_argument("--dtype", choices=("f16", "bf16"), help="of x (default f16)")
     group.add_argument(
         "--out-dtype", choices=("f16", "bf16", "f32"), help="of y (default: that of x)"
     )
     group.add_argument(
-        "--scale-dtype", choices=("f16", "bf16"), help="of the scales (default: that of x)"
+        "--scale-dtype", choices=tuple(SCALE_FORMATS), help="of the scales (default: that of x)"
     )
     group.add_argument(
         "--zero-point",
-        choices=("none", "integer"),
-        help="(default: integer for unsigned formats, none for signed ones)",
+        choices=ZERO_POINTS,
+        help=ZERO_POINT_HELP,
+    )
+    group.add_argument(
+        "--tensor-scale",
+        action="store_true",
+        default=None,
+        help="multiply all weights by one f32 number",
     )
     group.add_argument(
         "--bias", choices=("f16", "bf16", "f32"), help="add a bias of this dtype (default: none)"
@@ -87,7 +120,10 @@ class QuantMatmul:
     dtype: str
     out_dtype: str
     scale_dtype: str
-    has_zeros: bool
+    zero: str
+    #: Dtype of the zero points; "u8" for integers and none.
+    zero_dtype: str
+    has_tensor_scale: bool
     bias: str | None
     activation: str
 
@@ -119,7 +155,9 @@ class QuantMatmul:
             dtype=dtype,
             out_dtype=arguments.out_dtype or dtype,
             scale_dtype=arguments.scale_dtype or dtype,
-            has_zeros=zero == "integer",
+            zero=zero,
+            zero_dtype=zero_dtype(zero, arguments.scale_dtype or dtype),
+            has_tensor_scale=bool(arguments.tensor_scale),
             bias=arguments.bias,
             activation=arguments.activation or "none",
         )
@@ -147,11 +185,12 @@ class QuantMatmul:
         extents = {dim["name"]: dim.get("extent") for dim in problem["dimensions"]}
         dtypes = {operand["name"]: operand["dtype"] for operand in problem["operands"]}
         attributes = problem["attributes"]
-        for name in {"x", "y", "scales", "bias"} & set(dtypes):
+        for name in {"x", "y", "bias"} & set(dtypes):
             if dtypes[name] not in FLOATS:
                 raise ValueError(f"{name} is {dtypes[name]}")
-        if attributes["group"] != "channel":
-            int(attributes["group"])
+        if dtypes["scales"] not in SCALE_FORMATS:
+            raise ValueError(f"scales is {dtypes['scales']}")
+        Granularity.parse(attributes["group"])
         rows = extents["M"]
         if rows is not None and m is not None and m != rows:
             raise BadInput(
@@ -166,7 +205,9 @@ class QuantMatmul:
             dtype=dtypes["x"],
             out_dtype=dtypes["y"],
             scale_dtype=dtypes["scales"],
-            has_zeros="zeros" in dtypes,
+            zero=attributes.get("zero", "none"),
+            zero_dtype=dtypes.get("zeros", "u8"),
+            has_tensor_scale="tensor_scale" in dtypes,
             bias=dtypes.get("bias"),
             activation=attributes.get("activation", "none"),
         )
@@ -181,7 +222,9 @@ class QuantMatmul:
                 format=self.format,
                 group=self.group,
                 scale=self.scale_dtype,
-                zeros=self.has_zeros,
+                zero=self.zero,
+                zeros=self.zero_dtype,
+                tensor_scale=self.has_tensor_scale,
                 x=self.dtype,
                 y=self.out_dtype,
                 bias=self.bias,
@@ -192,11 +235,16 @@ class QuantMatmul:
         parts = [
             f"y[{self.m},{self.outputs}] {self.out_dtype} = x[{self.m},{self.k}] {self.dtype}"
             f" * w[{self.k},{self.n}] {self.format}",
-            "one group" if self.group == "channel" else f"groups of {self.group}",
+            {"channel": "one group", "tensor": "one scale"}.get(
+                self.group, f"groups of {self.group}"
+            ),
             f"{self.scale_dtype} scales",
         ]
-        if self.has_zeros:
-            parts.append("zero points")
+        if self.has_tensor_scale:
+            parts.append("tensor scale")
+        if self.zero != "none":
+            kind = "" if self.zero == "integer" else f"{self.zero} "
+            parts.append(f"{kind}zero points")
         if self.bias:
             parts.append(f"bias {self.bias}")
         if self.activation != "none":

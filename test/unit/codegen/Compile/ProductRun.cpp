@@ -29,8 +29,8 @@ void tilewright::PrintTo(const Case &c, std::ostream *os) {
 
 ProductRun::ProductRun(const Case &c, uint64_t seed)
     : c(c), format(format::get(c.format)),
-      rows(llvm::StringRef(c.group) == "channel" ? c.k : std::atoi(c.group)),
-      groups((c.k + rows - 1) / rows) {
+      granularity(llvm::cantFail(format::Granularity::parse(c.group))),
+      groups(granularity.getGroups(c.k)), columnGroups(granularity.getColumnGroups(c.n)) {
   drawNumbers(seed);
   store();
 }
@@ -42,8 +42,8 @@ void ProductRun::drawNumbers(uint64_t seed) {
   };
   x.resize(c.m * c.k);
   q.resize(c.k * c.n);
-  z.resize(groups * c.n);
-  s.resize(groups * c.n);
+  z.resize(groups * columnGroups);
+  s.resize(groups * columnGroups);
   bias.resize(c.n);
   for (int64_t &value : x)
     value = draw(-3, 3);
@@ -73,12 +73,16 @@ void ProductRun::store() {
     zeroCodes.push_back(value + format.storageBias());
   pack::PackedShape shape{c.k, c.n, format.bits};
   words.resize(shape.getWordCount());
-  scales.resize(groups * pack::getPackedColumns(c.n));
-  zeros.resize(scales.size());
+  auto scaleStorage = layout::ScaleStorage::get(granularity, c.k, c.n, 2);
+  auto zeroStorage = layout::ScaleStorage::getZeroPoints(granularity, c.k, c.n, format.bits);
+  scales.resize(scaleStorage.getElements());
+  zeros.resize(zeroStorage.getElements());
   y.assign(c.m * c.n, -1);
   llvm::cantFail(pack::packCodes(shape, {codes.data(), c.n, 1}, words));
-  llvm::cantFail(pack::packScales<uint16_t>(groups, c.n, {scaleBits.data(), c.n, 1}, scales));
-  llvm::cantFail(pack::packScales<uint8_t>(groups, c.n, {zeroCodes.data(), c.n, 1}, zeros));
+  llvm::cantFail(
+      pack::packScales<uint16_t>(scaleStorage, {scaleBits.data(), columnGroups, 1}, scales));
+  llvm::cantFail(
+      pack::packScales<uint8_t>(zeroStorage, {zeroCodes.data(), columnGroups, 1}, zeros));
 
   auto address = [](auto &data) { return reinterpret_cast<uint64_t>(data.data()); };
   call.x = launch::makeDense(nullptr, address(xBits), c.activation, {c.m, c.k});
@@ -89,6 +93,7 @@ void ProductRun::store() {
                   launch::makePacked(nullptr, address(words), "u32", words.size() * 4),
                   launch::makePacked(nullptr, address(scales), c.scale, scales.size() * 2),
                   std::nullopt};
+  call.weights.zero = c.zeros ? format::Zero::Integer : format::Zero::None;
   if (c.zeros)
     call.weights.zeros = launch::makePacked(nullptr, address(zeros), "u8", zeros.size());
   if (c.bias)
@@ -126,7 +131,9 @@ llvm::Error ProductRun::prepare() {
 double ProductRun::getExpected(int64_t row, int64_t column) const {
   double sum = c.bias ? bias[column] : 0;
   for (int64_t i = 0; i < c.k; ++i) {
-    int64_t g = i / rows * c.n + column;
+    int64_t group = granularity.rows ? i / granularity.rows : 0;
+    int64_t columnGroup = granularity.columns ? column / granularity.columns : 0;
+    int64_t g = group * columnGroups + columnGroup;
     sum += x[row * c.k + i] * (q[i * c.n + column] - z[g]) * s[g];
   }
   return sum;

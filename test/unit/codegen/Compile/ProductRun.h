@@ -48,7 +48,8 @@ private:
 
   Case c;
   format::Format format;
-  int64_t rows, groups; ///< rows of K a group, groups
+  format::Granularity granularity;
+  int64_t groups, columnGroups; ///< along K and N
   std::vector<int64_t> x, q, z, bias;
   std::vector<double> s;
   std::vector<uint16_t> xBits, biasBits, scales;

@@ -37,6 +37,8 @@ constexpr const char *deep =
     "quant_matmul{split_k=3, stages=4, tile_k=256, tile_m=32, tile_n=64, warps_m=2, warps_n=2}";
 constexpr const char *wide =
     "quant_matmul{split_k=1, stages=3, tile_k=128, tile_m=64, tile_n=128, warps_m=1, warps_n=4}";
+constexpr const char *whole =
+    "quant_matmul{split_k=2, stages=2, tile_k=384, tile_m=32, tile_n=64, warps_m=1, warps_n=2}";
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, QuantMatmulTest,
@@ -49,7 +51,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{7, 33, 129, "i5", "bf16", "channel", "bf16", false, true},
                     Case{3, 64, 128, "u7", "f16", "64", "f16", true},
                     Case{9, 32, 300, "i2", "bf16", "32", "f16", true},
-                    Case{2, 32, 256, "u1", "f16", "128"}));
+                    Case{2, 32, 256, "u1", "f16", "128"},
+                    Case{5, 70, 500, "u4", "f16", "48", "f16", true},
+                    Case{19, 64, 800, "i8", "bf16", "96", "bf16", true, false, whole},
+                    Case{4, 33, 400, "u3", "f16", "16", "f16", true},
+                    Case{3, 64, 700, "u2", "f16", "256", "f16", true},
+                    Case{6, 130, 300, "i6", "f16", "64x64", "bf16", true, true},
+                    Case{6, 50, 300, "u4", "bf16", "48x8", "bf16", true},
+                    Case{17, 40, 300, "u5", "f16", "tensor", "f16", true, true}));
 
 // Prefill, by default schedules of several devices.
 INSTANTIATE_TEST_SUITE_P(

@@ -64,7 +64,8 @@ TEST_F(QuantMatmulTest, SpecialisesOnEverythingButM) {
 TEST_F(QuantMatmulTest, PutsOptionalOperandsInOrder) {
   EXPECT_EQ(
       str([&](QuantMatmulCall &call) {
-        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 2 * 64);
+        call.weights.zero = format::Zero::Integer;
         call.bias = makeDense(device, 0x600000, "f32", {48});
         call.activation = "gelu";
         call.y.dtype = "f32";
@@ -72,6 +73,20 @@ TEST_F(QuantMatmulTest, PutsOptionalOperandsInOrder) {
       "quant_matmul(M=?, N=48, K=300, groups=3; x:f16[M,K]{300,1}@16, w:u32[N,K]@16, "
       "scales:f16[groups,N]@16, zeros:u8[groups,N]@16, bias:f32[N]{1}@16, y:f32[M,N]{48,1}@16; "
       "activation=gelu, format=u4, group=128, scale=f16, zero=integer; i32)");
+}
+
+TEST_F(QuantMatmulTest, TellsApartGranularitiesAndRules) {
+  EXPECT_EQ(str([&](QuantMatmulCall &call) {
+              call.weights.group = "128x32";
+              call.weights.scales = makePacked(device, 0x300000, "e4m3", 3 * 2 * 16);
+              call.weights.zeros = makePacked(device, 0x500000, "bf16", 3 * 2 * 16);
+              call.weights.zero = format::Zero::Offset;
+              call.weights.tensorScale = makeDense(device, 0x600000, "f32", {1});
+            }),
+            "quant_matmul(M=?, N=48, K=300, groups=3, columns=2, tensors=1; x:f16[M,K]{300,1}@16, "
+            "w:u32[N,K]@16, scales:e4m3[groups,columns]@16, zeros:bf16[groups,columns]@16, "
+            "tensor_scale:f32[tensors]{1}@16, y:f16[M,N]{48,1}@16; "
+            "activation=none, format=u4, group=128x32, scale=e4m3, zero=offset; i32)");
 }
 
 TEST_F(QuantMatmulTest, FoldsAddressesAndDynamicStridesIntoTheAlignment) {
@@ -136,15 +151,32 @@ TEST_F(QuantMatmulTest, RefusesWhatDoesNotBelongTogether) {
             "12284");
   EXPECT_EQ(refuse([](auto &c) { c.weights.group = "32"; }),
             "scales of u4 weights with K=300, N=48, group 32 take 1280 packed bytes, but got 384");
-  EXPECT_EQ(refuse([&](auto &c) { c.weights.zeros = makePacked(device, 0, "u8", 1); }),
-            "zero points of u4 weights with K=300, N=48, group 128 take 192 packed bytes, but got "
+  auto setZeros = [&](QuantMatmulCall &c) {
+    c.weights.zeros = makePacked(device, 0, "u8", 1);
+    c.weights.zero = format::Zero::Integer;
+  };
+  EXPECT_EQ(refuse(setZeros),
+            "zero points of u4 weights with K=300, N=48, group 128 take 128 packed bytes, but got "
             "1");
+  EXPECT_EQ(refuse([&](auto &c) {
+              setZeros(c);
+              c.weights.zeros->dtype = "u9";
+              c.weights.zero = format::Zero::Float;
+            }).find("'zeros': unknown number format 'u9'"),
+            0u);
+  EXPECT_EQ(refuse([&](auto &c) { c.weights.zeros = makePacked(device, 0, "u8", 128); }),
+            "weights with zero=none come with zero points");
+  EXPECT_EQ(refuse([&](auto &c) { c.weights.zero = format::Zero::Offset; }),
+            "weights with zero=offset come without zero points");
+  EXPECT_EQ(refuse([&](auto &c) { c.weights.tensorScale = makeDense(device, 0, "f32", {2}); }),
+            "'tensor_scale' has shape [2], but expects [1]");
   EXPECT_EQ(refuse([](auto &c) { c.weights.format = "i8"; }),
             "weights of format i8 have 8 bits, but they are packed with 4");
   EXPECT_EQ(refuse([](auto &c) { c.weights.shape.version = 9; }),
             "the weights are packed in layout version 9, but this build reads version 1");
   EXPECT_EQ(refuse([](auto &c) { c.weights.group = "0"; }),
-            "a group is a positive number of weights or 'channel', but got '0'");
+            "expects group to be a positive number of rows, rows x columns ('128x128'), 'channel' "
+            "or 'tensor', but got '0'");
   EXPECT_NE(refuse([](auto &c) { c.activation = "tanh"; }).find("tanh"), std::string::npos);
   EXPECT_NE(refuse([](auto &c) { c.x.dtype = "f32"; }).find("f32"), std::string::npos);
   EXPECT_NE(refuse([](auto &c) { c.x.dtype = "f17"; }).find("f17"), std::string::npos);
@@ -209,7 +241,19 @@ TEST_F(QuantMatmulTest, TakesTheShortCutToTheSameKernelOnly) {
       [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f32", {48}); },
       [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f16", {48}); },
       [&](QuantMatmulCall &call) {
-        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 2 * 64);
+        call.weights.zero = format::Zero::Integer;
+      },
+      [&](QuantMatmulCall &call) {
+        call.weights.zeros = makePacked(device, 0x500000, "f16", 3 * 64 * 2);
+        call.weights.zero = format::Zero::Float;
+      },
+      [&](QuantMatmulCall &call) {
+        call.weights.zeros = makePacked(device, 0x500000, "f16", 3 * 64 * 2);
+        call.weights.zero = format::Zero::Offset;
+      },
+      [&](QuantMatmulCall &call) {
+        call.weights.tensorScale = makeDense(device, 0x700000, "f32", {1});
       },
       [](QuantMatmulCall &call) {
         call.weights.group = "channel";

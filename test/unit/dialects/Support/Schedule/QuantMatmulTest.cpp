@@ -78,19 +78,34 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
             }),
             "quant_matmul: expects zero=none unless codes are integers, but got zero=integer with "
             "format f4e2m1");
-  EXPECT_EQ(attribute("group", "48"),
-            "quant_matmul: expects group to be one of 32, 64, 128, channel, but got '48'");
-  EXPECT_EQ(attribute("scale", "f32"),
-            "quant_matmul: expects scale to be one of f16, bf16, but got 'f32'");
-  EXPECT_EQ(attribute("zero", "float"),
-            "quant_matmul: expects zero to be one of none, integer, but got 'float'");
+  EXPECT_EQ(attribute("group", "40"),
+            "quant_matmul: expects group to have a multiple of 16 rows of K, but got 40; the "
+            "nearest is 48");
+  EXPECT_EQ(attribute("scale", "e5m2"), "quant_matmul: expects scale to be one of f16, bf16, f32, "
+                                        "e8m0, e4m3, ue5m3, but got 'e5m2'");
+  EXPECT_EQ(attribute("zero", "integral").find("quant_matmul: zero: unknown kind of zero points"),
+            0u);
   EXPECT_EQ(attribute("activation", "tanh"), "quant_matmul: expects activation to be one of none, "
                                              "relu, gelu, silu, swiglu, but got 'tanh'");
   EXPECT_EQ(attribute("zero", "integer"),
-            "quant_matmul: expects the operand 'zeros' exactly when zero=integer, but got "
+            "quant_matmul: expects the operand 'zeros' exactly when zero is not none, but got "
             "zero=integer");
   EXPECT_EQ(attribute("scale", "bf16"),
             "quant_matmul: expects the dtype of 'scales' to be one of bf16, but got 'f16'");
+  auto zeros = [](const char *zero, const char *dtype) {
+    return problemErrorAfter([&](Problem &p) {
+      p.attributes["zero"] = zero;
+      p.operands.push_back({"zeros", dtype, {"N"}, {}});
+    });
+  };
+  EXPECT_EQ(zeros("offset", "bf16"), "no error");
+  EXPECT_EQ(zeros("float", "u8"),
+            "quant_matmul: expects the dtype of 'zeros' to be one of f16, bf16, f32, but got 'u8'");
+  EXPECT_EQ(zeros("integer", "f16"),
+            "quant_matmul: expects the dtype of 'zeros' to be one of u8, but got 'f16'");
+  EXPECT_EQ(problemErrorAfter(
+                [](Problem &p) { p.operands.push_back({"tensor_scale", "f16", {"N"}, {1}}); }),
+            "quant_matmul: expects the dtype of 'tensor_scale' to be one of f32, but got 'f16'");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.operands[0].dtype = "f32"; }),
             "quant_matmul: expects the dtype of 'x' to be one of f16, bf16, but got 'f32'");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.operands[1].name = "weights"; }),
@@ -111,15 +126,42 @@ TEST(QuantMatmulResources, SharedBytesByHand) {
   QuantMatmulSchedule schedule{.tileM = 16, .tileN = 64, .tileK = 128, .stages = 1};
   // x 16*128*2 = 4096; w 64*128*4/8 = 4096; one row of 64 scales = 128.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "128", 1024, 1024)), 8320);
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "channel", 1024, 1024)), 8320);
-  // Four rows of scales, and of zero points of a byte each: 512 + 256.
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8960);
+  // One group is scaled after the loop.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "channel", 1024, 1024)), 8192);
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "1024", 1024, 1024)), 8192);
+  // Four rows of scales, and two of pairs of zero points: 512 + 128.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8832);
+  // Of 5 bits and more, a byte each: 512 + 256. w 64*128*5/8 = 5120.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i5", "32", 1024, 1024, 16, true)), 9984);
+  // Eight thirds of groups load a row each; so do pairs of zero points.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "48", 1024, 1024, 16, true)),
+            8192 + 8 * (128 + 64));
+  // 16 bytes of scales for 32 columns.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "64x64", 1024, 1024)), 8192 + 2 * 32);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u3", "64", 1024, 1024)), 4096 + 3072 + 256);
   schedule.tileK = 256;
   schedule.stages = 3;
   // x 8192; w 64*256*5/8 = 10240; two rows of scales = 256.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "128", 1024, 1024)), 3 * 18688);
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "channel", 1024, 1024)), 3 * 18560);
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "channel", 1024, 1024)), 3 * 18432);
+}
+
+TEST(QuantMatmulProblem, SegmentsLieWithinGroups) {
+  auto segments = [](const char *group, int64_t k, int64_t tileK) {
+    auto typed = QuantMatmulProblem::fromProblem(makeProblem("u4", group, k, 64));
+    return std::pair(llvm::cantFail(std::move(typed)).getSegmentRows(tileK), tileK);
+  };
+  for (auto [group, k, tileK, rows] : {std::tuple("128", 1024, 128, 128),
+                                       {"32", 1024, 128, 32},
+                                       {"256", 1024, 128, 128},
+                                       {"48", 1024, 128, 16},
+                                       {"48", 1024, 384, 48},
+                                       {"96", 1024, 256, 32},
+                                       {"1040", 4096, 512, 16},
+                                       {"48", 48, 128, 128},
+                                       {"channel", 1024, 256, 256},
+                                       {"128x64", 1024, 256, 128}})
+    EXPECT_EQ(segments(group, k, tileK).first, rows) << group << " of " << k << " in " << tileK;
 }
 
 //===----------------------------------------------------------------------===//
@@ -268,7 +310,7 @@ TEST(QuantMatmulConstraints, C10Registers) {
             "368 for tile_m = 128, tile_n = 128 on 128 threads; the nearest is tile_m = 64");
 }
 
-// What ptxas spilled in: scales and zero points of four groups beside 2 * 64 sums.
+// What ptxas spilled in: sums, scales and zero points of four groups.
 TEST(QuantMatmulConstraints, C10CountsScalesAndZeroPoints) {
   QuantMatmulSchedule schedule{.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4};
   auto check = [&](const char *group, bool hasZeros) {
@@ -276,11 +318,15 @@ TEST(QuantMatmulConstraints, C10CountsScalesAndZeroPoints) {
                                       makeProblem("u1", group, 4096, 4096, 256, hasZeros),
                                       getTarget("sm_80")));
   };
-  EXPECT_EQ(check("32", false), "no error");
+  EXPECT_EQ(check("128", true), "no error");
+  // 64 + 64 + 19 sums, 16 of x, 16 + 4 of w, 2 * 8 scales and zero points, 40 others.
   EXPECT_EQ(check("64", true), "no error");
+  EXPECT_EQ(check("32", false),
+            "quant_matmul: expects at most 255 registers a thread on sm_80, but the estimate is "
+            "293 for tile_m = 64, tile_n = 128 on 128 threads; the nearest is tile_m = 48");
   EXPECT_EQ(check("32", true),
             "quant_matmul: expects at most 255 registers a thread on sm_80, but the estimate is "
-            "268 for tile_m = 64, tile_n = 128 on 128 threads; the nearest is tile_m = 48");
+            "325 for tile_m = 64, tile_n = 128 on 128 threads; the nearest is tile_m = 32");
 }
 
 TEST(QuantMatmulConstraints, ExtremeValuesAreErrorsNotOverflow) {
@@ -409,13 +455,14 @@ public:
   explicit ProblemGenerator(unsigned seed) : random(seed) {}
 
   Problem make() {
-    static const char *const groups[] = {"32", "64", "128", "channel"};
+    static const char *const groups[] = {"32", "64", "128",    "channel",
+                                         "16", "48", "128x64", "tensor"};
     std::string format = (random() % 2 ? "u" : "i") + std::to_string(1 + random() % 8);
     std::optional<int64_t> m;
     if (random() % 4 == 0)
       m = int64_t(random() % 4097);
     Problem problem =
-        makeProblem(format, groups[random() % 4], makeExtent(), makeExtent(), m, random() % 2);
+        makeProblem(format, groups[random() % 8], makeExtent(), makeExtent(), m, random() % 2);
     if (random() % 4 == 0)
       problem.attributes["deterministic"] = "true";
     return problem;

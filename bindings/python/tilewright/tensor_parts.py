@@ -1,0 +1,62 @@
+"""Quantised tensors from the parts and the description that files hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from numpy.typing import NDArray
+
+from ._extension import native
+from .errors import UnsupportedError
+from .formats import float_name, parse_weight_format
+from .granularity import Granularity
+from .group_tables import ZeroPoints, pack_pairs
+from .scale_formats import SCALE_FORMATS
+
+if TYPE_CHECKING:
+    from .quantized_tensor import QuantizedTensor
+
+
+def build(
+    cls: type[QuantizedTensor], description: dict[str, Any], parts: dict[str, NDArray]
+) -> QuantizedTensor:
+    """What QuantizedTensor.from_parts documents."""
+    version = native().PACKING_VERSION
+    if description["packing"] != version:
+        raise UnsupportedError(
+            f"weights have packing version {description['packing']}; supported: {version}"
+        )
+    parts = dict(parts)
+    if description["layout"] not in ("nk", "kn"):
+        raise ValueError(f"layout is {description['layout']!r}")
+    format = parse_weight_format(description["format"])
+    granularity = Granularity.parse(str(description["group_size"]))
+    k, n = int(description["k"]), int(description["n"])
+    scales, zeros = parts.pop("scales"), parts.pop("zeros", None)
+    # The first version of files left these two to the arrays.
+    scale = description.get("scale") or float_name(scales.dtype, "dtype of scales")
+    rule = description.get("zero") or ("none" if zeros is None else "integer")
+    if (rule == "none") != (zeros is None):
+        raise ValueError(f"zero is {rule!r}")
+    if zeros is not None and "zero" not in description:
+        zeros = pack_pairs(zeros, format.bits, {"k": k, "n": n, "group": str(granularity)})
+    total = parts.pop("tensor_scale", None)
+    result = cls(
+        format=format.name,
+        layout=cast(Literal["nk", "kn"], description["layout"]),
+        k=k,
+        n=n,
+        granularity=granularity,
+        words=parts.pop("words"),
+        scales=SCALE_FORMATS[scale].as_bits(scales),
+        scale_format=scale,
+        zeros=None if zeros is None else ZeroPoints.of(rule, zeros),
+        tensor_scale=None if total is None else float(total.reshape(1)[0]),
+        input_permutation=parts.pop("input_permutation", None),
+        codebook=parts.pop("codebook", None),
+    )
+    if parts:
+        raise ValueError(f"'{min(parts)}' is no part of a weight")
+    # Unpacking checks every size against the description.
+    result.codes(), result.scales(), result.zeros()
+    return result
