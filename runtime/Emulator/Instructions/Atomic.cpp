@@ -95,7 +95,8 @@ uint32_t updateWords(Warp &w, Operation operation, const Access &access, const S
     T value = computeInteger<T>(operation, old, b[l], c[l]);
     std::memcpy(host, &value, sizeof(T));
     w.launch.progress += value != old;
-    failed |= uint32_t(operation == Operation::Cas && old != b[l]) << l;
+    if (operation == Operation::Cas)
+      failed |= uint32_t(old != b[l]) << l;
     if (d)
       d[l] = old;
   });
