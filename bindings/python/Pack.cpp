@@ -56,23 +56,21 @@ static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c
 }
 
 static layout::ScaleStorage getStorage(int64_t k, int64_t n, const std::string &group,
-                                       unsigned elementBytes, std::optional<unsigned> zeroBits) {
+                                       unsigned elementBytes) {
   auto granularity = unwrap(format::Granularity::parse(group), exception::unsupported);
-  return zeroBits ? layout::ScaleStorage::getZeroPoints(granularity, k, n, *zeroBits)
-                  : layout::ScaleStorage::get(granularity, k, n, elementBytes);
+  return layout::ScaleStorage::get(granularity, k, n, elementBytes);
 }
 
 /// `scales` is [groups along N, groups along K] of a K x N matrix; the result
-/// has a row for each (pair of) groups along K. `zeroBits`: they are integer
-/// zero points of codes of that many bits.
+/// has a row for each group along K.
 template <typename T>
 static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_t n,
-                                 const std::string &group, std::optional<unsigned> zeroBits) {
+                                 const std::string &group) {
   pack::Matrix<const T> matrix = viewMatrix(scales).transposed();
-  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T));
   if (scales.shape(0) != storage.columnGroups || scales.shape(1) != storage.groups)
     raise(exception::shape, "expects a scale for each group");
-  py::array_t<T> packed({storage.getRows(), storage.strips * storage.perStrip});
+  py::array_t<T> packed({storage.groups, storage.strips * storage.perStrip});
   llvm::MutableArrayRef<T> view(packed.mutable_data(), packed.size());
   check(pack::packScales<T>(storage, matrix, view), exception::shape);
   return packed;
@@ -80,11 +78,10 @@ static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_
 
 template <typename T>
 static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &packed, int64_t k,
-                                   int64_t n, const std::string &group,
-                                   std::optional<unsigned> zeroBits) {
+                                   int64_t n, const std::string &group) {
   if (n < 0 || k < 0)
     raise(exception::shape, "expects extents that are not negative");
-  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T));
   py::array_t<T> scales({storage.columnGroups, storage.groups});
   pack::Matrix<T> columns{scales.mutable_data(), storage.groups, 1};
   llvm::ArrayRef<T> view(packed.data(), packed.size());
@@ -101,9 +98,9 @@ static std::string checksum(const py::array_t<uint8_t, py::array::c_style> &data
 /// Both directions for elements of `T`; overloads tell them apart by dtype.
 template <typename T> static void bindScales(py::module_ &module) {
   module.def("pack_scales", &packScales<T>, py::arg("scales").noconvert(), py::arg("k"),
-             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
+             py::arg("n"), py::arg("group"));
   module.def("unpack_scales", &unpackScales<T>, py::arg("packed").noconvert(), py::arg("k"),
-             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
+             py::arg("n"), py::arg("group"));
 }
 
 void bindPack(py::module_ &module) {

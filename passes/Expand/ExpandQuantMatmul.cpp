@@ -69,7 +69,6 @@ private:
   Value loadRows(const GroupTable &table, Value firstRow, int64_t rows);
   Value orderColumns(const GroupTable &table, Value stored);
   Value getGroup(Value kTile, int64_t segment);
-  Value pickPart(Value row, Value group);
   SmallVector<Value> loadTable(const GroupTable &table, Value kTile);
   Value addSegment(const LoadedTile &tile, int64_t segment, Value acc);
 
@@ -119,7 +118,7 @@ void QuantMatmulProgram::addWeightParameters() {
   scales = {format.getScale(), getStorage(format.getScale()),
             addTablePointer("scales", format.getScale()), Value()};
   if (rule.zero == format::Zero::Integer)
-    zeroPoints = {"u8", ScaleStorage::getZeroPoints(rule.granularity, k, n, format.getBits())};
+    zeroPoints = {"u8", getStorage("u8")};
   else if (format.hasFloatZeros())
     zeroPoints = {format.getZeroType(), getStorage(format.getZeroType())};
   if (zeroPoints)
@@ -134,7 +133,7 @@ void QuantMatmulProgram::buildTableView(GroupTable &table, StringRef name) {
   const ScaleStorage &storage = table.storage;
   Type element = expand::getStoredType(builder.getContext(), table.dtype);
   table.view =
-      view(argument(table.argument), {storage.getRows(), storage.strips, storage.perStrip}, element,
+      view(argument(table.argument), {storage.groups, storage.strips, storage.perStrip}, element,
            {storage.strips * storage.perStrip, storage.perStrip, 1}, getAlign(name));
 }
 
@@ -203,43 +202,17 @@ Value QuantMatmulProgram::getGroup(Value kTile, int64_t segment) {
   return arith::DivUIOp::create(builder, loc, row, constant(rows));
 }
 
-/// The zero points of group `group` in a row of bytes that two groups share:
-/// the low half of each for even groups.
-Value QuantMatmulProgram::pickPart(Value row, Value group) {
-  auto type = cast<RankedTensorType>(row.getType());
-  auto byte = [&](int64_t value) {
-    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, APInt(8, value)));
-  };
-  Value low = arith::AndIOp::create(builder, loc, row, byte(15));
-  Value high = arith::ShRUIOp::create(builder, loc, row, byte(4));
-  Value parity = arith::AndIOp::create(builder, loc, group, constant(1));
-  Value isOdd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, parity, constant(0));
-  return arith::SelectOp::create(builder, loc, isOdd, high, low);
-}
-
 /// The numbers of each segment of K tile `kTile`, 1 x tile_n each. The rows of
 /// whole groups are one load, others a load each.
 SmallVector<Value> QuantMatmulProgram::loadTable(const GroupTable &table, Value kTile) {
-  int64_t segments = rule.getSegments(schedule.tileK), perRow = table.storage.groupsPerRow;
+  int64_t segments = rule.getSegments(schedule.tileK);
   Value together;
-  if (rule.areRowsTogether(schedule.tileK, perRow))
-    together =
-        orderColumns(table, loadRows(table, scaled(kTile, segments / perRow), segments / perRow));
+  if (rule.areRowsTogether(schedule.tileK))
+    together = orderColumns(table, loadRows(table, scaled(kTile, segments), segments));
   SmallVector<Value> rows;
-  for (int64_t segment = 0; segment < segments; ++segment) {
-    if (together) {
-      Value row = slice(together, {segment / perRow, 0}, {1, schedule.tileN});
-      rows.push_back(perRow == 1 ? row : pickPart(row, constant(segment % perRow)));
-      continue;
-    }
-    Value group = getGroup(kTile, segment);
-    if (perRow == 1) {
-      rows.push_back(orderColumns(table, loadRows(table, group, 1)));
-      continue;
-    }
-    Value pair = arith::DivUIOp::create(builder, loc, group, constant(perRow));
-    rows.push_back(pickPart(orderColumns(table, loadRows(table, pair, 1)), group));
-  }
+  for (int64_t segment = 0; segment < segments; ++segment)
+    rows.push_back(together ? slice(together, {segment, 0}, {1, schedule.tileN})
+                            : orderColumns(table, loadRows(table, getGroup(kTile, segment), 1)));
   return rows;
 }
 

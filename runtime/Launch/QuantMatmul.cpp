@@ -33,27 +33,24 @@ static Expected<unsigned> getElementBytes(const Tensor &tensor) {
   return divideCeil(format->bits, 8);
 }
 
-Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights) {
+/// How numbers of the groups of `weights` are stored in `table`, operand `name`.
+static Expected<layout::ScaleStorage> getStorage(const QuantisedWeights &weights,
+                                                 const Tensor &table, StringRef name) {
   Expected<format::Granularity> granularity = format::Granularity::parse(weights.group);
   if (!granularity)
     return granularity.takeError();
-  Expected<unsigned> bytes = getElementBytes(weights.scales);
+  Expected<unsigned> bytes = getElementBytes(table);
   if (!bytes)
-    return createStringError("'scales': " + toString(bytes.takeError()));
+    return createStringError("'" + name + "': " + toString(bytes.takeError()));
   return layout::ScaleStorage::get(*granularity, weights.shape.k, weights.shape.n, *bytes);
 }
 
+Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights) {
+  return getStorage(weights, weights.scales, "scales");
+}
+
 Expected<layout::ScaleStorage> getZeroStorage(const QuantisedWeights &weights) {
-  Expected<format::Granularity> granularity = format::Granularity::parse(weights.group);
-  if (!granularity)
-    return granularity.takeError();
-  const pack::PackedShape &shape = weights.shape;
-  if (weights.zero == format::Zero::Integer)
-    return layout::ScaleStorage::getZeroPoints(*granularity, shape.k, shape.n, shape.bits);
-  Expected<unsigned> bytes = getElementBytes(*weights.zeros);
-  if (!bytes)
-    return createStringError("'zeros': " + toString(bytes.takeError()));
-  return layout::ScaleStorage::get(*granularity, shape.k, shape.n, *bytes);
+  return getStorage(weights, *weights.zeros, "zeros");
 }
 
 Call describe(const QuantMatmulCall &call) {

@@ -20,15 +20,6 @@ static Error verifyCount(const layout::ScaleStorage &storage, size_t count) {
                            Twine(storage.getElements()) + " elements, but got " + Twine(count));
 }
 
-/// The bits of an element that belong to a group: their shift and their mask.
-template <typename T> struct Part {
-  Part(const layout::ScaleStorage &storage, int64_t group)
-      : bits(8 * sizeof(T) / storage.groupsPerRow), shift(group % storage.groupsPerRow * bits),
-        mask(T(~T(0)) >> (8 * sizeof(T) - bits)) {}
-  unsigned bits, shift;
-  T mask;
-};
-
 template <typename T>
 Error packScales(const layout::ScaleStorage &storage, Matrix<const T> scales,
                  MutableArrayRef<T> packed) {
@@ -39,13 +30,12 @@ Error packScales(const layout::ScaleStorage &storage, Matrix<const T> scales,
   int64_t columns = std::max<int64_t>(storage.granularity.columns, 1);
   bool isOne = storage.granularity.columns == 0;
   for (int64_t group = 0; group < storage.groups; ++group) {
-    Part<T> part(storage, group);
-    T *row = packed.data() + group / storage.groupsPerRow * perRow;
+    T *row = packed.data() + group * perRow;
     for (int64_t i = 0; i < perRow; ++i) {
       int64_t column = storage.getColumn(i / storage.perStrip, i % storage.perStrip);
       int64_t columnGroup = isOne ? 0 : column / columns;
       if (columnGroup < storage.columnGroups)
-        row[i] |= T((scales.at(group, columnGroup) & part.mask) << part.shift);
+        row[i] = scales.at(group, columnGroup);
     }
   }
   return Error::success();
@@ -57,12 +47,9 @@ Error unpackScales(const layout::ScaleStorage &storage, ArrayRef<T> packed, Matr
     return error;
   int64_t perRow = storage.strips * storage.perStrip;
   for (int64_t group = 0; group < storage.groups; ++group) {
-    Part<T> part(storage, group);
-    const T *row = packed.data() + group / storage.groupsPerRow * perRow;
-    for (int64_t j = 0; j < storage.columnGroups; ++j) {
-      T element = row[storage.getElement(j * storage.granularity.columns)];
-      scales.at(group, j) = T(element >> part.shift) & part.mask;
-    }
+    const T *row = packed.data() + group * perRow;
+    for (int64_t j = 0; j < storage.columnGroups; ++j)
+      scales.at(group, j) = row[storage.getElement(j * storage.granularity.columns)];
   }
   return Error::success();
 }

@@ -15,7 +15,7 @@ namespace tilewright::pack {
 /// Packs a matrix of numbers, row: group along K, column: group along N, into
 /// exactly storage.getElements() elements; zeros where there is no column. T is
 /// uint8_t, uint16_t or uint32_t: numbers as their bits, integer zero points
-/// biased as the codes are, and below 16 where two share a byte.
+/// biased as the codes are.
 template <typename T>
 llvm::Error packScales(const layout::ScaleStorage &storage, Matrix<const T> scales,
                        llvm::MutableArrayRef<T> packed);

@@ -80,16 +80,9 @@ def pack_zeros(
                 "zero_rule is 'add' with integer zeros; supported: float16, bfloat16, float32 zeros"
             )
         stored = weight.to_stored(check_codes(zeros, "zeros", weight))
-        return ZeroPoints("integer", pack(stored, **place, zero_bits=weight.bits))
+        return ZeroPoints("integer", pack(stored, **place))
     format = SCALE_FORMATS[float_name(zeros.dtype, "dtype of zeros")]
     return ZeroPoints(FLOAT_RULES[rule], pack(format.to_bits(zeros), **place), format)
-
-
-def pack_pairs(zeros: NDArray, bits: int, place: dict[str, Any]) -> NDArray:
-    """Packed integer zero points of a byte each as they are packed now: two of up to 4 bits
-    in a byte."""
-    pack = native()
-    return pack.pack_scales(pack.unpack_scales(zeros, **place), **place, zero_bits=bits)
 
 
 def check_tensor_scale(value: float) -> float:

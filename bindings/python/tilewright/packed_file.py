@@ -28,8 +28,8 @@ from .quantized_tensor import QuantizedTensor
 from .suggest import nearest
 from .tensor_file import TensorFile, TensorWriter, dtype_name
 
-#: Of the description of weights; the layout of words has its own version. In files of
-#: version 1 integer zero points of every width are bytes, and scales 16-bit numbers.
+#: Of the description of weights; the layout of words has its own version. Files of version 1
+#: say nothing of scales, which are 16-bit numbers, and zero points, which are integers.
 FILE_VERSION = 2
 _READABLE = (1, 2)
 _KEY, _CHECKSUM = "tilewright", "checksum"

@@ -262,7 +262,7 @@ class QuantizedTensor:
         if zeros.format:
             bits = native().unpack_scales(zeros.packed, **self._place())
             return zeros.format.from_bits(bits)
-        stored = native().unpack_scales(zeros.packed, **self._place(), zero_bits=self.bits)
+        stored = native().unpack_scales(zeros.packed, **self._place())
         return self._weight.from_stored(stored)
 
     def spread(self, numbers: NDArray) -> NDArray:

@@ -10,7 +10,7 @@ from ._extension import native
 from .errors import UnsupportedError
 from .formats import float_name, parse_weight_format
 from .granularity import Granularity
-from .group_tables import ZeroPoints, pack_pairs
+from .group_tables import ZeroPoints
 from .scale_formats import SCALE_FORMATS
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ def build(
     rule = description.get("zero") or ("none" if zeros is None else "integer")
     if (rule == "none") != (zeros is None):
         raise ValueError(f"zero is {rule!r}")
-    if zeros is not None and "zero" not in description:
-        zeros = pack_pairs(zeros, format.bits, {"k": k, "n": n, "group": str(granularity)})
     total = parts.pop("tensor_scale", None)
     result = cls(
         format=format.name,

@@ -24,15 +24,6 @@ ScaleStorage ScaleStorage::get(format::Granularity granularity, int64_t k, int64
   return storage;
 }
 
-ScaleStorage ScaleStorage::getZeroPoints(format::Granularity granularity, int64_t k, int64_t n,
-                                         unsigned bits) {
-  ScaleStorage storage = get(granularity, k, n, /*elementBytes=*/1);
-  storage.groupsPerRow = bits <= 4 ? 2 : 1;
-  return storage;
-}
-
-int64_t ScaleStorage::getRows() const { return divideCeil(uint64_t(groups), groupsPerRow); }
-
 int64_t ScaleStorage::getColumn(int64_t strip, int64_t position) const {
   bool isPerColumn = granularity.isPerColumn();
   int64_t within = isPerColumn ? position % 4 * 8 + position / 4 : position * (blockN / perStrip);

@@ -9,8 +9,7 @@
 //               the order of their columns, each for 2 * bytes of them (8
 //               columns of f32, 4 of f16, 2 of 8-bit numbers)
 //
-// Integer zero points of 4 bits and less lie two to a byte: groups 2i (low) and
-// 2i + 1 (high) share row i.
+// Integer zero points are bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_SCALESTORAGE_H
@@ -26,18 +25,13 @@ struct ScaleStorage {
   int64_t columnGroups = 0; ///< along N
   int64_t strips = 0;
   int64_t perStrip = blockN; ///< numbers in a strip
-  int64_t groupsPerRow = 1;  ///< 2 for small zero points
   format::Granularity granularity;
 
   /// Numbers of `elementBytes` each for a `k` x `n` matrix.
   static ScaleStorage get(format::Granularity granularity, int64_t k, int64_t n,
                           unsigned elementBytes);
-  /// Integer zero points of `bits`-bit codes, one byte an element.
-  static ScaleStorage getZeroPoints(format::Granularity granularity, int64_t k, int64_t n,
-                                    unsigned bits);
 
-  int64_t getRows() const;
-  int64_t getElements() const { return getRows() * strips * perStrip; }
+  int64_t getElements() const { return groups * strips * perStrip; }
   /// The first column whose number element `position` of strip `strip` is.
   int64_t getColumn(int64_t strip, int64_t position) const;
   /// The (first) element of a row that holds the number of column `column`.

@@ -158,10 +158,10 @@ int64_t QuantMatmulProblem::getSegmentRows(int64_t tileK) const {
   return granularity.getGroups(k) > 1 ? std::gcd(tileK, granularity.rows) : tileK;
 }
 
-bool QuantMatmulProblem::areRowsTogether(int64_t tileK, int64_t groupsPerRow) const {
+bool QuantMatmulProblem::areRowsTogether(int64_t tileK) const {
   int64_t segments = getSegments(tileK);
   bool isWholeGroups = granularity.rows != 0 && tileK % granularity.rows == 0;
-  return segments > 1 && isWholeGroups && isPowerOf2_64(segments) && segments % groupsPerRow == 0;
+  return segments > 1 && isWholeGroups && isPowerOf2_64(segments);
 }
 
 //===----------------------------------------------------------------------===//
@@ -224,30 +224,20 @@ int64_t getCanonicalChunk(int64_t k) {
 
 /// Bytes of a K tile's part of a table of numbers of `elementBytes`.
 static int64_t getTableBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
-                             const layout::ScaleStorage &table, unsigned elementBytes) {
-  int64_t rows = problem.getSegments(schedule.tileK);
-  if (problem.areRowsTogether(schedule.tileK, table.groupsPerRow))
-    rows /= table.groupsPerRow;
-  return rows * (schedule.tileN / layout::blockN) * table.perStrip * elementBytes;
-}
-
-static layout::ScaleStorage getZeroTable(const QuantMatmulProblem &problem) {
-  if (problem.zero == format::Zero::Integer)
-    return layout::ScaleStorage::getZeroPoints(problem.granularity, problem.k, problem.n,
-                                               problem.weight.bits);
-  return layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.zeroBytes);
+                             unsigned elementBytes) {
+  auto table = layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, elementBytes);
+  int64_t strips = schedule.tileN / layout::blockN;
+  return problem.getSegments(schedule.tileK) * strips * table.perStrip * elementBytes;
 }
 
 int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
   constexpr int64_t bytesPerActivation = 2;
   int64_t bytes = schedule.tileM * schedule.tileK * bytesPerActivation;
   bytes += schedule.tileN * schedule.tileK * problem.weight.bits / 8;
-  auto scales =
-      layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.scaleBytes);
   if (problem.scalesInLoop())
-    bytes += getTableBytes(schedule, problem, scales, problem.scaleBytes);
+    bytes += getTableBytes(schedule, problem, problem.scaleBytes);
   if (problem.zero != format::Zero::None)
-    bytes += getTableBytes(schedule, problem, getZeroTable(problem), problem.zeroBytes);
+    bytes += getTableBytes(schedule, problem, problem.zeroBytes);
   return schedule.stages * bytes;
 }
 

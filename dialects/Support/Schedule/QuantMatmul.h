@@ -39,7 +39,7 @@ struct QuantMatmulProblem {
   format::Granularity granularity;
   unsigned scaleBytes = 2; ///< of one scale
   format::Zero zero = format::Zero::None;
-  unsigned zeroBytes = 0; ///< of one floating-point zero point, or integer or pair of them
+  unsigned zeroBytes = 0; ///< of one zero point
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool isDeterministic = false;
 
@@ -55,10 +55,9 @@ struct QuantMatmulProblem {
   /// group is scaled on its own; 48 and 384 give 48.
   int64_t getSegmentRows(int64_t tileK) const;
   int64_t getSegments(int64_t tileK) const { return tileK / getSegmentRows(tileK); }
-  /// Whether the segments' scales or zero points are consecutive rows of a table
-  /// with `groupsPerRow` groups in a row, so that one load brings all of them.
-  /// Otherwise each segment loads its own row.
-  bool areRowsTogether(int64_t tileK, int64_t groupsPerRow) const;
+  /// Whether the segments' scales or zero points are consecutive rows of a table,
+  /// so that one load brings all of them. Otherwise each segment loads its own row.
+  bool areRowsTogether(int64_t tileK) const;
 };
 
 /// Constraints, cited by number at their checks and in the tests. The largest

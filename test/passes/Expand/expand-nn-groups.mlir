@@ -78,17 +78,15 @@ func.func @short_last_group(%x: tensor<16x160xf16>, %w: !nn.quantized<160x64, #n
 
 // -----
 
-// Integer zero points come in groups like scales and are taken off the codes of
-// their group. Two of 4 bits share a byte: the low half is the even group's.
+// Integer zero points come in groups like scales, as bytes, and are taken off the
+// codes of their group.
 // CHECK-LABEL: func.func @zero_points(
 // CHECK-SAME: #tile.parameter<pointer "zeros", dtype = "u8", align = 16>
-// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <2x2x32xi8, strides = [64, 32, 1], align = 16>
-// CHECK: %[[STORED:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<1x2x32xi8>
-// CHECK: %[[ROW:.+]] = tile.reshape %{{.+}} : tensor<1x2x4x8xi8> -> tensor<1x64xi8>
-// CHECK: %[[LOW:.+]] = arith.andi %[[ROW]],
-// CHECK: %[[HIGH:.+]] = arith.shrui %[[ROW]],
-// CHECK: %[[ZERO_0:.+]] = arith.select %{{.+}}, %[[HIGH]], %[[LOW]] : tensor<1x64xi8>
-// CHECK: %[[ZERO_1:.+]] = arith.select
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <4x2x32xi8, strides = [64, 32, 1], align = 16>
+// CHECK: tile.load %[[VIEW]]{{.*}} -> tensor<2x2x32xi8>
+// CHECK: %[[ZEROS:.+]] = tile.reshape %{{.+}} : tensor<2x2x4x8xi8> -> tensor<2x64xi8>
+// CHECK: %[[ZERO_0:.+]] = tile.slice %[[ZEROS]] [0, 0] : tensor<2x64xi8> -> tensor<1x64xi8>
+// CHECK: %[[ZERO_1:.+]] = tile.slice %[[ZEROS]] [1, 0]
 // CHECK: tile.dequant %{{.+}} zero %[[ZERO_0]] bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
 // CHECK: tile.dequant %{{.+}} zero %[[ZERO_1]] bias 0
 func.func @zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u4, group = 64, scale = f16, zero = integer>>) -> tensor<16x64xf16> {

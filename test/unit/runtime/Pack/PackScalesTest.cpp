@@ -78,28 +78,13 @@ TEST(PackScales, RepeatsWhatColumnsShareToSixteenBytesAStrip) {
 
 TEST(PackScales, ReadsTransposedZeroPoints) {
   constexpr int64_t groups = 5, n = 7;
-  auto storage = ScaleStorage::getZeroPoints({16, 1}, 80, n, 8);
+  auto storage = ScaleStorage::get({16, 1}, 80, n, 1);
   std::vector<uint8_t> zeros = count<uint8_t>(groups * n), packed(groups * 32), back(groups * n);
   Matrix<const uint8_t> matrix{zeros.data(), 1, groups};
   ASSERT_EQ(text(packScales<uint8_t>(storage, matrix, packed)), "");
   EXPECT_EQ(packed[2 * 32 + 4 * 6], matrix.at(2, 6));
   ASSERT_EQ(text(unpackScales<uint8_t>(storage, packed, {back.data(), 1, groups})), "");
   EXPECT_EQ(back, zeros);
-}
-
-TEST(PackScales, TwoSmallZeroPointsShareAByte) {
-  for (unsigned bits = 1; bits <= 8; ++bits) {
-    int64_t groups = 3, n = 2;
-    auto storage = ScaleStorage::getZeroPoints({16, 1}, 48, n, bits);
-    std::vector<uint8_t> zeros = {1, 2, 3, 4, 5, 6}, packed(storage.getElements()), back(6);
-    ASSERT_EQ(text(packScales<uint8_t>(storage, {zeros.data(), n, 1}, packed)), "");
-    ASSERT_EQ(packed.size(), bits <= 4 ? 64u : 96u) << bits;
-    // Column 1 lies at 4 * 1; group 1 is the high half of row 0.
-    EXPECT_EQ(packed[4], bits <= 4 ? 2 | 4 << 4 : 2);
-    EXPECT_EQ(packed[32 + 4], bits <= 4 ? 6 : 4);
-    ASSERT_EQ(text(unpackScales<uint8_t>(storage, packed, {back.data(), n, 1})), "");
-    EXPECT_EQ(back, zeros) << bits << " bits, " << groups << " groups";
-  }
 }
 
 TEST(PackScales, RefusesBuffersOfTheWrongSize) {

@@ -129,11 +129,9 @@ TEST(QuantMatmulResources, SharedBytesByHand) {
   // One group is scaled after the loop.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "channel", 1024, 1024)), 8192);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "1024", 1024, 1024)), 8192);
-  // Four rows of scales, and two of pairs of zero points: 512 + 128.
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8832);
-  // Of 5 bits and more, a byte each: 512 + 256. w 64*128*5/8 = 5120.
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i5", "32", 1024, 1024, 16, true)), 9984);
-  // Eight thirds of groups load a row each; so do pairs of zero points.
+  // Four rows of scales, and of zero points of a byte each: 512 + 256.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8960);
+  // Eight thirds of groups load a row each.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "48", 1024, 1024, 16, true)),
             8192 + 8 * (128 + 64));
   // 16 bytes of scales for 32 columns.
