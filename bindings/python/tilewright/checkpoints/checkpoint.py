@@ -30,8 +30,8 @@ class Checkpoint(Mapping[str, "QuantizedTensor | NDArray"]):
 
     Args:
         path: a .safetensors file, a model.safetensors.index.json, or their folder.
-        scheme: how layers are quantised: "gptq", "awq", "compressed-tensors"; None where
-            none are.
+        scheme: how layers are quantised: "gptq", "awq", "compressed-tensors", "fp8-block",
+            "nvfp4"; None where none are.
         settings: further arguments of the scheme's reader (`from_gptq`, ...); they take
             precedence over the `quantization_config` in the config.json beside the file.
 

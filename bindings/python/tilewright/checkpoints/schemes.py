@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..quantized_tensor import QuantizedTensor
-from . import awq, compressed_tensors, gptq
+from . import awq, compressed_tensors, float_blocks, gptq
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,5 +43,21 @@ SCHEMES: dict[str, Scheme] = {
         ("weight_shape", "weight_zero_point", "weight_g_idx"),
         compressed_tensors.from_compressed_tensors,
         compressed_tensors.settings,
+    ),
+    "fp8-block": Scheme(
+        "fp8",
+        ("weight",),
+        ("weight_scale_inv",),
+        (),
+        float_blocks.from_fp8_block,
+        float_blocks.fp8_block_settings,
+    ),
+    "nvfp4": Scheme(
+        "modelopt",
+        ("weight",),
+        ("weight_scale", "weight_scale_2"),
+        (),
+        float_blocks.from_nvfp4,
+        lambda config: {},
     ),
 }
