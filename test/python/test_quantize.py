@@ -1,6 +1,7 @@
 """quantize: scales, zero points and codes against a reference written weight by weight."""
 
 import math
+import os
 import re
 import sys
 
@@ -237,6 +238,25 @@ def test_blocks_of_rows_do_not_show(monkeypatch):
     pieces = tw.quantize(w, "u3", layout="nk")
     np.testing.assert_array_equal(whole.codes(), pieces.codes())
     np.testing.assert_array_equal(whole.zeros(), pieces.zeros())
+
+
+def test_threads_do_not_show(monkeypatch):
+    """Blocks are shared among threads; the first error in the order of rows is reported."""
+    module = sys.modules["tilewright.quantization"]
+    monkeypatch.setattr(module, "_BLOCK_WEIGHTS", 80)
+    w = weights(4, 64, 40)
+    results = []
+    for count in (1, 7):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        results.append(tw.quantize(w, "u3", layout="nk"))
+    one, many = results
+    np.testing.assert_array_equal(one.codes(), many.codes())
+    np.testing.assert_array_equal(one.scales(), many.scales())
+    np.testing.assert_array_equal(one.zeros(), many.zeros())
+    w[[9, 30, 63], 5] = np.nan
+    for _ in range(5):
+        with pytest.raises(tw.ArgumentError, match=r"w\[9, 5\] is nan"):
+            tw.quantize(w, "u3", layout="nk")
 
 
 @pytest.mark.parametrize("bits", range(1, 9))

@@ -24,6 +24,7 @@ from .formats import FLOATS, NF4, WeightFormat, float_name, parse_weight_format
 from .granularity import Granularity, GroupSize
 from .quantized_tensor import QuantizedTensor
 from .scale_formats import SCALE_FORMATS, ScaleFormat, find_scale_format
+from .threads import share_work
 from .weight_parts import check_codebook
 
 # Rows are quantised in blocks of about this many weights: scratch memory that a cache holds.
@@ -232,9 +233,13 @@ class _Rounding:
         codes = np.empty((n, k), np.int16)
         scales = np.empty(grid, self.scale.dtype)
         zeros = np.zeros(grid, self.zero_dtype)
-        for rows, groups in self._blocks(n, k):
+
+        def round_block(block: tuple[slice, slice]) -> None:
+            rows, groups = block
             w = self._read(weights, rows, tensor_scale)
             codes[rows], scales[groups], zeros[groups] = self._round_block(w, groups.start)
+
+        share_work(round_block, self._blocks(n, k))
         return codes, scales, None if self.rule == "none" else zeros
 
     def _round_block(
