@@ -76,7 +76,7 @@ Call describe(const QuantMatmulCall &call) {
   described.attributes = {{"format", weights.format},
                           {"group", weights.group},
                           {"scale", weights.scales.dtype},
-                          {"zero", format::getName(weights.zero).str()}};
+                          {"zero", format::getName(weights.zero)}};
   if (call.deterministic)
     described.attributes.push_back({"deterministic", "true"});
   described.add("x", call.x, {"M", "K"});

@@ -214,7 +214,8 @@ API int cuLaunchKernelEx(const struct config *c, unsigned long long function, vo
   if (parameters || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != NULL)
     return invalidValue;
   argumentBytes = *(size_t *)extra[3];
-  memcpy(arguments, extra[1], argumentBytes);
+  if (argumentBytes > 0)
+    memcpy(arguments, extra[1], argumentBytes);
   return result;
 }
 #endif
