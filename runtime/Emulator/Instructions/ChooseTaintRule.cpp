@@ -187,7 +187,7 @@ Choice chooseByOpcode(const InstructionDecoder &d, llvm::ArrayRef<ScalarType> ty
     return {Rule::Ignore};
   bool sums =
       opcode == "add" || opcode == "sub" || opcode == "mul" || opcode == "mad" || opcode == "neg";
-  if (sums && !isPacked(type))
+  if (sums && !isPacked(type) && types.size() == 1)
     return chooseArithmetic(d, type);
   bool isElementwise = d.inst.opClass == OpClass::Half || d.inst.opClass == OpClass::Float ||
                        d.inst.opClass == OpClass::Integer || d.inst.opClass == OpClass::Special;

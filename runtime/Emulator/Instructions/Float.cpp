@@ -497,11 +497,58 @@ void decodeTestp(InstructionDecoder &d) {
   d.set(type == ScalarType::F32 ? handleTestp<float> : handleTestp<double>, OpClass::Predicate);
 }
 
+/// PTX ISA, "Mixed Precision Floating-Point Instructions": sources of 16 bits,
+/// widened exactly, the last source and the result of f32. imm is their type.
+template <Operation op> void handleMixed(Warp &w, const Inst &i, uint32_t m) {
+  ArithmeticOptions options = optionsOf(i);
+  auto narrow = static_cast<FloatType>(i.imm);
+  auto widen = [&](Slot slot, unsigned lane) {
+    return numerics::convert(readLane(w, slot, 2, lane), narrow, FloatType::F32);
+  };
+  uint32_t sign = op == Operation::Subtract ? 0x80000000 : 0;
+  forEachLane(m, [&](unsigned l) {
+    uint64_t a = widen(i.a, l);
+    uint64_t result =
+        op == Operation::Fma
+            ? numerics::fma(a, widen(i.b, l), readLane(w, i.c, 4, l), FloatType::F32, options)
+            : numerics::add(a, readLane(w, i.b, 4, l) ^ sign, FloatType::F32, options);
+    writeLane(w, i.d, 4, l, result);
+  });
+}
+
+/// Decodes the mixed form, add.f32.f16 and the like, if that is what it is.
+bool decodeMixed(InstructionDecoder &d, const Form &form, Handler handler, unsigned sources) {
+  std::optional<ScalarType> narrow = d.takeType();
+  if (!narrow)
+    return false;
+  if (form.type != ScalarType::F32 || form.flags & ~kSaturate ||
+      (*narrow != ScalarType::F16 && *narrow != ScalarType::BF16)) {
+    d.refuseType(*narrow);
+    return true;
+  }
+  if (!d.expectOperands(sources + 1))
+    return true;
+  d.inst.d = d.write(0, form.type);
+  d.inst.a = d.read(1, *narrow);
+  if (sources == 3) {
+    d.inst.b = d.read(2, *narrow);
+    d.inst.c = d.read(3, form.type);
+  } else {
+    d.inst.b = d.read(2, form.type);
+  }
+  d.inst.imm = static_cast<uint64_t>(toFloatType(*narrow));
+  d.set(handler, OpClass::Float);
+  return true;
+}
+
 } // namespace
 
 void tilewright::emulator::decodeFloatAdd(InstructionDecoder &d) {
   bool isSubtract = d.source.opcode == "sub";
   Form form = takeForm(d, kFlush | kSaturate | kRounds);
+  if (decodeMixed(d, form,
+                  isSubtract ? handleMixed<Operation::Subtract> : handleMixed<Operation::Add>, 2))
+    return;
   Handler handler =
       isSubtract ? pickFast<Operation::Subtract>(d, form) : pickFast<Operation::Add>(d, form);
   if (!handler)
@@ -528,6 +575,8 @@ void tilewright::emulator::decodeFloatMultiplyAdd(InstructionDecoder &d) {
     d.fail("'" + d.source.opcode + "' needs a rounding");
   if (d.source.opcode == "mad" && classOf(form.type) == OpClass::Half)
     return d.refuseType(form.type);
+  if (d.source.opcode == "fma" && decodeMixed(d, form, handleMixed<Operation::Fma>, 3))
+    return;
   if (form.isPlain() && form.type == ScalarType::F64)
     handler = handleFmaF64;
   const numerics::WarpOperations &warp = numerics::getWarpOperations();
