@@ -197,7 +197,9 @@ ATTENTION = {
 }  # fmt: skip
 
 
-def attention_problem(rng, length: int, size: int, block: int, causal: bool) -> Problem:
+def attention_problem(
+    rng, length: int, size: int, block: int, causal: bool, kernel: str = "attention", out=F32
+) -> Problem:
     heads, scale = 2, 1 / math.sqrt(size)
     q, k, v = rng.standard_normal((3, heads, length, size)).astype(F16)
     scores = q.astype(F64) @ k.astype(F64).transpose(0, 2, 1) * scale
@@ -206,11 +208,13 @@ def attention_problem(rng, length: int, size: int, block: int, causal: bool) -> 
     p = softmax_of(scores)
     # Probabilities are rounded to half; doubled for all the rest, which is in float.
     bound = 2 * 2.0**-11 * (p @ np.abs(v).astype(F64)) + 1e-6
+    if out is F16:
+        bound += 2.0**-11 * np.abs(p @ v.astype(F64))
     return Problem(
-        {"q": q, "k": k, "v": v, "out": Empty((heads, length, size), F32)},
+        {"q": q, "k": k, "v": v, "out": Empty((heads, length, size), out)},
         [
             Launch(
-                "attention",
+                kernel,
                 (length // block, heads),
                 0,
                 ["q", "k", "v", "out", F32(scale), I32(length)],
@@ -228,6 +232,28 @@ def attention_causal(rng):
 @triton_case("attention", ATTENTION, warps=2, stages=3, SIZE=32, BLOCK_M=32, BLOCK_N=32, CAUSAL=0)
 def attention_full(rng):
     return attention_problem(rng, 128, 32, 32, False)
+
+
+FLASH = ATTENTION | {"out": "*fp16:16"}
+
+
+@triton_case("flash_attention", FLASH, warps=4, stages=2, SIZE=64, BLOCK_M=64, BLOCK_N=64, CAUSAL=1)
+def flash_attention_64(rng):
+    return attention_problem(rng, 128, 64, 64, True, "flash_attention", F16)
+
+
+@triton_case(
+    "flash_attention", FLASH, warps=4, stages=2, SIZE=128, BLOCK_M=64, BLOCK_N=64, CAUSAL=1
+)
+def flash_attention_128(rng):
+    return attention_problem(rng, 128, 128, 64, True, "flash_attention", F16)
+
+
+@triton_case(
+    "flash_attention", FLASH, warps=4, stages=2, SIZE=64, BLOCK_M=128, BLOCK_N=64, CAUSAL=1
+)
+def flash_attention_tall(rng):
+    return attention_problem(rng, 256, 64, 128, True, "flash_attention", F16)
 
 
 def philox_floats(seed: int, offsets: np.ndarray) -> np.ndarray:
@@ -371,7 +397,8 @@ def compile_kernel(case: TritonCase) -> str:
     compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options)
     text = compiled.asm["ptx"].replace(str(HERE), "test/triton")
     text = re.sub(r'"[^"]*/(triton/language/[^"]*)"', r'"\1"', text)
-    # The debug sections hold paths as bytes; nothing reads them.
+    # The debug sections hold paths as bytes, and names of inlined functions; nothing reads them.
+    text = re.sub(r"(\.loc\s[^,\n]*), function_name .*", r"\1", text)
     text = text.split("\t.section\t.debug_abbrev")[0]
     text = re.sub(r"[ \t]*//.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n{2,}", "\n", text).lstrip("\n")
