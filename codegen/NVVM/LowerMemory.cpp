@@ -44,6 +44,30 @@ struct LowerProgramId : OpConversionPattern<tile::ProgramIdOp> {
   }
 };
 
+struct LowerAdvance : OpConversionPattern<tile::AdvanceOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::AdvanceOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Emitter emit(rewriter, op.getLoc());
+    int64_t bytes = op.getElementType().getIntOrFloatBitWidth() / 8;
+    Value distance = emit.mul(adaptor.getElements(), emit.i64(bytes));
+    rewriter.replaceOp(op, emit.displace(adaptor.getBase(), distance));
+    return success();
+  }
+};
+
+/// What was assumed has served its purpose: accesses have their widths.
+struct LowerAssume : OpConversionPattern<tile::AssumeOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::AssumeOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, adaptor.getValue());
+    return success();
+  }
+};
+
 struct LowerView : OpConversionPattern<tile::ViewOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -365,6 +389,7 @@ struct LowerLocalStore : OpConversionPattern<tilegpu::LocalStoreOp> {
 } // namespace
 
 void nvvm::populateMemoryPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<LowerProgramId, LowerView, LowerLoad, LowerStore, LowerAlloc, LowerSlot,
-               LowerLocalLoad, LowerLocalStore>(converter, patterns.getContext());
+  patterns.add<LowerProgramId, LowerAdvance, LowerAssume, LowerView, LowerLoad, LowerStore,
+               LowerAlloc, LowerSlot, LowerLocalLoad, LowerLocalStore>(converter,
+                                                                       patterns.getContext());
 }

@@ -36,6 +36,43 @@ def Tile_ViewOp : Tile_Op<"view", [Pure, AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
+def Tile_AdvanceOp : Tile_Op<"advance", [Pure]> {
+  let summary = "a pointer further on in the same memory";
+  let description = [{
+    The address `elements` elements of the given type after `base`: where a head
+    of a batch starts, or one matrix of a stack. Offsets are 64 bits wide and may be
+    negative. The result is as aligned as the base and what is known to divide
+    `elements` make it (`analysis::getKnownAlign`); a view of it may not claim
+    more, which `tw-verify-programs` checks.
+
+    ```mlir
+    %head = tile.advance %q by %elements of f16
+    %v = tile.view %head sizes(%m) : !tile.view<?x128xf16, strides = [4096, 1], align = 16>
+    ```
+  }];
+  let arguments = (ins Tile_PtrType:$base, I64:$elements, TypeAttr:$elementType);
+  let results = (outs Tile_PtrType:$result);
+  let assemblyFormat = "$base `by` $elements `of` $elementType attr-dict";
+  let hasVerifier = 1;
+}
+
+def Tile_AssumeOp : Tile_Op<"assume", [Pure, SameOperandsAndResultType]> {
+  let summary = "an integer that the launcher has checked";
+  let description = [{
+    `value`, of which the compiler may believe that `divisor`, a power of two,
+    divides it. For what the launcher verifies before each launch, as the strides
+    of an operand that 16-byte copies serve.
+
+    ```mlir
+    %stride = tile.assume %s divisible by 8 : i64
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[I32, I64]>:$value, I64Attr:$divisor);
+  let results = (outs AnyTypeOf<[I32, I64]>:$result);
+  let assemblyFormat = "$value `divisible` `by` $divisor attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
 def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of a view";
   let description = [{

@@ -28,6 +28,20 @@ LogicalResult ViewOp::verify() {
   return success();
 }
 
+LogicalResult AdvanceOp::verify() {
+  Type element = getElementType();
+  if (!element.isIntOrFloat() || element.getIntOrFloatBitWidth() % 8 != 0)
+    return emitOpError() << "expects elements of whole bytes, but got " << element;
+  return success();
+}
+
+LogicalResult AssumeOp::verify() {
+  int64_t divisor = getDivisorAttr().getInt();
+  if (divisor < 1 || !llvm::isPowerOf2_64(divisor))
+    return emitOpError() << "expects a divisor that is a power of two, but got " << divisor;
+  return success();
+}
+
 /// Shared rules of load and store: the tile has the view's rank and element
 /// type and one offset a dimension.
 static LogicalResult verifyAccess(Operation *op, RankedTensorType tile, ViewType view,

@@ -6,6 +6,7 @@
 #include "passes/Analysis/Divisibility.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -27,8 +28,15 @@ int64_t analysis::getKnownDivisor(Value value) {
     return std::min(getKnownDivisor(loop.getLowerBound()), getKnownDivisor(loop.getStep()));
   }
   Operation *op = value.getDefiningOp();
-  if (isa<arith::AddIOp, arith::SubIOp>(op))
+  if (auto assume = dyn_cast<tile::AssumeOp>(op))
+    return std::max<int64_t>(std::min<int64_t>(maxDivisor, assume.getDivisor()),
+                             getKnownDivisor(assume.getValue()));
+  if (isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp, arith::MinUIOp,
+          arith::MaxUIOp>(op))
     return std::min(getKnownDivisor(op->getOperand(0)), getKnownDivisor(op->getOperand(1)));
+  if (auto select = dyn_cast<arith::SelectOp>(op))
+    return std::min(getKnownDivisor(select.getTrueValue()),
+                    getKnownDivisor(select.getFalseValue()));
   if (isa<arith::MulIOp>(op))
     return std::min(maxDivisor,
                     getKnownDivisor(op->getOperand(0)) * getKnownDivisor(op->getOperand(1)));
@@ -40,6 +48,28 @@ int64_t analysis::getKnownDivisor(Value value) {
   if (isa<arith::ExtUIOp, arith::ExtSIOp>(op))
     return getKnownDivisor(op->getOperand(0));
   return 1;
+}
+
+Value analysis::getRootPointer(Value pointer) {
+  while (auto advance = pointer.getDefiningOp<tile::AdvanceOp>())
+    pointer = advance.getBase();
+  return pointer;
+}
+
+std::optional<int64_t> analysis::getKnownAlign(Value pointer) {
+  if (auto advance = pointer.getDefiningOp<tile::AdvanceOp>()) {
+    auto base = getKnownAlign(advance.getBase());
+    int64_t bytes = lowestBit(advance.getElementType().getIntOrFloatBitWidth() / 8);
+    return base ? std::optional(std::min(*base, getKnownDivisor(advance.getElements()) * bytes))
+                : std::nullopt;
+  }
+  auto argument = dyn_cast<BlockArgument>(pointer);
+  auto function =
+      argument ? dyn_cast<FunctionOpInterface>(argument.getOwner()->getParentOp()) : nullptr;
+  auto parameter = function ? function.getArgAttrOfType<tile::ParameterAttr>(
+                                  argument.getArgNumber(), tile::parameterAttrName)
+                            : tile::ParameterAttr();
+  return parameter ? std::optional<int64_t>(parameter.getAlign()) : std::nullopt;
 }
 
 /// What divides each stride of a view, in elements.

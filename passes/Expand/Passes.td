@@ -58,7 +58,9 @@ def VerifyPrograms : Pass<"tw-verify-programs", "::mlir::ModuleOp"> {
     people wrote: no `nn` op is left; a kernel has one block and no results,
     three grid expressions and a power of two of at most 32 warps; every
     argument says what it is (`tile.parameter`) and has the type of its kind;
-    every workspace argument names a workspace of the kernel. Changes nothing.
+    every workspace argument names a workspace of the kernel; stores go to
+    parameters marked written; views of advanced pointers claim no alignment
+    that does not follow. Changes nothing.
   }];
 }
 

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/Analysis/Divisibility.h"
 #include "passes/Expand/Passes.h"
 
 using namespace mlir;
@@ -60,7 +61,8 @@ static LogicalResult verifyKernel(func::FuncOp function, tile::KernelAttr kernel
 /// undefined: the backend drops it, and all that leads to it.
 static LogicalResult verifyStore(tile::StoreOp store, func::FuncOp function) {
   auto view = store.getView().getDefiningOp<tile::ViewOp>();
-  auto pointer = view ? dyn_cast<BlockArgument>(view.getBase()) : BlockArgument();
+  auto pointer =
+      view ? dyn_cast<BlockArgument>(analysis::getRootPointer(view.getBase())) : BlockArgument();
   if (!pointer || pointer.getOwner() != &function.getBody().front())
     return success();
   auto parameter = function.getArgAttrOfType<tile::ParameterAttr>(pointer.getArgNumber(),
@@ -69,6 +71,32 @@ static LogicalResult verifyStore(tile::StoreOp store, func::FuncOp function) {
     return success();
   return store.emitOpError() << "expects parameter '" << parameter.getName()
                              << "' to be marked written";
+}
+
+/// A view of a pointer that was moved: what the type claims must follow from the
+/// parameter and the distance, or 16-byte accesses would fault.
+static LogicalResult verifyView(tile::ViewOp view) {
+  if (!view.getBase().getDefiningOp<tile::AdvanceOp>())
+    return success();
+  auto known = analysis::getKnownAlign(view.getBase());
+  int64_t claimed = view.getView().getType().getAlign();
+  if (!known || claimed <= *known)
+    return success();
+  return view.emitOpError() << "expects align of at most " << *known
+                            << ", which is what is known of the advanced pointer, but got "
+                            << claimed;
+}
+
+/// The rules for ops of a kernel.
+static LogicalResult verifyBody(func::FuncOp function) {
+  WalkResult result = function.walk([&](Operation *op) -> WalkResult {
+    if (auto store = dyn_cast<tile::StoreOp>(op))
+      return verifyStore(store, function);
+    if (auto view = dyn_cast<tile::ViewOp>(op))
+      return verifyView(view);
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
 }
 
 namespace {
@@ -83,11 +111,7 @@ struct VerifyProgramsPass : expand::impl::VerifyProgramsBase<VerifyProgramsPass>
       return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName))
-        if (failed(verifyKernel(function, kernel)) ||
-            function
-                .walk(
-                    [&](tile::StoreOp store) -> WalkResult { return verifyStore(store, function); })
-                .wasInterrupted())
+        if (failed(verifyKernel(function, kernel)) || failed(verifyBody(function)))
           return signalPassFailure();
   }
 };

@@ -39,10 +39,10 @@ static bool dependsOnlyOnInduction(Value value, scf::ForOp loop) {
                       [&](Value operand) { return dependsOnlyOnInduction(operand, loop); });
 }
 
-/// The address a view starts from; the view itself where that is not known.
+/// The pointer a view comes from; the view itself where that is not known.
 static Value getBase(Value view) {
   auto op = view.getDefiningOp<tile::ViewOp>();
-  return op ? op.getBase() : view;
+  return op ? analysis::getRootPointer(op.getBase()) : view;
 }
 
 /// True when the loop stores to the memory the load reads: a copy that starts

@@ -103,3 +103,23 @@ func.func @one_element(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<gri
   tile.store %t, %v[%c0] : tensor<1xf32, #all>, !tile.view<1xf32, strides = [1], align = 4>
   return
 }
+
+// -----
+
+#one = #tilegpu.layout<blocked 1, shape = [32], warps = [1]>
+
+// A pointer moves by bytes, in 64 bits; what was assumed leaves no instruction.
+// CHECK-LABEL: llvm.func @advance(
+// CHECK-SAME: %[[P:[^:]+]]: !llvm.ptr<1>, %[[N:[^:]+]]: i64
+// CHECK-DAG: %[[TWO:.+]] = llvm.mlir.constant(2 : i64) : i64
+// CHECK-DAG: %[[BYTES:.+]] = llvm.mul %[[N]], %[[TWO]] : i64
+// CHECK: llvm.getelementptr %[[P]][%[[BYTES]]] : (!llvm.ptr<1>, i64) -> !llvm.ptr<1>, i8
+func.func @advance(%p: !tile.ptr, %n: i64) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %even = tile.assume %n divisible by 8 : i64
+  %next = tile.advance %p by %even of f16
+  %v = tile.view %next : !tile.view<32xf16, strides = [1], align = 16>
+  %t = tile.load %v[%c0] : !tile.view<32xf16, strides = [1], align = 16> -> tensor<32xf16, #one>
+  tile.store %t, %v[%c0] : tensor<32xf16, #one>, !tile.view<32xf16, strides = [1], align = 16>
+  return
+}

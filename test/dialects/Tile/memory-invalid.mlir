@@ -80,3 +80,30 @@ func.func @expected_of_arrive(%p: !tile.ptr, %i: i32) -> i1 {
   %last = tile.arrive %p[%i] of %none
   return %last : i1
 }
+
+// -----
+
+// A pointer moves by whole bytes.
+func.func @elements_of_advance(%p: !tile.ptr, %n: i64) -> !tile.ptr {
+  // expected-error @+1 {{expects elements of whole bytes, but got 'i4'}}
+  %0 = tile.advance %p by %n of i4
+  return %0 : !tile.ptr
+}
+
+// -----
+
+// Divisors are powers of two.
+func.func @divisor_of_assume(%n: i64) -> i64 {
+  // expected-error @+1 {{expects a divisor that is a power of two, but got 24}}
+  %0 = tile.assume %n divisible by 24 : i64
+  return %0 : i64
+}
+
+// -----
+
+// Nothing is divisible by zero.
+func.func @zero_of_assume(%n: i64) -> i64 {
+  // expected-error @+1 {{expects a divisor that is a power of two, but got 0}}
+  %0 = tile.assume %n divisible by 0 : i64
+  return %0 : i64
+}

@@ -47,3 +47,25 @@ func.func @arrive(%counters: !tile.ptr, %index: i32, %blocks: i32) -> i1 {
   %last = tile.arrive %counters[%index] of %blocks
   return %last : i1
 }
+
+// A pointer moves on by elements of a type, of any width.
+// CHECK-LABEL: func.func @advance(
+// CHECK-SAME: %[[P:.+]]: !tile.ptr, %[[N:.+]]: i64
+// CHECK: %[[NEXT:.+]] = tile.advance %[[P]] by %[[N]] of f16
+// CHECK: tile.advance %[[NEXT]] by %[[N]] of i32
+func.func @advance(%p: !tile.ptr, %n: i64) -> !tile.ptr {
+  %0 = tile.advance %p by %n of f16
+  %1 = tile.advance %0 by %n of i32
+  return %1 : !tile.ptr
+}
+
+// What a launcher has checked of an integer.
+// CHECK-LABEL: func.func @assume(
+// CHECK-SAME: %[[I:.+]]: i32, %[[J:.+]]: i64
+// CHECK: tile.assume %[[I]] divisible by 16 : i32
+// CHECK: tile.assume %[[J]] divisible by 1 : i64
+func.func @assume(%i: i32, %j: i64) -> (i32, i64) {
+  %0 = tile.assume %i divisible by 16 : i32
+  %1 = tile.assume %j divisible by 1 : i64
+  return %0, %1 : i32, i64
+}

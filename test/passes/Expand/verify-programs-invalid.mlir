@@ -70,3 +70,56 @@ func.func @not_written(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "
   tile.store %t, %v[%c0] : tensor<64xf32>, !tile.view<64xf32, strides = [1], align = 4>
   return
 }
+
+// -----
+
+// The same through a pointer that was moved.
+func.func @not_written_ahead(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f32", align = 4>}, %n: i64 {tile.parameter = #tile.parameter<stride "x", axis = 0>}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %next = tile.advance %p by %n of f32
+  %v = tile.view %next : !tile.view<64xf32, strides = [1], align = 4>
+  %t = tile.load %v[%c0] : !tile.view<64xf32, strides = [1], align = 4> -> tensor<64xf32>
+  // expected-error @+1 {{expects parameter 'x' to be marked written}}
+  tile.store %t, %v[%c0] : tensor<64xf32>, !tile.view<64xf32, strides = [1], align = 4>
+  return
+}
+
+// -----
+
+// A pointer moved by any number of f16 is aligned to 2 bytes.
+func.func @align_of_advance(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f16", align = 16>}, %n: i64 {tile.parameter = #tile.parameter<stride "x", axis = 0>}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %next = tile.advance %p by %n of f16
+  // expected-error @+1 {{expects align of at most 2, which is what is known of the advanced pointer, but got 16}}
+  %v = tile.view %next : !tile.view<64xf16, strides = [1], align = 16>
+  return
+}
+
+// -----
+
+// No distance makes a pointer more aligned than its parameter.
+func.func @align_of_parameter(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f16", align = 4>}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c64 = arith.constant 64 : i64
+  %next = tile.advance %p by %c64 of f16
+  // expected-error @+1 {{expects align of at most 4, which is what is known of the advanced pointer, but got 8}}
+  %v = tile.view %next : !tile.view<64xf16, strides = [1], align = 8>
+  return
+}
+
+// -----
+
+// What divides the distance decides: constants, the unit of a product, what the
+// launcher has checked. The least of several steps counts.
+func.func @aligned_steps(%p: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dtype = "f16", align = 16>}, %n: i64 {tile.parameter = #tile.parameter<stride "x", axis = 0>}) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %block = tile.program_id 0
+  %wide = arith.extsi %block : i32 to i64
+  %c24 = arith.constant 24 : i64
+  %distance = arith.muli %wide, %c24 : i64
+  %head = tile.advance %p by %distance of f16
+  %stride = tile.assume %n divisible by 8 : i64
+  %row = tile.advance %head by %stride of f16
+  %fine = tile.view %row : !tile.view<64xf16, strides = [1], align = 16>
+  %odd = tile.advance %row by %n of f32
+  // expected-error @+1 {{expects align of at most 4, which is what is known of the advanced pointer, but got 16}}
+  %v = tile.view %odd : !tile.view<64xf16, strides = [1], align = 16>
+  return
+}
