@@ -1,15 +1,13 @@
 """What the Triton kernels are run on, without Triton: specialisation, inputs, results.
 
-The PTX comes from `compile_kernel` where the `triton` package is installed, else
-as it is kept in `ptx/`, made by the release that its first line names:
-`python test/triton/triton_cases.py` makes it again. Only sm_80: for later GPUs
-Triton writes wgmma, which the emulated device does not run yet.
+The PTX is kept in `ptx/`, made by the release that its first line names; `triton_compile.py`
+makes it again. Only sm_80: for later GPUs Triton writes wgmma, which the emulated device
+does not run yet.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 import re
 import sys
@@ -368,58 +366,6 @@ def matmul_u4(rng):
     )
 
 
-def has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
-
-
-def compile_kernel(case: TritonCase) -> str:
-    """Triton's PTX; its first line says who made it from what, and the shared memory."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    sys.path.insert(0, str(HERE))
-    import kernels
-
-    jitted = getattr(kernels, case.kernel)
-    names = jitted.arg_names
-    attributes = {
-        (names.index(name),): [["tt.divisibility", 16]]
-        for name, type_ in case.types.items()
-        if type_.endswith(":16")
-    }
-    signature = {
-        name: case.types[name].removesuffix(":16") if name in case.types else "constexpr"
-        for name in names
-    }
-    source = ASTSource(jitted, signature, case.constants, attributes)
-    options = {"num_warps": case.warps, "num_stages": case.stages, "enable_fp_fusion": True}
-    compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options)
-    text = compiled.asm["ptx"].replace(str(HERE), "test/triton")
-    text = re.sub(r'"[^"]*/(triton/language/[^"]*)"', r'"\1"', text)
-    # The debug sections hold paths as bytes, and names of inlined functions; nothing reads them.
-    text = re.sub(r"(\.loc\s[^,\n]*), function_name .*", r"\1", text)
-    text = text.split("\t.section\t.debug_abbrev")[0]
-    text = re.sub(r"[ \t]*//.*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\n{2,}", "\n", text).lstrip("\n")
-    head = (
-        f"// {case.fingerprint()} by triton {triton.__version__}, shared {compiled.metadata.shared}"
-    )
-    return f"{head}\n{text}"
-
-
 def read_kept(case: TritonCase) -> str:
     path = HERE / "ptx" / f"{case.name}.ptx"
     return path.read_text() if path.exists() else ""
-
-
-def main() -> None:
-    (HERE / "ptx").mkdir(exist_ok=True)
-    for case in TRITON_CASES.values():
-        text = compile_kernel(case)
-        (HERE / "ptx" / f"{case.name}.ptx").write_text(text)
-        print(f"{case.name}: {len(text)} bytes, {text.splitlines()[0]}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,8 @@ from cases.run import run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "triton"))
 
-from triton_cases import TRITON_CASES, compile_kernel, has_triton, read_kept
+from triton_cases import TRITON_CASES, read_kept
+from triton_compile import compile_kernel, has_triton
 
 
 @pytest.mark.parametrize("name", TRITON_CASES)
@@ -17,7 +18,7 @@ def test_kept(name, order):
     case = TRITON_CASES[name]
     ptx = read_kept(case)
     assert ptx.startswith(f"// {case.fingerprint()} by triton "), (
-        "run test/triton/triton_cases.py where the triton package is"
+        "run test/triton/triton_compile.py where the triton package is"
     )
     check(case, ptx, order)
 
