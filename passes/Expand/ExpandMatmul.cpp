@@ -20,9 +20,8 @@ using schedule::MatmulSchedule;
 namespace {
 class DenseMatmulProgram final : public expand::MatmulProgram {
 public:
-  DenseMatmulProgram(nn::MatmulOp op, func::FuncOp function,
-                     const schedule::QuantMatmulSchedule &tiling)
-      : MatmulProgram(op, function, expand::MatmulFacts::get(op, op.getN()), tiling),
+  DenseMatmulProgram(nn::MatmulOp op, func::FuncOp function, const MatmulSchedule &schedule)
+      : MatmulProgram(op, function, expand::MatmulFacts::get(op, op.getN()), schedule),
         wType(cast<RankedTensorType>(op.getW().getType())), isTransposed(op.getTransposeW()) {}
 
 private:
@@ -88,14 +87,6 @@ LogicalResult expand::expandMatmul(nn::MatmulOp op, func::FuncOp function) {
           *schedule, op.getK(),
           cast<RankedTensorType>(op.getW().getType()).getElementTypeBitWidth()))
     return op.emitOpError() << llvm::toString(std::move(error));
-  schedule::QuantMatmulSchedule tiling;
-  tiling.tileM = schedule->tileM;
-  tiling.tileN = schedule->tileN;
-  tiling.tileK = schedule->tileK;
-  tiling.warpsM = schedule->warpsM;
-  tiling.warpsN = schedule->warpsN;
-  tiling.stages = schedule->stages;
-  tiling.splitK = schedule->splitK;
-  DenseMatmulProgram(op, function, tiling).run();
+  DenseMatmulProgram(op, function, *schedule).run();
   return success();
 }

@@ -18,6 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/ScaleStorage.h"
+#include "dialects/Support/Schedule/QuantMatmul.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Expand/MatmulProgram.h"

@@ -22,7 +22,7 @@
 #ifndef TILEWRIGHT_PASSES_EXPAND_MATMULPROGRAM_H
 #define TILEWRIGHT_PASSES_EXPAND_MATMULPROGRAM_H
 
-#include "dialects/Support/Schedule/QuantMatmul.h"
+#include "dialects/Support/Schedule/ProductTiles.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Expand/ProgramBuilder.h"
 #include <optional>
@@ -67,7 +67,7 @@ public:
 
 protected:
   MatmulProgram(mlir::Operation *op, mlir::func::FuncOp source, const MatmulFacts &facts,
-                const schedule::QuantMatmulSchedule &schedule)
+                const schedule::ProductTiles &schedule)
       : ProgramBuilder(op, source, facts.problem), facts(facts), schedule(schedule), m(facts.m),
         n(facts.n), k(facts.k) {}
 
@@ -94,7 +94,7 @@ protected:
   }
 
   const MatmulFacts facts;
-  const schedule::QuantMatmulSchedule schedule;
+  const schedule::ProductTiles schedule;
   const int64_t m, n, k;
 
   /// Tile of y that is being built: its numbers and its first row and column.

@@ -10,6 +10,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstdlib>
+#include <numeric>
 
 using namespace llvm;
 
@@ -76,6 +77,131 @@ Error Constraints::checkTarget(const target::Target &target) const {
   return makeError("expects a target with cp.async and mma.m16n8k16 that can be compiled "
                    "for, but got " +
                    target.name + "; the nearest is sm_80");
+}
+
+//===----------------------------------------------------------------------===//
+// Problems
+//===----------------------------------------------------------------------===//
+
+Error Constraints::checkWord(const Twine &what, StringRef value, ArrayRef<StringRef> words) const {
+  if (is_contained(words, value))
+    return Error::success();
+  return makeError("expects " + what + " to be one of " + join(words, ", ") + ", but got '" +
+                   value + "'");
+}
+
+Error Constraints::checkOperand(const problem::Problem &problem, StringRef name,
+                                ArrayRef<StringRef> dtypes) const {
+  const problem::Operand *operand = problem.findOperand(name);
+  if (!operand)
+    return makeError("expects the operand '" + name + "', but there is none");
+  return checkWord("the dtype of '" + name + "'", operand->dtype, dtypes);
+}
+
+Expected<int64_t> Constraints::readStatic(const problem::Problem &problem, StringRef name) const {
+  const problem::Dimension *dimension = problem.findDimension(name);
+  if (!dimension)
+    return makeError("expects the dimension " + name + ", but there is none");
+  if (!dimension->extent)
+    return makeError("expects " + name + " to be static, but it is dynamic");
+  if (*dimension->extent < 1)
+    return makeError("expects " + name + " to be at least 1, but got " + Twine(*dimension->extent));
+  return *dimension->extent;
+}
+
+Expected<bool> Constraints::readDeterministic(const problem::Problem &problem) const {
+  StringRef value = problem.getAttribute("deterministic", "false");
+  if (Error error = checkWord("deterministic", value, {"false", "true"}))
+    return std::move(error);
+  return value == "true";
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+Error Constraints::checkChunk(const ProductTiles &tiles, bool isDeterministic, int64_t k) const {
+  int64_t wanted = isDeterministic ? getCanonicalChunk(k) : 0;
+  if (tiles.chunkK != wanted)
+    return makeError("chunk_k",
+                     isDeterministic ? "that of a deterministic product"
+                                     : "left out where bits may differ",
+                     tiles.chunkK, wanted);
+  if (!isDeterministic)
+    return Error::success();
+  if (wanted % tiles.tileK != 0)
+    return makeError("tile_k", "a divisor of chunk_k (" + Twine(wanted) + ")", tiles.tileK,
+                     std::gcd(wanted, tiles.tileK));
+  if (Error error = checkRange("stream_k", tiles.streamK, 0, 0))
+    return error;
+  return checkRange("split_k", tiles.splitK, 1, divideCeil(k, wanted));
+}
+
+/// The change of one parameter, among those that save resources, to the nearest
+/// smaller value with which `fits` holds; says so where no single one does.
+static std::string suggestSmaller(const ProductTiles &tiles,
+                                  ArrayRef<std::pair<StringRef, int64_t>> units,
+                                  function_ref<bool(const ProductTiles &)> fits) {
+  for (auto [name, unit] : units) {
+    const TileParameter &parameter = *find_if(
+        getTileParameters(), [&](const TileParameter &entry) { return entry.name == name; });
+    int64_t minimum = name == "stages" ? 2 : unit;
+    ProductTiles smaller = tiles;
+    while (smaller.*parameter.member - unit >= minimum) {
+      smaller.*parameter.member -= unit;
+      if (fits(smaller))
+        return ("; the nearest is " + name + " = " + Twine(smaller.*parameter.member)).str();
+    }
+  }
+  return "; use smaller tiles";
+}
+
+Error Constraints::checkResources(const ProductTiles &tiles, const Resources &resources,
+                                  const target::Target &target) const {
+  int64_t available = target.maxSharedBytesPerBlock;
+  int64_t needed = resources.getSharedBytes(tiles);
+  if (needed <= available)
+    return checkRegisters(tiles, resources, target);
+  auto fits = [&](const ProductTiles &smaller) {
+    return resources.isShape(smaller) && resources.getSharedBytes(smaller) <= available;
+  };
+  std::string nearest = suggestSmaller(tiles,
+                                       {{"stages", 1},
+                                        {"tile_k", resources.depth},
+                                        {"tile_n", resources.columns},
+                                        {"tile_m", resources.rows}},
+                                       fits);
+  return makeError("expects at most " + Twine(available) + " bytes of shared memory a block on " +
+                   target.name + ", but stages = " + Twine(tiles.stages) + " of tiles " +
+                   Twine(tiles.tileM) + "x" + Twine(tiles.tileN) + "x" + Twine(tiles.tileK) +
+                   " need " + Twine(needed) + nearest);
+}
+
+Error Constraints::checkRegisters(const ProductTiles &tiles, const Resources &resources,
+                                  const target::Target &target) const {
+  constexpr int64_t maxAccumulators = 128;
+  auto getMaximum = [&](const ProductTiles &smaller) {
+    return std::min<int64_t>(target.maxRegistersPerThread,
+                             target.registersPerSM / smaller.getThreads());
+  };
+  auto fits = [&](const ProductTiles &smaller) {
+    return resources.isShape(smaller) && smaller.getAccumulators() <= maxAccumulators &&
+           resources.estimateRegisters(smaller) <= getMaximum(smaller);
+  };
+  if (fits(tiles))
+    return Error::success();
+  std::string nearest =
+      suggestSmaller(tiles, {{"tile_n", resources.columns}, {"tile_m", resources.rows}}, fits);
+  std::string tile = (" for tile_m = " + Twine(tiles.tileM) + ", tile_n = " + Twine(tiles.tileN) +
+                      " on " + Twine(tiles.getThreads()) + " threads")
+                         .str();
+  if (tiles.getAccumulators() > maxAccumulators)
+    return makeError("expects at most " + Twine(maxAccumulators) +
+                     " accumulators a thread, but got " + Twine(tiles.getAccumulators()) + tile +
+                     nearest);
+  return makeError("expects at most " + Twine(getMaximum(tiles)) + " registers a thread on " +
+                   target.name + ", but the estimate is " +
+                   Twine(resources.estimateRegisters(tiles)) + tile + nearest);
 }
 
 } // namespace tilewright::schedule

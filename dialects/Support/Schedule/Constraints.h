@@ -7,8 +7,8 @@
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_CONSTRAINTS_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_CONSTRAINTS_H
 
-#include "dialects/Support/Schedule/Schedule.h"
-#include "llvm/ADT/ArrayRef.h"
+#include "dialects/Support/Schedule/ProductTiles.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace tilewright::schedule {
 
@@ -39,7 +39,47 @@ public:
   /// A target with cp.async and mma.m16n8k16 that can be compiled for.
   llvm::Error checkTarget(const target::Target &target) const;
 
+  //===- Problems -----------------------------------------------------------===//
+
+  /// One of `words`.
+  llvm::Error checkWord(const llvm::Twine &what, llvm::StringRef value,
+                        llvm::ArrayRef<llvm::StringRef> words) const;
+
+  /// An operand that is there, of one of `dtypes`.
+  llvm::Error checkOperand(const problem::Problem &problem, llvm::StringRef name,
+                           llvm::ArrayRef<llvm::StringRef> dtypes) const;
+
+  /// The extent of a static dimension of at least one.
+  llvm::Expected<int64_t> readStatic(const problem::Problem &problem, llvm::StringRef name) const;
+
+  /// The attribute "deterministic": true or false, which it is where it is left out.
+  llvm::Expected<bool> readDeterministic(const problem::Problem &problem) const;
+
+  //===- Tiles --------------------------------------------------------------===//
+
+  /// chunk_k is 0; for a deterministic product over `k` it is getCanonicalChunk(k), which
+  /// tile_k divides, with no stream_k and at most one split for each chunk.
+  llvm::Error checkChunk(const ProductTiles &tiles, bool isDeterministic, int64_t k) const;
+
+  /// What a family asks of a GPU for its tiles.
+  struct Resources {
+    llvm::function_ref<int64_t(const ProductTiles &)> getSharedBytes;
+    llvm::function_ref<int64_t(const ProductTiles &)> estimateRegisters;
+    /// Steps of tile_k, tile_n and tile_m that are worth suggesting.
+    int64_t depth, columns, rows;
+    /// Whether the family takes the tiles at all.
+    llvm::function_ref<bool(const ProductTiles &)> isShape;
+  };
+  /// The main loop's shared memory fits a block of the target; a thread holds at most 128
+  /// accumulators, and the estimate of its registers fits. Suggests the nearest smaller
+  /// value of one parameter that does.
+  llvm::Error checkResources(const ProductTiles &tiles, const Resources &resources,
+                             const target::Target &target) const;
+
 private:
+  llvm::Error checkRegisters(const ProductTiles &tiles, const Resources &resources,
+                             const target::Target &target) const;
+
   llvm::StringRef family;
 };
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/Matmul.h"
+#include "dialects/Support/Schedule/QuantMatmul.h"
 #include "dialects/Support/Text/Text.h"
 
 #include "llvm/ADT/STLExtras.h"

@@ -25,30 +25,6 @@ static const Constraints constraints("matmul");
 // The typed problem
 //===----------------------------------------------------------------------===//
 
-static Error checkWord(const Twine &what, StringRef value, ArrayRef<StringRef> words) {
-  if (is_contained(words, value))
-    return Error::success();
-  return constraints.makeError("expects " + what + " to be one of " + join(words, ", ") +
-                               ", but got '" + value + "'");
-}
-
-static Error checkOperand(const Problem &problem, StringRef name, ArrayRef<StringRef> dtypes) {
-  const problem::Operand *operand = problem.findOperand(name);
-  if (!operand)
-    return constraints.makeError("expects the operand '" + name + "', but there is none");
-  return checkWord("the dtype of '" + name + "'", operand->dtype, dtypes);
-}
-
-static Expected<int64_t> readStatic(const Problem &problem, StringRef name) {
-  const problem::Dimension *dimension = problem.findDimension(name);
-  if (!dimension || !dimension->extent || *dimension->extent < 1)
-    return constraints.makeError("expects a static dimension " + name + " of at least 1, but got " +
-                                 (!dimension           ? "none"
-                                  : !dimension->extent ? "a dynamic one"
-                                                       : std::to_string(*dimension->extent)));
-  return *dimension->extent;
-}
-
 Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
   if (problem.op != "matmul")
     return constraints.makeError("expects the op matmul, but got '" + problem.op + "'");
@@ -57,27 +33,34 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
     return constraints.makeError("expects the dimension M, but there is none");
   MatmulProblem typed;
   typed.m = rows->extent;
-  Expected<int64_t> n = readStatic(problem, "N"), k = readStatic(problem, "K");
+  Expected<int64_t> n = constraints.readStatic(problem, "N"),
+                    k = constraints.readStatic(problem, "K");
   if (!n)
     return joinErrors(n.takeError(), k.takeError());
   if (!k)
     return k.takeError();
   typed.n = *n;
   typed.k = *k;
-  if (Error error = checkOperand(problem, "x", {"f16", "bf16", "f32", "i8", "e4m3", "e5m2"}))
+  if (Error error =
+          constraints.checkOperand(problem, "x", {"f16", "bf16", "f32", "i8", "e4m3", "e5m2"}))
     return std::move(error);
   typed.element = format::get(problem.findOperand("x")->dtype);
-  if (Error error = checkOperand(problem, "w", {StringRef(problem.findOperand("x")->dtype)}))
+  if (Error error =
+          constraints.checkOperand(problem, "w", {StringRef(problem.findOperand("x")->dtype)}))
     return std::move(error);
-  if (Error error = checkOperand(problem, "y", {"f16", "bf16", "f32"}))
+  if (Error error = constraints.checkOperand(problem, "y", {"f16", "bf16", "f32"}))
     return std::move(error);
-  if (Error error = checkWord("layout", problem.getAttribute("layout"), {"kn", "nk"}))
+  if (Error error = constraints.checkWord("layout", problem.getAttribute("layout"), {"kn", "nk"}))
     return std::move(error);
   if (typed.element.bits == 8 && problem.getAttribute("layout") != "nk")
     return constraints.makeError("expects layout nk for " + typed.element.name + ", but got 'kn'");
-  if (Error error = checkWord("activation", problem.getAttribute("activation", "none"),
-                              {"none", "relu", "gelu", "silu", "swiglu"}))
+  if (Error error = constraints.checkWord("activation", problem.getAttribute("activation", "none"),
+                                          {"none", "relu", "gelu", "silu", "swiglu"}))
     return std::move(error);
+  Expected<bool> deterministic = constraints.readDeterministic(problem);
+  if (!deterministic)
+    return deterministic.takeError();
+  typed.isDeterministic = *deterministic;
   return typed;
 }
 
@@ -85,98 +68,66 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
 // The typed schedule
 //===----------------------------------------------------------------------===//
 
-static constexpr std::pair<StringLiteral, int64_t MatmulSchedule::*> parameters[] = {
-    {"tile_m", &MatmulSchedule::tileM},   {"tile_n", &MatmulSchedule::tileN},
-    {"tile_k", &MatmulSchedule::tileK},   {"warps_m", &MatmulSchedule::warpsM},
-    {"warps_n", &MatmulSchedule::warpsN}, {"stages", &MatmulSchedule::stages},
-    {"split_k", &MatmulSchedule::splitK}};
-
-Schedule MatmulSchedule::toSchedule() const {
-  Schedule schedule{"matmul", {}};
-  for (const auto &[name, member] : parameters)
-    schedule.parameters[name.str()] = this->*member;
-  return schedule;
-}
-
 Expected<MatmulSchedule> MatmulSchedule::fromSchedule(const Schedule &schedule) {
-  if (schedule.family != "matmul")
-    return constraints.makeError("expects a schedule of the family matmul, but got '" +
-                                 schedule.family + "'");
-  SmallVector<StringRef> known;
-  for (const auto &[name, member] : parameters)
-    known.push_back(name);
-  for (const auto &[name, value] : schedule.parameters)
-    if (!is_contained(known, StringRef(name)))
-      return text::makeUnknownNameError("parameter of a matmul schedule", name, known);
-  MatmulSchedule typed;
-  for (const auto &[name, member] : parameters) {
-    auto found = schedule.parameters.find(name.str());
-    if (found == schedule.parameters.end())
-      return constraints.makeError("expects the schedule parameter " + name +
-                                   ", but it is missing");
-    typed.*member = found->second;
-  }
-  return typed;
+  Expected<ProductTiles> tiles = readTiles(schedule, "matmul", {"chunk_k"});
+  if (!tiles)
+    return tiles.takeError();
+  return MatmulSchedule{*tiles};
 }
 
 //===----------------------------------------------------------------------===//
 // Resources
 //===----------------------------------------------------------------------===//
 
-int64_t getSharedBytes(const MatmulSchedule &schedule, const MatmulProblem &problem) {
-  return schedule.stages * (schedule.tileM + schedule.tileN) * schedule.tileK *
-         problem.getElementBytes();
+int64_t getSharedBytes(const ProductTiles &tiles, const MatmulProblem &problem) {
+  return tiles.stages * (tiles.tileM + tiles.tileN) * tiles.tileK * problem.getElementBytes();
 }
 
-int64_t estimateRegisters(const MatmulSchedule &schedule) {
+int64_t estimateRegisters(const ProductTiles &tiles) {
   // A step of 16 along K: four registers for each 16 rows of x, two for each 8
   // columns of w; two steps are in flight.
   constexpr int64_t addressesAndLoopState = 40, steps = 2;
-  int64_t x = schedule.tileM / schedule.warpsM / 16 * 4;
-  int64_t w = schedule.tileN / schedule.warpsN / 8 * 2;
-  return schedule.getAccumulators() + steps * (x + w) + addressesAndLoopState;
+  int64_t x = tiles.tileM / tiles.warpsM / 16 * 4;
+  int64_t w = tiles.tileN / tiles.warpsN / 8 * 2;
+  int64_t sums = (tiles.keepsTotal() ? 2 : 1) * tiles.getAccumulators();
+  return sums + steps * (x + w) + addressesAndLoopState;
 }
 
-int64_t getBlocks(const MatmulSchedule &schedule, const MatmulProblem &problem, int64_t m) {
-  return divideCeil(m, schedule.tileM) * divideCeil(problem.n, schedule.tileN) * schedule.splitK;
+int64_t getBlocks(const ProductTiles &tiles, const MatmulProblem &problem, int64_t m) {
+  return tiles.getBlocks(m, problem.n);
 }
 
 //===----------------------------------------------------------------------===//
 // Constraints
 //===----------------------------------------------------------------------===//
 
-Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k, unsigned elementBits) {
-  if (Error error = constraints.checkWarps(schedule.warpsM, schedule.warpsN)) // C1
+Error verifyMatmulShape(const ProductTiles &tiles, int64_t k, unsigned elementBits) {
+  if (Error error = constraints.checkWarps(tiles.warpsM, tiles.warpsN)) // C1
     return error;
-  int64_t rows = 16 * schedule.warpsM, columns = 16 * schedule.warpsN;
-  if (Error error = constraints.checkMultiple("tile_m", schedule.tileM, rows, // C2
+  int64_t rows = 16 * tiles.warpsM, columns = 16 * tiles.warpsN;
+  if (Error error = constraints.checkMultiple("tile_m", tiles.tileM, rows, // C2
                                               "16 * warps_m (" + Twine(rows) + ")", 256))
     return error;
-  if (Error error = constraints.checkOneOf("tile_n", schedule.tileN, {32, 64, 128, 192, 256})) // C3
+  if (Error error = constraints.checkOneOf("tile_n", tiles.tileN, {32, 64, 128, 192, 256})) // C3
     return error;
-  if (Error error = constraints.checkMultiple("tile_n", schedule.tileN, columns, // C3
+  if (Error error = constraints.checkMultiple("tile_n", tiles.tileN, columns, // C3
                                               "16 * warps_n (" + Twine(columns) + ")", 256))
     return error;
   SmallVector<int64_t, 4> depths = {16, 32, 64, 128};
   while (depths.front() % layout::getMmaDepth(elementBits) != 0)
     depths.erase(depths.begin());
-  if (Error error = constraints.checkOneOf("tile_k", schedule.tileK, depths)) // C4
+  if (Error error = constraints.checkOneOf("tile_k", tiles.tileK, depths)) // C4
     return error;
-  if (Error error = constraints.checkRange("stages", schedule.stages, 2, 8)) // C5
+  if (Error error = constraints.checkRange("stages", tiles.stages, 2, 8)) // C5
     return error;
-  return constraints.checkRange("split_k", schedule.splitK, 1, // C6
-                                divideCeil(k, schedule.tileK));
-}
-
-static int64_t getMaxRegisters(const MatmulSchedule &schedule, const target::Target &target) {
-  return std::min<int64_t>(target.maxRegistersPerThread,
-                           target.registersPerSM / schedule.getThreads());
+  return constraints.checkRange("split_k", tiles.splitK, 1, divideCeil(k, tiles.tileK)); // C6
 }
 
 Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
                    const target::Target &target) {
-  constexpr int64_t maxAccumulators = 128;
   if (Error error = verifyMatmulShape(schedule, problem.k, problem.element.bits))
+    return error;
+  if (Error error = constraints.checkChunk(schedule, problem.isDeterministic, problem.k)) // C11
     return error;
   if (Error error = constraints.checkTarget(target)) // C7
     return error;
@@ -185,25 +136,19 @@ Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
     return constraints.makeError("expects a target whose mma.sync takes " + problem.element.name +
                                  ", but got " + target.name +
                                  "; the nearest is sm_89, the nearest dtype f16");
-  std::string tile = (Twine(schedule.tileM) + "x" + Twine(schedule.tileN)).str();
-  int64_t available = target.maxSharedBytesPerBlock, needed = getSharedBytes(schedule, problem);
-  if (needed > available) // C8
-    return constraints.makeError(
-        "expects at most " + Twine(available) + " bytes of shared memory a block on " +
-        target.name + ", but stages = " + Twine(schedule.stages) + " of tiles " + tile + "x" +
-        Twine(schedule.tileK) + " need " + Twine(needed) + "; at most " +
-        Twine(available / (needed / schedule.stages)) + " stages fit");
-  std::string threads = " for a tile of " + tile + " on " + std::to_string(schedule.getThreads()) +
-                        " threads; use more warps";
-  if (schedule.getAccumulators() > maxAccumulators) // C9
-    return constraints.makeError("expects at most " + Twine(maxAccumulators) +
-                                 " accumulators a thread, but got " +
-                                 Twine(schedule.getAccumulators()) + threads);
-  if (estimateRegisters(schedule) > getMaxRegisters(schedule, target)) // C10
-    return constraints.makeError(
-        "expects at most " + Twine(getMaxRegisters(schedule, target)) + " registers a thread on " +
-        target.name + ", but the estimate is " + Twine(estimateRegisters(schedule)) + threads);
-  return Error::success();
+  auto isShape = [&](const ProductTiles &tiles) {
+    Error error = verifyMatmulShape(tiles, problem.k, problem.element.bits);
+    bool isLegal = !error;
+    consumeError(std::move(error));
+    return isLegal;
+  };
+  return constraints.checkResources( // C8 to C10
+      schedule,
+      {[&](const ProductTiles &tiles) { return getSharedBytes(tiles, problem); },
+       [](const ProductTiles &tiles) { return estimateRegisters(tiles); },
+       /*depth=*/layout::getMmaDepth(problem.element.bits),
+       /*columns=*/16 * schedule.warpsN, /*rows=*/16 * schedule.warpsM, isShape},
+      target);
 }
 
 //===----------------------------------------------------------------------===//
@@ -218,14 +163,18 @@ static bool isLegal(const MatmulSchedule &schedule, const MatmulProblem &problem
   return legal;
 }
 
-/// Splits of K that leave every block as many tiles but for the last.
-static SmallVector<int64_t> getEvenSplits(const MatmulSchedule &schedule,
-                                          const MatmulProblem &problem) {
+static int64_t getChunk(const MatmulProblem &problem) {
+  return problem.isDeterministic ? getCanonicalChunk(problem.k) : 0;
+}
+
+/// Splits of K that leave every block as many tiles, or chunks, but for the last.
+static SmallVector<int64_t> getEvenSplits(MatmulSchedule schedule, const MatmulProblem &problem) {
   SmallVector<int64_t> even;
-  int64_t tiles = divideCeil(problem.k, schedule.tileK);
-  for (int64_t split : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
-    if (split <= tiles && int64_t(divideCeil(tiles, divideCeil(tiles, split))) == split)
+  for (int64_t split : splitsToTry) {
+    schedule.splitK = split;
+    if (split <= schedule.getUnitsOfK(problem.k) && schedule.hasEvenSplit(problem.k))
       even.push_back(split);
+  }
   return even;
 }
 
@@ -271,11 +220,12 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
     for (const Tiling &tiling : tilings) {
       if (rows < tiling.leastRows || (!maySplit && tiling.tileM < leastUnsplitTileM))
         continue;
-      MatmulSchedule schedule{.tileM = tiling.tileM,
-                              .tileN = tiling.tileN,
-                              .tileK = tileBytesOfK / problem.getElementBytes(),
-                              .warpsM = tiling.warpsM,
-                              .warpsN = tiling.warpsN};
+      MatmulSchedule schedule{{.tileM = tiling.tileM,
+                               .tileN = tiling.tileN,
+                               .tileK = tileBytesOfK / problem.getElementBytes(),
+                               .warpsM = tiling.warpsM,
+                               .warpsN = tiling.warpsN,
+                               .chunkK = getChunk(problem)}};
       if (maySplit)
         schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
       schedule.stages = chooseStages(schedule, problem, target);
@@ -289,9 +239,14 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
     }
   if (best)
     return *best;
-  Error error =
-      verifyMatmul({.tileM = 16, .tileN = 32, .tileK = 32, .warpsM = 1, .warpsN = 1, .stages = 2},
-                   problem, target);
+  MatmulSchedule smallest{{.tileM = 16,
+                           .tileN = 32,
+                           .tileK = 32,
+                           .warpsM = 1,
+                           .warpsN = 1,
+                           .stages = 2,
+                           .chunkK = getChunk(problem)}};
+  Error error = verifyMatmul(smallest, problem, target);
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
 }
@@ -315,11 +270,12 @@ std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
         for (int64_t warpsM = 1; warpsM <= maxWarps; warpsM *= 2)
           for (int64_t warpsN = 1; warpsM * warpsN <= maxWarps; warpsN *= 2)
             if (tileM < 16 + rows)
-              appendDepths({.tileM = tileM,
-                            .tileN = tileN,
-                            .tileK = tileK,
-                            .warpsM = warpsM,
-                            .warpsN = warpsN});
+              appendDepths({{.tileM = tileM,
+                             .tileN = tileN,
+                             .tileK = tileK,
+                             .warpsM = warpsM,
+                             .warpsN = warpsN,
+                             .chunkK = getChunk(problem)}});
   return all;
 }
 

@@ -1,14 +1,14 @@
 //===- Matmul.h - Schedules of the dense matmul family ----------------------===//
 //
-// y[M,N] = x[M,K] * w, w of x's dtype. Blocks and splits as in QuantMatmul.h:
-// a block computes a tile_m x tile_n tile of y over 1/split_k of K, tile_k at a
-// time, through `stages` buffers of shared memory.
+// y[M,N] = x[M,K] * w, w of x's dtype, by tiles and splits as ProductTiles.h says.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_MATMUL_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_MATMUL_H
 
-#include "dialects/Support/Schedule/QuantMatmul.h"
+#include "dialects/Support/Format/Format.h"
+#include "dialects/Support/Schedule/ProductTiles.h"
+#include <optional>
 
 namespace tilewright::schedule {
 
@@ -16,11 +16,14 @@ namespace tilewright::schedule {
 ///   dimensions  M (static or dynamic), N and K (static, at least 1)
 ///   operands    x [M,K] f16|bf16|f32|i8|e4m3|e5m2, w [K,N] or [N,K] of x's
 ///               dtype, the operands of an epilogue, y f16|bf16|f32
-///   attributes  layout kn|nk: which w is, nk for 8-bit dtypes; activation
+///   attributes  layout kn|nk: which w is, nk for 8-bit dtypes; activation;
+///               deterministic true|false, false where left out
 struct MatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
   format::Format element; ///< of x and w
+  /// Equal bits of a row of y whatever the schedule and the other rows.
+  bool isDeterministic = false;
 
   int64_t getElementBytes() const { return element.bits / 8; }
 
@@ -43,37 +46,30 @@ struct MatmulProblem {
 ///   C8 the main loop's shared memory fits a block of the target
 ///   C9 a thread holds at most 128 accumulators
 ///   C10 the estimate of a thread's registers fits the target
-struct MatmulSchedule {
-  int64_t tileM = 128, tileN = 128, tileK = 64;
-  int64_t warpsM = 2, warpsN = 2;
-  int64_t stages = 3;
-  int64_t splitK = 1;
-
-  Schedule toSchedule() const;
+///   C11 chunk_k is 0; for a deterministic problem getCanonicalChunk(K), which every
+///       tile_k divides, with at most one split for each chunk
+struct MatmulSchedule : ProductTiles {
+  Schedule toSchedule() const { return schedule::toSchedule(*this, "matmul"); }
   /// Fails on unknown or missing parameters, naming them.
   static llvm::Expected<MatmulSchedule> fromSchedule(const Schedule &schedule);
 
   bool operator==(const MatmulSchedule &) const = default;
-
-  int64_t getThreads() const { return 32 * warpsM * warpsN; }
-  /// Accumulators of a thread, 32-bit registers.
-  int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
 };
 
 /// Shared memory of the main loop, bytes: stages * (x tile + w tile).
-int64_t getSharedBytes(const MatmulSchedule &schedule, const MatmulProblem &problem);
+int64_t getSharedBytes(const ProductTiles &tiles, const MatmulProblem &problem);
 
-/// An estimate of a thread's registers: accumulators, the fragments of two
-/// steps of 16 along K, addresses and loop state.
-int64_t estimateRegisters(const MatmulSchedule &schedule);
+/// An estimate of a thread's registers: accumulators (twice where a block keeps the total
+/// of its chunks), the fragments of two steps of 16 along K, addresses and loop state.
+int64_t estimateRegisters(const ProductTiles &tiles);
 
 /// Blocks of the launch for `m` rows.
-int64_t getBlocks(const MatmulSchedule &schedule, const MatmulProblem &problem, int64_t m);
+int64_t getBlocks(const ProductTiles &tiles, const MatmulProblem &problem, int64_t m);
 
 /// C1 to C6 alone, which hold on every target, for elements of `elementBits` bits.
-llvm::Error verifyMatmulShape(const MatmulSchedule &schedule, int64_t k, unsigned elementBits);
+llvm::Error verifyMatmulShape(const ProductTiles &tiles, int64_t k, unsigned elementBits);
 
-/// Checks C1 to C10 in this order.
+/// Checks C1 to C6, C11 and then C7 to C10.
 llvm::Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
                          const target::Target &target);
 
@@ -89,7 +85,7 @@ chooseMatmulDefault(const MatmulProblem &problem, const target::GpuModel &model,
 
 /// The search space: tile_m 16..256 (not beyond the rows), tile_n 32..256,
 /// tile_k 64 or 128 bytes, every arrangement of up to 8 warps that fits, 2 to 5 stages,
-/// even splits of K.
+/// even splits of K, or of a deterministic problem's chunks.
 std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
                                             const target::Target &target, int64_t expectedM);
 

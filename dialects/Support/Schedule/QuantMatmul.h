@@ -1,13 +1,7 @@
 //===- QuantMatmul.h - Schedules of the quantised matmul family ------------===//
 //
-// y[M,N] = x[M,K] * dequant(w[K,N]). A block computes a tile_m x tile_n tile
-// of y over 1/split_k of K, tile_k at a time, through `stages` buffers of
-// shared memory. warps_m x warps_n warps share the tile; each warp owns whole
-// 32-column strips of packed weights. With split_k > 1 the blocks of a tile
-// leave f32 partial sums in a workspace and the last one to arrive adds them in
-// a fixed order, so results do not depend on timing. With stream_k that many
-// blocks share the tile_k steps of all tiles of y, evenly to one step, whatever
-// the tiles are; tiles that several blocks share are added up the same way.
+// y[M,N] = x[M,K] * dequant(w[K,N]), by tiles and splits as ProductTiles.h says;
+// each warp owns whole 32-column strips of packed weights.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_QUANTMATMUL_H
@@ -15,7 +9,7 @@
 
 #include "dialects/Support/Format/Format.h"
 #include "dialects/Support/Format/WeightRule.h"
-#include "dialects/Support/Schedule/Schedule.h"
+#include "dialects/Support/Schedule/ProductTiles.h"
 #include <optional>
 
 namespace tilewright::schedule {
@@ -73,57 +67,34 @@ struct QuantMatmulProblem {
 ///   C9 a thread holds at most 128 accumulators
 ///   C10 the estimate of a thread's registers fits the target
 ///   C11 stream_k is 0 or, with one split_k, 1..65535
-///   C12 chunk_k is 0; for a deterministic problem getCanonicalChunk(K), with
-///       tile_k = 128, no stream_k and at most one split for each chunk
-struct QuantMatmulSchedule {
-  int64_t tileM = 16;  ///< tile_m: 8, or a multiple of 16 * warps_m
-  int64_t tileN = 64;  ///< tile_n: multiple of 32 * warps_n
-  int64_t tileK = 128; ///< tile_k: multiple of 128
-  int64_t warpsM = 1;  ///< warps_m: power of two
-  int64_t warpsN = 2;  ///< warps_n: power of two
-  int64_t stages = 4;  ///< stages: 2..8 buffers of the main loop
-  int64_t splitK = 1;  ///< split_k: blocks that share one tile of y
-  int64_t streamK = 0; ///< stream_k: blocks that share all of y; 0 where each has one tile
-  int64_t chunkK = 0;  ///< chunk_k: K is summed in chunks of so many, added in order; 0: at once
-
-  Schedule toSchedule() const;
+///   C12 chunk_k is 0; for a deterministic problem getCanonicalChunk(K), which tile_k
+///       divides, with no stream_k and at most one split for each chunk; tile_k sums as
+///       many rows before it scales them as 128 does
+struct QuantMatmulSchedule : ProductTiles {
+  Schedule toSchedule() const { return schedule::toSchedule(*this, "quant_matmul"); }
   /// Fails on unknown or missing parameters, naming them.
   static llvm::Expected<QuantMatmulSchedule> fromSchedule(const Schedule &schedule);
 
   bool operator==(const QuantMatmulSchedule &) const = default;
-
-  /// Whether columns of w fill the 16 of m16n8k16 and rows of x its 8. The words
-  /// of a lane are the same either way: what changes is the order of registers.
-  bool hasWeightsAsA() const { return tileM == 8; }
-  int64_t getWarps() const { return warpsM * warpsN; }
-  int64_t getThreads() const { return 32 * getWarps(); }
-  /// Accumulators of a thread, 32-bit registers.
-  int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
 };
-
-/// Rows of K that a deterministic product sums from zero, before it adds the
-/// sums in order: a multiple of 128 such that there are at most 16. It depends on
-/// K alone, so that all schedules round alike.
-int64_t getCanonicalChunk(int64_t k);
 
 /// Shared memory the main loop needs, bytes: stages * (x tile + packed weights
 /// tile + scales + zero points). The schedule obeys C1 to C6.
-int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem);
+int64_t getSharedBytes(const ProductTiles &tiles, const QuantMatmulProblem &problem);
 /// The same; `problem` must be of this family.
-int64_t getSharedBytes(const QuantMatmulSchedule &schedule, const problem::Problem &problem);
+int64_t getSharedBytes(const ProductTiles &tiles, const problem::Problem &problem);
 
 /// An estimate of a thread's registers: accumulators (twice with groups, whose
 /// sums are scaled one by one), x fragments of a k16 step, one dequantised weight
 /// fragment, the packed words of a block, scales and zero points of a tile,
 /// addresses and loop state. ptxas spilled in no kernel that it lets through.
-int64_t estimateRegisters(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem);
+int64_t estimateRegisters(const ProductTiles &tiles, const QuantMatmulProblem &problem);
 
 /// Blocks of the launch for `m` rows.
-int64_t getBlocks(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
-                  int64_t m);
+int64_t getBlocks(const ProductTiles &tiles, const QuantMatmulProblem &problem, int64_t m);
 
 /// C1 to C6 and C11 alone, which hold on every target, for a problem with `k` rows.
-llvm::Error verifyQuantMatmulShape(const QuantMatmulSchedule &schedule, int64_t k);
+llvm::Error verifyQuantMatmulShape(const ProductTiles &tiles, int64_t k);
 
 /// Checks C1 to C6, C11, C12 and then C7 to C10.
 llvm::Error verifyQuantMatmul(const QuantMatmulSchedule &schedule,

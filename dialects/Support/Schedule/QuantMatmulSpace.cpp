@@ -18,18 +18,8 @@ using namespace llvm;
 
 namespace tilewright::schedule {
 
-/// Worth trying for split_k. Beyond 32 the last block of a tile, which adds the
-/// partial sums, becomes the longest.
-static constexpr int64_t splits[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
-
 static int64_t getTilesOfK(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
   return divideCeil(problem.k, schedule.tileK);
-}
-
-/// What a split cannot divide: tiles of K, or the chunks of a deterministic
-/// product.
-static int64_t getUnitsOfK(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
-  return divideCeil(problem.k, schedule.chunkK > 0 ? schedule.chunkK : schedule.tileK);
 }
 
 /// Steps along K of all tiles of y.
@@ -46,14 +36,6 @@ static int64_t getLongestRun(const QuantMatmulSchedule &schedule, const QuantMat
   if (schedule.streamK == 0)
     return divideCeil(tiles, schedule.splitK);
   return std::min<int64_t>(tiles, divideCeil(getWork(schedule, problem, rows), schedule.streamK));
-}
-
-/// Whether runs of equal length leave work for every block: of 8 tiles, 6 blocks
-/// would take 2 each and two blocks none.
-static bool isEvenSplit(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem) {
-  int64_t units = getUnitsOfK(schedule, problem);
-  int64_t run = divideCeil(units, schedule.splitK);
-  return int64_t(divideCeil(units, run)) == schedule.splitK;
 }
 
 /// More buffers than tiles, and one being computed on, are never filled.
@@ -102,10 +84,10 @@ static constexpr Tiling tilings[] = {
 static int64_t chooseSplit(QuantMatmulSchedule schedule, const QuantMatmulProblem &problem,
                            int64_t rows, int64_t smCount) {
   int64_t best = 1;
-  for (int64_t split : splits) {
+  for (int64_t split : splitsToTry) {
     schedule.splitK = split;
     if (split > 1 &&
-        (getTilesOfK(schedule, problem) < 2 * split || !isEvenSplit(schedule, problem)))
+        (getTilesOfK(schedule, problem) < 2 * split || !schedule.hasEvenSplit(problem.k)))
       continue;
     best = split;
     if (getBlocks(schedule, problem, rows) >= smCount)
@@ -182,11 +164,11 @@ static std::optional<QuantMatmulSchedule> chooseTiling(const QuantMatmulProblem 
     bool isHalfEmpty = hasNarrower && next->tileN >= problem.n;
     if (rows < tiling->leastRows || tiling->tileM < leastTileM || isHalfEmpty)
       continue;
-    QuantMatmulSchedule schedule{.tileM = tiling->tileM,
-                                 .tileN = tiling->tileN,
-                                 .warpsM = tiling->warpsM,
-                                 .warpsN = tiling->warpsN,
-                                 .chunkK = getChunk(problem)};
+    QuantMatmulSchedule schedule{{.tileM = tiling->tileM,
+                                  .tileN = tiling->tileN,
+                                  .warpsM = tiling->warpsM,
+                                  .warpsN = tiling->warpsN,
+                                  .chunkK = getChunk(problem)}};
     if (maySplit)
       schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
     // Where tiles alone are to fill the SMs, a smaller one comes before a stream.
@@ -222,7 +204,7 @@ Expected<QuantMatmulSchedule> chooseQuantMatmulDefault(const QuantMatmulProblem 
     return *best;
   // Only a target that cannot be compiled for refuses the smallest tile.
   QuantMatmulSchedule smallest{
-      .tileM = 16, .tileN = 32, .warpsN = 1, .stages = 2, .chunkK = getChunk(problem)};
+      {.tileM = 16, .tileN = 32, .warpsN = 1, .stages = 2, .chunkK = getChunk(problem)}};
   Error error = verifyQuantMatmul(smallest, problem, target::getTarget(model));
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
@@ -259,12 +241,12 @@ static void appendSplits(QuantMatmulSchedule schedule, const QuantMatmulProblem 
   constexpr int64_t maxWaves = 4;
   int64_t smCount = target::getReferenceModel(target).smCount;
   int64_t previousBlocks = 0;
-  for (int64_t split : splits) {
+  for (int64_t split : splitsToTry) {
     schedule.splitK = split;
     // Splitting fills SMs; once they are full it only adds partial sums.
     if (previousBlocks >= maxWaves * smCount)
       break;
-    if (split > getUnitsOfK(schedule, problem) || !isEvenSplit(schedule, problem))
+    if (split > schedule.getUnitsOfK(problem.k) || !schedule.hasEvenSplit(problem.k))
       continue;
     previousBlocks = getBlocks(schedule, problem, rows);
     appendDepths(schedule, problem, target, rows, all);
@@ -304,12 +286,12 @@ std::vector<QuantMatmulSchedule> enumerateQuantMatmul(const QuantMatmulProblem &
              warpsM *= 2)
           for (int64_t warpsN = 1; warpsN * 32 <= tileN && warpsM * warpsN <= maxWarps; warpsN *= 2)
             if (tileM < 16 + rows && (tileM > 8 || rows <= 8))
-              appendSplits({.tileM = tileM,
-                            .tileN = tileN,
-                            .tileK = tileK,
-                            .warpsM = warpsM,
-                            .warpsN = warpsN,
-                            .chunkK = getChunk(problem)},
+              appendSplits({{.tileM = tileM,
+                             .tileN = tileN,
+                             .tileK = tileK,
+                             .warpsM = warpsM,
+                             .warpsN = warpsN,
+                             .chunkK = getChunk(problem)}},
                            problem, target, rows, all);
   return all;
 }

@@ -37,11 +37,11 @@ TEST(Stream, EqualsIntegersForAnyShapeAndNumberOfBlocks) {
   const char *devices[] = {"a100", "a10", "l4", "rtx3090", "h200"};
   for (int i = 0; i < 20; ++i) {
     int64_t strips = int64_t(1) << pick(0, 2);
-    QuantMatmulSchedule schedule{.tileM = int64_t(8) << pick(0, 2),
-                                 .tileN = 32 * strips,
-                                 .warpsN = strips,
-                                 .stages = pick(2, 4),
-                                 .streamK = pick(1, i % 2 ? 9 : 80)};
+    QuantMatmulSchedule schedule{{.tileM = int64_t(8) << pick(0, 2),
+                                  .tileN = 32 * strips,
+                                  .warpsN = strips,
+                                  .stages = pick(2, 4),
+                                  .streamK = pick(1, i % 2 ? 9 : 80)}};
     std::string text = schedule.toSchedule().str();
     Case c{pick(1, 40), pick(1, 300), pick(1, 1200)};
     c.group = i % 3 ? "128" : "channel";

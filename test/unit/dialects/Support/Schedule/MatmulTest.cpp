@@ -26,8 +26,11 @@ const target::GpuModel &getModel(llvm::StringRef name) {
 
 std::string messageOf(llvm::Error error) { return llvm::toString(std::move(error)); }
 
-std::string refuse(MatmulSchedule schedule, llvm::StringRef target = "sm_80", int64_t k = 4096) {
-  return messageOf(verify(schedule.toSchedule(), makeProblem(4096, k),
+std::string refuse(MatmulSchedule schedule, llvm::StringRef target = "sm_80", int64_t k = 4096,
+                   const char *deterministic = "false") {
+  Problem problem = makeProblem(4096, k);
+  problem.attributes["deterministic"] = deterministic;
+  return messageOf(verify(schedule.toSchedule(), problem,
                           target::getTarget(getModel(target == "sm_80" ? "a100" : "t4"))));
 }
 
@@ -37,7 +40,7 @@ MatmulSchedule chooseTyped(const Problem &problem, llvm::StringRef model, int64_
 }
 
 TEST(MatmulScheduleTest, TextRoundTrips) {
-  MatmulSchedule schedule{.tileM = 64, .stages = 5, .splitK = 3};
+  MatmulSchedule schedule{{.tileM = 64, .stages = 5, .splitK = 3}};
   Schedule text = llvm::cantFail(Schedule::parse(schedule.toSchedule().str()));
   EXPECT_EQ(llvm::cantFail(MatmulSchedule::fromSchedule(text)), schedule);
   text.parameters["depth"] = 1;
@@ -51,39 +54,73 @@ TEST(MatmulScheduleTest, TextRoundTrips) {
 
 TEST(MatmulScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
   EXPECT_EQ(refuse({}), "");
-  EXPECT_EQ(refuse({.warpsM = 3}), // C1
+  EXPECT_EQ(refuse({{.warpsM = 3}}), // C1
             "matmul: expects warps_m to be a power of two up to 8, but got 3; the nearest is 4");
-  EXPECT_EQ(refuse({.warpsM = 4, .warpsN = 4}), // C1
+  EXPECT_EQ(refuse({{.warpsM = 4, .warpsN = 4}}), // C1
             "matmul: expects warps_n to be at most 8 / warps_m (4), but got 4; the nearest is 2");
-  EXPECT_EQ(refuse({.tileM = 40}), // C2
+  EXPECT_EQ(refuse({{.tileM = 40, .warpsM = 2}}), // C2
             "matmul: expects tile_m to be a multiple of 16 * warps_m (32) up to 256, but got 40; "
             "the nearest is 32");
-  EXPECT_EQ(refuse({.tileN = 96}), // C3
+  EXPECT_EQ(refuse({{.tileN = 96}}), // C3
             "matmul: expects tile_n to be one of 32, 64, 128, 192, 256, but got 96; the nearest "
             "is 64");
-  EXPECT_EQ(refuse({.tileN = 64, .warpsM = 1, .warpsN = 8}), // C3
+  EXPECT_EQ(refuse({{.tileN = 64, .warpsN = 8}}), // C3
             "matmul: expects tile_n to be a multiple of 16 * warps_n (128) up to 256, but got 64; "
             "the nearest is 128");
-  EXPECT_EQ(refuse({.tileK = 100}), // C4
+  EXPECT_EQ(refuse({{.tileK = 100}}), // C4
             "matmul: expects tile_k to be one of 16, 32, 64, 128, but got 100; the nearest is 128");
-  EXPECT_EQ(refuse({.stages = 1}), // C5
+  EXPECT_EQ(refuse({{.stages = 1}}), // C5
             "matmul: expects stages to be 2..8, but got 1; the nearest is 2");
-  EXPECT_EQ(refuse({.splitK = 9}, "sm_80", 512), // C6
+  EXPECT_EQ(refuse({{.splitK = 9}}, "sm_80", 1024), // C6
             "matmul: expects split_k to be 1..8, but got 9; the nearest is 8");
   EXPECT_NE(refuse({}, "sm_75").find("the nearest is sm_80"), std::string::npos); // C7
-  EXPECT_EQ(refuse({.stages = 8}),                                                // C8
+}
+
+TEST(MatmulScheduleTest, EachResourceIsNamedWithTheNearestTile) {
+  EXPECT_EQ(refuse({{.tileM = 128, .tileN = 128, .tileK = 64, .warpsM = 2, .stages = 8}}), // C8
             "matmul: expects at most 166912 bytes of shared memory a block on sm_80, but stages = "
-            "8 of tiles 128x128x64 need 262144; at most 5 stages fit");
-  EXPECT_EQ(refuse({.tileM = 256, .tileN = 256, .tileK = 32, .stages = 2}), // C9
-            "matmul: expects at most 128 accumulators a thread, but got 512 for a tile of 256x256 "
-            "on 128 threads; use more warps");
+            "8 of tiles 128x128x64 need 262144; the nearest is stages = 5");
+  // tile_n = 224 and 160 are no tiles.
+  EXPECT_EQ(refuse({{.tileM = 64, .tileN = 256, .tileK = 32, .stages = 2}}), // C9
+            "matmul: expects at most 128 accumulators a thread, but got 256 for tile_m = 64, "
+            "tile_n = 256 on 64 threads; the nearest is tile_n = 128");
+  // 128 sums, 2 * (16 + 16) of operands, 40 others; and 128 sums more.
+  ProductTiles wide{.tileM = 64, .tileN = 128, .tileK = 64, .warpsN = 2, .stages = 2};
+  EXPECT_EQ(refuse({wide}), "");
+  wide.chunkK = 256;
+  EXPECT_EQ(refuse({wide}, "sm_80", 4096, "true"), // C10
+            "matmul: expects at most 255 registers a thread on sm_80, but the estimate is 360 for "
+            "tile_m = 64, tile_n = 128 on 64 threads; the nearest is tile_n = 64");
+}
+
+TEST(MatmulScheduleTest, C11ChunkK) {
+  auto check = [](MatmulSchedule schedule, const char *deterministic) {
+    return refuse(schedule, "sm_80", 4096, deterministic);
+  };
+  // 32 times 128 of K, at most 16 chunks.
+  for (int64_t tileK : {16, 32, 64, 128})
+    EXPECT_EQ(check({{.tileK = tileK, .chunkK = 256}}, "true"), "");
+  EXPECT_EQ(check({{.splitK = 16, .chunkK = 256}}, "true"), "");
+  EXPECT_EQ(check({}, "true"), "matmul: expects chunk_k to be that of a deterministic product, but "
+                               "got 0; the nearest is 256");
+  EXPECT_EQ(check({{.chunkK = 256}}, "false"),
+            "matmul: expects chunk_k to be left out where bits may differ, but got 256; the "
+            "nearest is 0");
+  EXPECT_EQ(check({{.splitK = 17, .chunkK = 256}}, "true"),
+            "matmul: expects split_k to be 1..16, but got 17; the nearest is 16");
+  EXPECT_EQ(check({}, "yes"),
+            "matmul: expects deterministic to be one of false, true, but got 'yes'");
+  Schedule stream = MatmulSchedule().toSchedule();
+  stream.parameters["stream_k"] = 8;
+  EXPECT_NE(messageOf(MatmulSchedule::fromSchedule(stream).takeError()).find("stream_k"),
+            std::string::npos);
 }
 
 TEST(MatmulScheduleTest, DepthsFollowTheElements) {
   Problem bytes = makeProblem(4096, 4096);
   bytes.operands[0].dtype = bytes.operands[1].dtype = "i8";
   EXPECT_EQ(chooseTyped(bytes, "a100", 1024).tileK, 128); // 128 bytes of a row
-  MatmulSchedule shallow{.tileK = 16};
+  MatmulSchedule shallow{{.tileK = 16}};
   EXPECT_EQ(messageOf(verify(shallow.toSchedule(), bytes, target::getTarget(getModel("a100")))),
             "matmul: expects tile_k to be one of 32, 64, 128, but got 16; the nearest is 32");
   Problem words = makeProblem(4096, 4096);
@@ -124,6 +161,7 @@ TEST(MatmulScheduleTest, DefaultsAndSpacesAreLegal) {
     for (int64_t rows : {1, 40, 300})
       for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {64, 100}, {1024, 1024}, {33, 5000}}) {
         Problem problem = makeProblem(n, k);
+        problem.attributes["deterministic"] = rows == 40 ? "true" : "false";
         const target::Target &target = target::getTarget(getModel(model));
         Schedule standard = llvm::cantFail(chooseDefault(problem, getModel(model), rows));
         EXPECT_EQ(messageOf(verify(standard, problem, target)), "");
@@ -153,9 +191,9 @@ TEST(MatmulScheduleTest, ProblemsAreChecked) {
             }),
             "matmul: expects layout nk for i8, but got 'kn'");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[1].extent = 0; }),
-            "matmul: expects a static dimension N of at least 1, but got 0");
+            "matmul: expects N to be at least 1, but got 0");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.dimensions[2].extent.reset(); }),
-            "matmul: expects a static dimension K of at least 1, but got a dynamic one");
+            "matmul: expects K to be static, but it is dynamic");
   EXPECT_EQ(refuseProblem([](Problem &p) { p.operands.pop_back(); }),
             "matmul: expects the operand 'y', but there is none");
 }

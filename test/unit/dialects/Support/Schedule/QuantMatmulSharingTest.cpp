@@ -20,10 +20,10 @@ static std::string errorOf(const QuantMatmulSchedule &schedule, const Problem &p
 
 TEST(QuantMatmulSharing, C11StreamK) {
   Problem problem = makeProblem("u4", "128", 1024, 1024);
-  EXPECT_EQ(errorOf({.streamK = 216}, problem), "no error");
-  EXPECT_EQ(errorOf({.streamK = 65536}, problem),
+  EXPECT_EQ(errorOf({{.streamK = 216}}, problem), "no error");
+  EXPECT_EQ(errorOf({{.streamK = 65536}}, problem),
             "quant_matmul: expects stream_k to be 0..65535, but got 65536; the nearest is 65535");
-  EXPECT_EQ(errorOf({.splitK = 2, .streamK = 10}, problem),
+  EXPECT_EQ(errorOf({{.splitK = 2, .streamK = 10}}, problem),
             "quant_matmul: expects split_k to be 1..1, but got 2; the nearest is 1");
 }
 
@@ -34,20 +34,32 @@ TEST(QuantMatmulSharing, C12ChunkK) {
     return errorOf(schedule, problem);
   };
   // 32 tiles of K, at most 16 chunks.
-  EXPECT_EQ(check({.chunkK = 256}, "true"), "no error");
-  EXPECT_EQ(check({.splitK = 16, .chunkK = 256}, "true"), "no error");
+  EXPECT_EQ(check({{.chunkK = 256}}, "true"), "no error");
+  EXPECT_EQ(check({{.splitK = 16, .chunkK = 256}}, "true"), "no error");
   EXPECT_EQ(check({}, "true"), "quant_matmul: expects chunk_k to be that of a deterministic "
                                "product, but got 0; the nearest is 256");
-  EXPECT_EQ(check({.chunkK = 256}, "false"),
+  EXPECT_EQ(check({{.chunkK = 256}}, "false"),
             "quant_matmul: expects chunk_k to be left out where bits may differ, but got 256; the "
             "nearest is 0");
-  EXPECT_EQ(check({.splitK = 17, .chunkK = 256}, "true"),
+  EXPECT_EQ(check({{.splitK = 17, .chunkK = 256}}, "true"),
             "quant_matmul: expects split_k to be 1..16, but got 17; the nearest is 16");
-  EXPECT_EQ(check({.streamK = 8, .chunkK = 256}, "true"),
+  EXPECT_EQ(check({{.streamK = 8, .chunkK = 256}}, "true"),
             "quant_matmul: expects stream_k to be 0..0, but got 8; the nearest is 0");
-  EXPECT_EQ(check({.tileK = 256, .chunkK = 256}, "true"),
-            "quant_matmul: expects tile_k to be 128 in a deterministic product, but got 256; the "
+  EXPECT_EQ(check({{.tileK = 256, .chunkK = 256}}, "true"), "no error");
+  EXPECT_EQ(check({{.tileK = 384, .chunkK = 256}}, "true"),
+            "quant_matmul: expects tile_k to be a divisor of chunk_k (256), but got 384; the "
             "nearest is 128");
+  // 256 rows at once round otherwise than twice 128 do, unless only the whole is scaled.
+  auto checkGroup = [](const char *group) {
+    Problem problem = makeProblem("u4", group, 4096, 1024);
+    problem.attributes["deterministic"] = "true";
+    return errorOf({{.tileK = 256, .chunkK = 256}}, problem);
+  };
+  EXPECT_EQ(checkGroup("32"), "no error");
+  EXPECT_EQ(checkGroup("channel"), "no error");
+  EXPECT_EQ(checkGroup("256"),
+            "quant_matmul: expects tile_k to be one that sums 128 rows before it scales them in a "
+            "deterministic product, but got 256; the nearest is 128");
   EXPECT_EQ(check({}, "yes"),
             "quant_matmul: expects deterministic to be one of false, true, but got 'yes'");
   EXPECT_EQ(schedule::getCanonicalChunk(1), 128);

@@ -22,7 +22,7 @@ using schedule::Schedule;
 
 TEST(QuantMatmulSchedule, RoundTrip) {
   QuantMatmulSchedule typed{
-      .tileM = 32, .tileN = 96, .tileK = 384, .warpsM = 2, .warpsN = 1, .stages = 5, .splitK = 7};
+      {.tileM = 32, .tileN = 96, .tileK = 384, .warpsM = 2, .warpsN = 1, .stages = 5, .splitK = 7}};
   EXPECT_EQ(typed.toSchedule().str(),
             "quant_matmul{split_k=7, stages=5, tile_k=384, tile_m=32, tile_n=96, warps_m=2, "
             "warps_n=1}");
@@ -123,7 +123,7 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
 //===----------------------------------------------------------------------===//
 
 TEST(QuantMatmulResources, SharedBytesByHand) {
-  QuantMatmulSchedule schedule{.tileM = 16, .tileN = 64, .tileK = 128, .stages = 1};
+  QuantMatmulSchedule schedule{{.tileM = 16, .tileN = 64, .tileK = 128, .stages = 1}};
   // x 16*128*2 = 4096; w 64*128*4/8 = 4096; one row of 64 scales = 128.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "128", 1024, 1024)), 8320);
   // One group is scaled after the loop.
@@ -265,7 +265,7 @@ TEST(QuantMatmulConstraints, C7Target) {
 TEST(QuantMatmulConstraints, C8SharedMemory) {
   // A stage of u8: x 64*128*2 + w 128*128 + scales 256 = 33024 bytes.
   auto change = [](S &s) {
-    s = {.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4};
+    s = {{.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4}};
   };
   EXPECT_EQ(errorAfter(change, "sm_80", "u8"), "no error");
   EXPECT_EQ(errorAfter(change, "sm_86", "u8"),
@@ -274,14 +274,14 @@ TEST(QuantMatmulConstraints, C8SharedMemory) {
   // Where two stages are too many, another parameter is named: two stages of
   // 128x256x256 take 263168 bytes, of 128x256x128 half of it.
   auto large = [](S &s) {
-    s = {.tileM = 128, .tileN = 256, .tileK = 256, .warpsM = 1, .warpsN = 8, .stages = 2};
+    s = {{.tileM = 128, .tileN = 256, .tileK = 256, .warpsM = 1, .warpsN = 8, .stages = 2}};
   };
   EXPECT_EQ(errorAfter(large, "sm_90a", "u8"),
             "quant_matmul: expects at most 232448 bytes of shared memory a block on sm_90a, but "
             "stages = 2 of tiles 128x256x256 need 264192; the nearest is tile_k = 128");
   // And where no single change helps, none is named.
   auto huge = [](S &s) {
-    s = {.tileM = 256, .tileN = 512, .tileK = 1024, .warpsM = 1, .warpsN = 8, .stages = 8};
+    s = {{.tileM = 256, .tileN = 512, .tileK = 1024, .warpsM = 1, .warpsN = 8, .stages = 8}};
   };
   EXPECT_EQ(errorAfter(huge, "sm_86", "u8").find("; use smaller tiles"),
             errorAfter(huge, "sm_86", "u8").size() - std::string("; use smaller tiles").size());
@@ -289,20 +289,22 @@ TEST(QuantMatmulConstraints, C8SharedMemory) {
 
 TEST(QuantMatmulConstraints, C9Accumulators) {
   auto on2Warps = [](S &s) {
-    s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 2, .stages = 2};
+    s = {{.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 2, .stages = 2}};
   };
   EXPECT_EQ(errorAfter(on2Warps, "sm_80", "u4", "channel"),
             "quant_matmul: expects at most 128 accumulators a thread, but got 256 for tile_m = "
             "128, tile_n = 128 on 64 threads; the nearest is tile_n = 64");
   auto on4Warps = [](S &s) {
-    s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2};
+    s = {{.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2}};
   };
   EXPECT_EQ(errorAfter(on4Warps, "sm_80", "u4", "channel"), "no error");
 }
 
 TEST(QuantMatmulConstraints, C10Registers) {
   // 2 * 128 sums, 32 of x, 16 + 16 of w, 8 scales, 40 others.
-  auto wide = [](S &s) { s = {.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2}; };
+  auto wide = [](S &s) {
+    s = {{.tileM = 128, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 2}};
+  };
   EXPECT_EQ(errorAfter(wide),
             "quant_matmul: expects at most 255 registers a thread on sm_80, but the estimate is "
             "368 for tile_m = 128, tile_n = 128 on 128 threads; the nearest is tile_m = 64");
@@ -310,7 +312,7 @@ TEST(QuantMatmulConstraints, C10Registers) {
 
 // What ptxas spilled in: sums, scales and zero points of four groups.
 TEST(QuantMatmulConstraints, C10CountsScalesAndZeroPoints) {
-  QuantMatmulSchedule schedule{.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4};
+  QuantMatmulSchedule schedule{{.tileM = 64, .tileN = 128, .warpsM = 1, .warpsN = 4, .stages = 4}};
   auto check = [&](const char *group, bool hasZeros) {
     return messageOf(schedule::verify(schedule.toSchedule(),
                                       makeProblem("u1", group, 4096, 4096, 256, hasZeros),
