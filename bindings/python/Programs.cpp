@@ -37,7 +37,7 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
                                       const std::string &zeros, bool hasTensorScale,
                                       const std::string &x, const std::string &y,
                                       const std::optional<std::string> &bias,
-                                      const std::string &activation) {
+                                      const std::string &activation, bool deterministic) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   launch::QuantMatmulCall call;
   launch::QuantisedWeights &weights = call.weights;
@@ -61,6 +61,7 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
     weights.codebook = launch::makePacked(nullptr, 0, "u32", 4 * layout::getTableWords(code.bits));
   call.x = launch::makeDense(nullptr, 0, x, {m, k});
   call.activation = activation;
+  call.deterministic = deterministic;
   call.y = launch::makeDense(nullptr, 0, y, {m, call.getOutputs(n)});
   if (bias)
     call.bias = launch::makeDense(nullptr, 0, *bias, {n});
@@ -146,7 +147,7 @@ void bindPrograms(py::module_ &module) {
   module.attr("LLVM_VERSION") = LLVM_VERSION_STRING;
   module.def("quant_matmul_problem", &quantMatmulProblem, py::kw_only(), "m"_a, "n"_a, "k"_a,
              "format"_a, "group"_a, "scale"_a, "zero"_a, "zeros"_a, "tensor_scale"_a, "x"_a, "y"_a,
-             "bias"_a, "activation"_a);
+             "bias"_a, "activation"_a, "deterministic"_a);
   module.def("choose_schedule", &chooseSchedule, "problem"_a, "model"_a, "schedule"_a,
              "expected_m"_a);
   module.def("compile_problem", &compileProblem, "problem"_a, "model"_a, "schedule"_a,

@@ -132,9 +132,10 @@ py::object Runtime::runQuantMatmul(const py::array &x, const PackedWeights &weig
 
 py::object Runtime::runMatmul(const py::array &x, const py::array &w, bool isTransposed,
                               const py::dict &epilogue, py::array y, const std::string &deviceName,
-                              const std::optional<std::string> &schedule, int detail) {
-  launch::MatmulCall call{readEpilogue(epilogue), describeArray(x), describeArray(w), isTransposed,
-                          describeArray(y)};
+                              const std::optional<std::string> &schedule, bool deterministic,
+                              int detail) {
+  launch::MatmulCall call{readEpilogue(epilogue), describeArray(x), describeArray(w),
+                          isTransposed,           describeArray(y), deterministic};
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
@@ -215,7 +216,7 @@ void bindRuntime(py::module_ &module) {
       .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "epilogue"_a, "y"_a,
            "device"_a, "schedule"_a, "deterministic"_a, "detail"_a)
       .def("matmul", &Runtime::runMatmul, "x"_a, "w"_a, "transposed"_a, "epilogue"_a, "y"_a,
-           "device"_a, "schedule"_a, "detail"_a);
+           "device"_a, "schedule"_a, "deterministic"_a, "detail"_a);
 }
 
 } // namespace tilewright::python

@@ -77,7 +77,7 @@ public:
   pybind11::object runMatmul(const pybind11::array &x, const pybind11::array &w, bool isTransposed,
                              const pybind11::dict &epilogue, pybind11::array y,
                              const std::string &device, const std::optional<std::string> &schedule,
-                             int detail);
+                             bool deterministic, int detail);
 
 private:
   /// Compiles where needed and launches a call that is an instance of `problem`.

@@ -19,6 +19,8 @@ Call describe(const MatmulCall &call) {
   described.rows = call.x.shape.empty() ? 0 : call.x.shape[0];
   described.dimensions = {{"M", std::nullopt}, {"N", call.getN()}, {"K", call.getK()}};
   described.attributes = {{"layout", call.isTransposed ? "nk" : "kn"}};
+  if (call.deterministic)
+    described.attributes.push_back({"deterministic", "true"});
   described.add("x", call.x, {"M", "K"});
   if (call.isTransposed)
     described.add("w", call.w, {"N", "K"});

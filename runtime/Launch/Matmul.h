@@ -16,6 +16,8 @@ struct MatmulCall : Epilogue {
   Tensor w;                  ///< [N,K] or [K,N] of x's dtype
   bool isTransposed = false; ///< w is [N,K]
   Tensor y;                  ///< [M,N] "f16", "bf16" or "f32"; half of N with swiglu
+  /// Equal bits of a row of y whatever the schedule and the other rows.
+  bool deterministic = false;
 
   int64_t getN() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 0 : 1] : 0; }
   int64_t getK() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 1 : 0] : 0; }

@@ -1,7 +1,8 @@
-"""linear(deterministic=True): the same bits whatever the schedule and the other rows."""
+"""deterministic=True: the same bits whatever the schedule and the other rows."""
 
 import random
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tilewright as tw
@@ -58,7 +59,8 @@ def sample_schedules(count):
         tile_n = 32 * warps_n * rng.choice([1, 2])
         split, stages = rng.choice([1, 2, 3, 4, 5, 8, 9]), rng.randint(2, 6)
         yield (
-            f"quant_matmul{{chunk_k=256, split_k={split}, stages={stages}, tile_k=128, "
+            f"quant_matmul{{chunk_k=256, split_k={split}, stages={stages}, "
+            f"tile_k={rng.choice([128, 256])}, "
             f"tile_m={tile_m}, tile_n={tile_n}, warps_m={warps_m}, warps_n={warps_n}}}"
         )
 
@@ -128,3 +130,99 @@ def test_its_kernel_is_another():
     assert "chunk_k" not in plain.schedule and "chunk_k=256" in chunked.schedule
     assert chunked.metadata["problem"]["attributes"]["deterministic"] == "true"
     assert "deterministic" not in plain.metadata["problem"]["attributes"]
+
+
+DENSE_K = 2100  # chunks of 256, the last of 52 rows, which ends within a tile
+DTYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32}
+
+
+def run_dense(x, w, layout, deterministic=True, **options):
+    y = tw.matmul(
+        x, w, layout=layout, out_dtype="f32", device="emulated:a100",
+        deterministic=deterministic, **options,
+    )  # fmt: skip
+    return y.view(np.uint32)
+
+
+@pytest.fixture(scope="module", params=["f16-nk", "bf16-kn", "f32-nk"])
+def dense_product(request):
+    dtype, layout = request.param.split("-")
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    x = rng.standard_normal((160, DENSE_K)) * np.exp2(rng.integers(-6, 3, (160, DENSE_K)))
+    w = rng.standard_normal((N, DENSE_K) if layout == "nk" else (DENSE_K, N))
+    x, w = x.astype(DTYPES[dtype]), w.astype(DTYPES[dtype])
+    return x, w, layout, run_dense(x, w, layout)
+
+
+class TestDense:
+    """The same of tw.matmul."""
+
+    @staticmethod
+    def sample_schedules(count):
+        rng = random.Random(SEED)
+        for _ in range(count):
+            warps_m, warps_n = rng.choice([1, 2, 4]), rng.choice([1, 2])
+            tile_m, tile_n = 16 * warps_m * rng.choice([1, 2]), rng.choice([32, 64, 128])
+            split, stages = rng.choice([1, 2, 3, 5, 9]), rng.randint(2, 5)
+            yield (
+                f"matmul{{chunk_k=256, split_k={split}, stages={stages}, "
+                f"tile_k={rng.choice([16, 32, 64, 128])}, tile_m={tile_m}, tile_n={tile_n}, "
+                f"warps_m={warps_m}, warps_n={warps_n}}}"
+            )
+
+    @pytest.mark.parametrize("m", [1, 17, 65])
+    def test_a_row_has_the_same_bits_in_every_batch(self, dense_product, m):
+        x, w, layout, whole = dense_product
+        np.testing.assert_array_equal(run_dense(x[-m:], w, layout), whole[-m:])
+
+    def test_all_schedules_give_the_same_bits(self, dense_product):
+        x, w, layout, whole = dense_product
+        for schedule in self.sample_schedules(6):
+            got = run_dense(x[:24], w, layout, schedule=schedule)
+            np.testing.assert_array_equal(got, whole[:24], err_msg=schedule)
+
+    def test_without_it_schedules_differ(self, dense_product):
+        """So the test above can fail."""
+        x, w, layout, _ = dense_product
+        texts = [s.replace("chunk_k=256, ", "") for s in self.sample_schedules(20)]
+        results = [run_dense(x[:8], w, layout, False, schedule=text) for text in texts[:4]]
+        assert any((results[0] != other).any() for other in results[1:])
+
+    def test_runs_in_any_order_give_the_same_bits(self):
+        rng = np.random.default_rng(SEED)
+        x, w = (rng.standard_normal((rows, DENSE_K)).astype(np.float16) for rows in (3, 40))
+        split = next(s for s in self.sample_schedules(20) if "split_k=9" in s)
+        once = run_dense(x, w, "nk", schedule=split)
+        for seed in range(1, 4):
+            options = tw.EmulatorOptions(
+                warp_order_seed=seed, preemption_seed=seed, landing="random", landing_seed=seed
+            )
+            again = tw.check(
+                tw.matmul, x, w, layout="nk", out_dtype="f32", deterministic=True, schedule=split,
+                device="emulated:a100", options=options,
+            )  # fmt: skip
+            np.testing.assert_array_equal(again.view(np.uint32), once)
+
+    def test_it_is_as_exact(self, dense_product):
+        x, w, layout, whole = dense_product
+        wide = w.T if layout == "nk" else w
+        ref, low, magnitude = testing.matmul_reference(x, wide, out_dtype=np.float32)
+        if x.dtype != np.float32:  # rounds its operands
+            testing.assert_within_bound(
+                whole.view(np.float32), ref, low, magnitude=magnitude, k=DENSE_K
+            )
+
+    def test_bytes_are_exact_anyway(self):
+        rng = np.random.default_rng(SEED)
+        x, w = (rng.integers(-128, 128, (rows, 700)).astype(np.int8) for rows in (20, 33))
+        y = tw.matmul(x, w, layout="nk", out_dtype=np.float32, deterministic=True)
+        np.testing.assert_array_equal(y, x.astype(np.int64) @ w.astype(np.int64).T)
+
+    def test_a_schedule_without_chunks_is_refused(self):
+        x = np.ones((1, DENSE_K), np.float16)
+        schedule = next(self.sample_schedules(1))
+        with pytest.raises(tw.ResourceError, match=r"chunk_k .* but got 256; the nearest is 0"):
+            tw.matmul(x, x, layout="nk", schedule=schedule)
+        with pytest.raises(tw.ResourceError, match=r"chunk_k .* but got 0; the nearest is 256"):
+            run_dense(x, x, "nk", schedule=schedule.replace("chunk_k=256, ", ""))

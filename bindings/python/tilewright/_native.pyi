@@ -83,6 +83,7 @@ class Runtime:
         y: NDArray,
         device: str,
         schedule: str | None,
+        deterministic: bool,
         detail: int,
     ) -> dict[str, Any] | None:
         """The same for dense weights, [N, K] where transposed."""
@@ -131,6 +132,7 @@ def quant_matmul_problem(
     y: str,
     bias: str | None,
     activation: str,
+    deterministic: bool,
 ) -> str:
     """The problem that `linear` compiles for contiguous arrays like these, JSON."""
 

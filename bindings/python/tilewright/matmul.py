@@ -117,6 +117,7 @@ def matmul(
     column_scale: ArrayLike | Any | None = None,
     residual: ArrayLike | Any | None = None,
     schedule: str | None = None,
+    deterministic: bool = False,
 ) -> Any:
     """Multiplies by dense weights: `activation(x @ w + bias) + residual`.
 
@@ -132,6 +133,7 @@ def matmul(
             bits float16.
         schedule: the kernel's schedule as text, "matmul{...}"; None for the default of
             the device.
+        deterministic: as for `linear`.
 
     Returns:
         [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
@@ -180,7 +182,15 @@ def matmul(
 
     def run(y: NDArray) -> dict[str, Any] | None:
         return runtime().matmul(
-            rows, dense, layout == "nk", epilogue.to_native(), y, where, schedule, detail()
+            rows,
+            dense,
+            layout == "nk",
+            epilogue.to_native(),
+            y,
+            where,
+            schedule,
+            deterministic,
+            detail(),
         )
 
     y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)

@@ -188,6 +188,20 @@ def test_inputs_that_do_not_fit(tw, kernel, tmp_path, name, array, named):
     check_refused(tw("run", kernel, "-m", 5, "--input", f"{name}={path}", *EMULATED), *named)
 
 
+def test_deterministic_kernels(tw, tmp_path):
+    """The option reaches the schedule, the report and the file."""
+    path = tmp_path / "kernel.ptx"
+    result = tw("run", *SMALL, *EMULATED, "--deterministic", "--json")
+    assert result.status == 0
+    assert "chunk_k=128" in result.json["schedule"]
+    assert result.json["problem"].endswith("deterministic")
+    assert tw("compile", *SMALL, "--deterministic", "-o", path).status == 0
+    again = tw("run", path, "-m", 5, *EMULATED, "--json")
+    assert again.status == 0
+    assert again.json["problem"] == result.json["problem"]
+    check_refused(tw("run", path, "--deterministic"), "--deterministic")
+
+
 def test_a_file_that_is_no_array(tw, kernel):
     check_refused(tw("run", kernel, "--input", f"x={kernel}", *EMULATED), "kernel.ptx")
 

@@ -39,6 +39,7 @@ _OPTIONS = {
     "tensor_scale": "--tensor-scale",
     "bias": "--bias",
     "activation": "--activation",
+    "deterministic": "--deterministic",
 }
 
 
@@ -101,6 +102,12 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--activation", choices=ACTIVATIONS, help="applied to the sum (default none)"
     )
+    group.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="equal bits of a row of y whatever the schedule and the other rows",
+    )
 
 
 def given_options(arguments: argparse.Namespace) -> list[str]:
@@ -126,6 +133,7 @@ class QuantMatmul:
     has_tensor_scale: bool
     bias: str | None
     activation: str
+    deterministic: bool = False
 
     @property
     def outputs(self) -> int:
@@ -160,6 +168,7 @@ class QuantMatmul:
             has_tensor_scale=bool(arguments.tensor_scale),
             bias=arguments.bias,
             activation=arguments.activation or "none",
+            deterministic=bool(arguments.deterministic),
         )
 
     @classmethod
@@ -210,6 +219,7 @@ class QuantMatmul:
             has_tensor_scale="tensor_scale" in dtypes,
             bias=dtypes.get("bias"),
             activation=attributes.get("activation", "none"),
+            deterministic=attributes.get("deterministic") == "true",
         )
 
     def problem(self) -> str:
@@ -229,6 +239,7 @@ class QuantMatmul:
                 y=self.out_dtype,
                 bias=self.bias,
                 activation=self.activation,
+                deterministic=self.deterministic,
             )
 
     def __str__(self) -> str:
@@ -249,6 +260,8 @@ class QuantMatmul:
             parts.append(f"bias {self.bias}")
         if self.activation != "none":
             parts.append(self.activation)
+        if self.deterministic:
+            parts.append("deterministic")
         return ", ".join(parts)
 
 
