@@ -19,12 +19,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .arrays import to_numpy
 from .errors import UnsupportedError
 from .suggest import nearest
 
 Type = Literal["i1", "i32", "f32"]
 WIDTH: dict[str, int] = {"i1": 0, "i32": 1, "f32": 2}
 PYTHON_NAME = {"i1": "bool", "i32": "int32", "f32": "float32"}
+POSITIONS = ("batch", "head", "query", "key")
+_OPERAND_DTYPES = ("int32", "float32", "float16", "bfloat16")
 # By NumPy's name: what records the function, and the number of its arguments. Filled by
 # scalar_functions.py.
 FUNCTIONS: dict[str, tuple[Callable[..., Scalar], int]] = {}
@@ -35,8 +38,9 @@ ALIASES: dict[str, str] = {}
 class Trace:
     """The expressions of one function, each once."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, operands: list[Operand]) -> None:
         self.what = what
+        self.operands = operands
         self._known: dict[tuple, Scalar] = {}
 
     def refuse(self, why: str) -> UnsupportedError:
@@ -87,6 +91,65 @@ class Trace:
         return None
 
 
+class Operand:
+    """An array that a score or mask function reads: `tw.operand(slopes)[head]`.
+
+    Indices are the function's own arguments batch, head, query and key, as they are, in
+    this order, each at most once, one for each dimension; elements outside of the array
+    are zero. With NumPy's integers as indices it is the array itself.
+    """
+
+    def __init__(self, array: Any) -> None:
+        values = to_numpy(array, "operand")
+        if values.dtype == np.bool_:
+            values = values.astype(np.int32)
+        if values.dtype.name not in _OPERAND_DTYPES:
+            raise UnsupportedError(
+                f"operand is {values.dtype}; expects bool, {', '.join(_OPERAND_DTYPES)}"
+            )
+        if not 1 <= values.ndim <= len(POSITIONS):
+            raise UnsupportedError(
+                f"operand has {values.ndim} dimensions; expects 1 to {len(POSITIONS)}"
+            )
+        self.array = values
+        self.is_boolean = np.asarray(array).dtype == np.bool_
+
+    def __getitem__(self, index: Any) -> Any:
+        indices = index if isinstance(index, tuple) else (index,)
+        traced = [i for i in indices if isinstance(i, Scalar)]
+        if not traced:
+            elements = self.array[index]
+            return elements != 0 if self.is_boolean else elements
+        trace = traced[0].trace
+        self._check(trace, indices)
+        if self not in trace.operands:
+            trace.operands.append(self)
+        type_ = "i32" if self.array.dtype == np.int32 else "f32"
+        element = trace.get(type_, "nn.element", indices, trace.operands.index(self))
+        return element.to("i1") if self.is_boolean else element
+
+    def _check(self, trace: Trace, indices: tuple) -> None:
+        if len(indices) != self.array.ndim:
+            raise trace.refuse(
+                f"{len(indices)} indices of an operand of {self.array.ndim} dimensions"
+            )
+        last = -1
+        for index in indices:
+            name = index.value if isinstance(index, Scalar) and index.op == "argument" else ""
+            if name not in POSITIONS or POSITIONS.index(name) <= last:
+                raise trace.refuse(
+                    f"an operand is indexed by {', '.join(map(_describe, indices))}; expects "
+                    f"arguments of the function, in the order {', '.join(POSITIONS)}"
+                )
+            last = POSITIONS.index(name)
+
+
+def _describe(index: Any) -> str:
+    if not isinstance(index, Scalar):
+        return repr(index)
+    return index.value if index.op == "argument" else f"a computed {PYTHON_NAME[index.type]}"
+
+
 class Scalar:
     """A number that only a kernel knows."""
 
@@ -135,7 +198,7 @@ class Scalar:
         raise self._refuse("int()", "use the value as it is; // and % round down")
 
     def __index__(self) -> int:
-        raise self._refuse("an index or a range", "compute with it instead")
+        raise self._refuse("an index or a range", "index a tw.operand(array), or compute with it")
 
     def __iter__(self):
         raise self._refuse("iteration", "it is one number")

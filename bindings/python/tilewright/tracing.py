@@ -3,7 +3,7 @@
     def softcapped(score, batch, head, query, key):
         return 20 * np.tanh(score / 20)
 
-    trace_score(softcapped).text
+    trace(softcapped).score
 
 `score` is float32, the others int32: the batch entry, the query head, and the absolute
 positions of query and key. The function runs once; `scalars.py` and
@@ -22,54 +22,65 @@ import numpy as np
 
 from . import scalar_functions  # noqa: F401 (fills the table of functions)
 from .errors import ArgumentError
-from .scalars import PYTHON_NAME, Scalar, Trace, Type
-
-POSITION = ("batch", "head", "query", "key")
+from .scalars import POSITIONS, PYTHON_NAME, Operand, Scalar, Trace, Type
 
 
 @dataclass(frozen=True)
 class Traced:
-    """A function as a kernel computes it.
+    """Functions as a kernel computes them.
 
     Attributes:
-        text: the region: a line for the block and its arguments, a line for each op, and
-            `nn.yield`. Values are numbered in the order of their first use.
+        score, mask: the regions, None where there is no function: a line for the block and
+            its arguments, a line for each op, and `nn.yield`. Values are numbered in the
+            order of their first use.
+        operands: the arrays that they read, by the number after `nn.element`.
     """
 
-    text: str
+    score: str | None
+    mask: str | None
+    operands: tuple[np.ndarray, ...]
 
 
-def trace_score(function: Callable[..., Any]) -> Traced:
-    """`function(score, batch, head, query, key)` -> the score that counts, a number.
+def trace(
+    score_mod: Callable[..., Any] | None = None, mask_mod: Callable[..., Any] | None = None
+) -> Traced:
+    """Runs the functions once each.
+
+    Args:
+        score_mod: `(score, batch, head, query, key)` -> the score that counts, a number.
+        mask_mod: `(batch, head, query, key)` -> whether the key is visible, a bool.
 
     Raises:
-        ArgumentError: it is no function of five arguments, or returns no number.
-        UnsupportedError: it does what no kernel can.
+        ArgumentError: one takes other arguments, or returns something else.
+        UnsupportedError: one does what no kernel can.
     """
-    return _trace("score_mod", function, (("score", "f32"), *_positions()), "f32")
-
-
-def trace_mask(function: Callable[..., Any]) -> Traced:
-    """`function(batch, head, query, key)` -> whether the key is visible, a bool.
-
-    Raises: as `trace_score`.
-    """
-    return _trace("mask_mod", function, _positions(), "i1")
+    operands: list[Operand] = []
+    score = mask = None
+    if score_mod is not None:
+        parameters = (("score", "f32"), *_positions())
+        score = _trace("score_mod", score_mod, parameters, "f32", operands)
+    if mask_mod is not None:
+        mask = _trace("mask_mod", mask_mod, _positions(), "i1", operands)
+    return Traced(score, mask, tuple(operand.array for operand in operands))
 
 
 def _positions() -> tuple[tuple[str, Type], ...]:
-    return tuple((name, "i32") for name in POSITION)
+    return tuple((name, "i32") for name in POSITIONS)
 
 
 def _trace(
-    what: str, function: Callable[..., Any], parameters: tuple[tuple[str, Type], ...], result: Type
-) -> Traced:
+    what: str,
+    function: Callable[..., Any],
+    parameters: tuple[tuple[str, Type], ...],
+    result: Type,
+    operands: list[Operand],
+) -> str:
     names = ", ".join(name for name, _ in parameters)
     if not callable(function):
         raise ArgumentError(
             f"{what} is of type {type(function).__name__}; expects a function of {names}"
         )
-    trace = Trace(what)
+    trace = Trace(what, operands)
     arguments = [trace.get(type_, "argument", (), name) for name, type_ in parameters]
     _check_arity(what, function, names, len(arguments))
     value = trace.lift(returned := function(*arguments))
@@ -81,7 +92,7 @@ def _trace(
         raise ArgumentError(
             f"{what} returns {PYTHON_NAME[value.type]}; expects bool, as of a comparison"
         )
-    return Traced(_render(arguments, value.to(result)))
+    return _render(arguments, value.to(result))
 
 
 def _check_arity(what: str, function: Callable[..., Any], names: str, count: int) -> None:
@@ -127,6 +138,8 @@ def _in_order(result: Scalar) -> list[Scalar]:
 
 def _render_op(scalar: Scalar, operands: list[str]) -> str:
     listed = ", ".join(operands)
+    if scalar.op == "nn.element":
+        return f"nn.element {scalar.value}[{listed}] : {scalar.type}"
     if scalar.op == "constant":
         return f"arith.constant {_render_constant(scalar)}"
     if scalar.op.startswith("arith.cmp"):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from region import evaluate
 from tilewright.errors import ArgumentError, UnsupportedError
-from tilewright.tracing import trace_mask, trace_score
+from tilewright.scalars import Operand
+from tilewright.tracing import trace
 
 F32, I32 = np.float32, np.int32
 NAMES = ("score", "batch", "head", "query", "key")
@@ -20,8 +21,8 @@ def check(function, **arguments):
     scalars = [F32(arguments["score"]), *(I32(arguments[name]) for name in NAMES[1:])]
     with np.errstate(all="ignore"):
         want = F32(function(*scalars))
-    got = evaluate(trace_score(function).text, **arguments)
-    np.testing.assert_allclose(got, want, rtol=3e-6, atol=1e-6, err_msg=trace_score(function).text)
+    got = evaluate(trace(function).score, **arguments)
+    np.testing.assert_allclose(got, want, rtol=3e-6, atol=1e-6, err_msg=trace(function).score)
 
 
 FUNCTIONS = {
@@ -52,7 +53,7 @@ def test_functions(name):
 
 
 def test_text():
-    text = trace_score(lambda s, b, h, q, k: np.where(q >= k, s * 0.5, -np.inf)).text
+    text = trace(lambda s, b, h, q, k: np.where(q >= k, s * 0.5, -np.inf)).score
     assert text.splitlines() == [
         "^bb0(%score: f32, %batch: i32, %head: i32, %query: i32, %key: i32):",
         "  %0 = arith.cmpi sge, %query, %key : i32",
@@ -65,7 +66,7 @@ def test_text():
 
 
 def test_mask():
-    text = trace_mask(lambda b, h, q, k: (q // 16 == k // 16) | (k < 4)).text
+    text = trace(mask_mod=lambda b, h, q, k: (q // 16 == k // 16) | (k < 4)).mask
     for query, key in ((17, 31), (17, 32), (99, 3)):
         want = query // 16 == key // 16 or key < 4
         assert evaluate(text, batch=0, head=0, query=query, key=key) == want
@@ -82,15 +83,15 @@ def test_same_computation_same_text():
         distance = q - k
         return distance * s + distance
 
-    assert trace_score(one) == trace_score(other)
-    assert trace_score(one).text.count("arith.subi") == 1
+    assert trace(one) == trace(other)
+    assert trace(one).score.count("arith.subi") == 1
 
 
 def test_constants_fold_in_float32():
-    text = trace_score(lambda s, b, h, q, k: s * (np.float64(0.1) + F32(0.2)) * 2).text
+    text = trace(lambda s, b, h, q, k: s * (np.float64(0.1) + F32(0.2)) * 2).score
     (first, _) = re.findall(r"constant (\S+) : f32", text)
     assert F32(first) == F32(0.1 + np.float64(F32(0.2)))
-    zeros = trace_score(lambda s, b, h, q, k: np.maximum(s, -0.0) + np.minimum(s, 0.0)).text
+    zeros = trace(lambda s, b, h, q, k: np.maximum(s, -0.0) + np.minimum(s, 0.0)).score
     assert "-0.0e+00" in zeros and " 0.0e+00" in zeros
 
 
@@ -100,7 +101,7 @@ def test_constants_fold_in_float32():
 )
 @settings(max_examples=200, deadline=None)
 def test_constants_are_exact(value, integer):
-    text = trace_score(lambda s, b, h, q, k: np.where(k == integer, s, value)).text
+    text = trace(lambda s, b, h, q, k: np.where(k == integer, s, value)).score
     arguments = {"batch": 0, "head": 0, "query": 0}
     other = 0 if integer else 1
     got = evaluate(text, score=3, key=other, **arguments)
@@ -140,14 +141,63 @@ def test_random_functions(source, score, positions):
     function = eval(f"lambda s, b, h, q, k: {source}", {"np": np})
     arguments = dict(zip(NAMES, [score, *positions], strict=True))
     want = float(function(np.float64(score), *(np.int64(p) for p in positions)))
-    got = float(evaluate(trace_score(function).text, **arguments))
+    got = float(evaluate(trace(function).score, **arguments))
     if "np.tanh" not in source:
         assert got == want, source
     elif "np.where" not in source:  # rounding may turn a comparison over
         assert got == pytest.approx(want, rel=1e-5, abs=1e-3), source
 
 
-def not_a_function_of(message, function, trace=trace_score, error=UnsupportedError):
+def test_operands():
+    """Numbered in the order of their first use, shared by both functions."""
+    rng = np.random.default_rng(3)
+    bias, documents = rng.standard_normal((4, 9)).astype(F32), rng.integers(0, 3, (2, 9), I32)
+    shown = rng.random((2, 4)) < 0.5
+    b, d, s = Operand(bias), Operand(documents), Operand(shown)
+    traced = trace(
+        lambda score, batch, head, query, key: score + b[head, key],
+        lambda batch, head, query, key: (d[batch, query] == d[batch, key]) & s[batch, head],
+    )
+    assert [o.dtype.name for o in traced.operands] == ["float32", "int32", "int32"]
+    assert traced.operands[0] is bias and traced.operands[1] is documents
+    assert "  %0 = nn.element 0[%head, %key] : f32\n" in traced.score
+    assert re.findall(r"nn\.element (\d\[.*)", traced.mask) == [
+        "1[%batch, %query] : i32", "1[%batch, %key] : i32", "2[%batch, %head] : i32",
+    ]  # fmt: skip
+    # The same functions serve a reference on whole arrays.
+    batch, key = np.arange(2)[:, None], np.arange(9)[None]
+    np.testing.assert_array_equal(d[batch, key], documents)
+    assert s[batch, np.arange(4)[None]].dtype == np.bool_
+
+
+@pytest.mark.parametrize(
+    "message, function",
+    [
+        ("2 indices of an operand of 1 dim", lambda o, s, b, h, q, k: s + o[h, k]),
+        ("indexed by a computed int32; expects arguments", lambda o, s, b, h, q, k: s + o[q - k]),
+        ("indexed by score; expects", lambda o, s, b, h, q, k: s + o[s]),
+    ],
+)
+def test_operand_refusals(message, function):
+    operand = Operand(np.zeros(4, F32))
+    not_a_function_of(message, lambda *a: function(operand, *a))
+
+
+def test_operand_order():
+    operand = Operand(np.zeros((4, 4), F32))
+    message = "indexed by key, query; expects arguments of the function, in the order batch"
+    not_a_function_of(message, lambda s, b, h, q, k: s + operand[k, q])
+    not_a_function_of("indexed by key, 3", lambda s, b, h, q, k: s + operand[k, 3])
+
+
+def test_bad_operands():
+    with pytest.raises(UnsupportedError, match="operand is int64; expects bool, int32"):
+        Operand(np.zeros(3, np.int64))
+    with pytest.raises(UnsupportedError, match="has 5 dimensions; expects 1 to 4"):
+        Operand(np.zeros((1,) * 5, F32))
+
+
+def not_a_function_of(message, function, error=UnsupportedError):
     with pytest.raises(error, match=message) as caught:
         trace(function)
     return str(caught.value)
@@ -191,14 +241,13 @@ def test_bad_functions():
         error=ArgumentError,
     )
     not_a_function_of("returns NoneType; expects float32", lambda *a: None, error=ArgumentError)
-    not_a_function_of(
-        "mask_mod returns int32; expects bool", lambda b, h, q, k: q, trace_mask, ArgumentError
-    )
+    with pytest.raises(ArgumentError, match="mask_mod returns int32; expects bool"):
+        trace(mask_mod=lambda b, h, q, k: q)
 
 
 def test_values_of_another_function():
     kept = []
-    trace_score(lambda s, b, h, q, k: kept.append(s) or s)
+    trace(lambda s, b, h, q, k: kept.append(s) or s)
     not_a_function_of("a value of another function", lambda s, b, h, q, k: s + kept[0])
 
 
@@ -215,9 +264,9 @@ class Tensor:
 
 
 def test_torch_functions():
-    text = trace_score(
+    text = trace(
         lambda s, b, h, q, k: Tensor.call("clamp", Tensor.call("sigmoid", s), min=0.25, max=0.5)
-    ).text
+    ).score
     for score in (-3.0, -0.5, 3.0):
         want = min(max(1 / (1 + math.exp(-score)), 0.25), 0.5)
         got = evaluate(text, score=score, batch=0, head=0, query=0, key=0)
@@ -230,5 +279,5 @@ def test_deep_functions():
             s = s + k
         return s
 
-    got = evaluate(trace_score(deep).text, score=1, batch=0, head=0, query=0, key=2)
+    got = evaluate(trace(deep).score, score=1, batch=0, head=0, query=0, key=2)
     assert got == 6001
