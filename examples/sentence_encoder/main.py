@@ -4,9 +4,10 @@
 
 For each width the weights are quantised, every linear layer becomes a kernel compiled
 to PTX, and the PTX runs on the GPU, or on the emulated device where there is none. Each
-kernel's result is checked against the error bound of tilewright.testing. What is
-printed: how far the embeddings are from the float32 model, what the weights take, what
-the kernels did, and whether the sentences still find their neighbours.
+kernel's result is checked against the error bound of tilewright.testing, and a wider
+format must come nearer to float32 than a narrower one, but for noise (widths.py). What
+is printed: how far the embeddings are from the float32 model, what the weights take,
+what the kernels did, and whether the sentences still find their neighbours.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import model as model_files
 import numpy as np
 import report
 import tilewright as tw
+from chart import draw_widths
 from encoder import encode, float_linear
 from model import Model
 from numpy.typing import NDArray
 from picture import draw_fragment
 from tilewright import testing
+from widths import WidthResult, check_order
 
+# Neighbours belong together: 1 and 2, 3 and 4, ...
 SENTENCES = [
     "A woman is playing the violin on stage.",
     "A musician performs a solo at a concert.",
@@ -33,7 +37,14 @@ SENTENCES = [
     "Shares lost a tenth of their value this week.",
     "How do I reset my password?",
     "I forgot my login details and cannot get in.",
+    "The recipe needs two eggs and a cup of flour.",
+    "Mix the butter and the sugar, then bake for an hour.",
+    "Heavy rain is expected in the north tomorrow.",
+    "The forecast says that storms will reach the coast.",
+    "The compiler unrolls the inner loop of the kernel.",
+    "A program runs faster when its data fits the cache.",
 ]
+FORMATS = "u8,u7,u6,u5,u4,u3,u2,e4m3,f6e3m2,f4e2m1"
 GROUP_SIZE = 128
 # The embeddings must agree this well with NumPy on the same quantised weights.
 MIN_COSINE_TO_SAME_WEIGHTS = 0.9999
@@ -76,9 +87,7 @@ class QuantizedLinears:
         return testing.gelu(y) if activation == "gelu" else y
 
 
-def run_width(
-    model: Model, format: str, reference: NDArray, device: tw.Device
-) -> report.WidthResult:
+def run_width(model: Model, format: str, reference: NDArray, device: tw.Device) -> WidthResult:
     """Encodes the sentences with weights of `format`; raises if a check fails."""
     layers = len(model_files.linear_layers(model.sizes))
     with report.Progress(f"  {format}", layers) as progress:
@@ -92,10 +101,10 @@ def run_width(
             f"{format}: cosine {agreement.min():.6f} to NumPy on the same weights, "
             f"expects at least {MIN_COSINE_TO_SAME_WEIGHTS}"
         )
-    return report.WidthResult(
+    return WidthResult(
         format=format,
         embeddings=embeddings,
-        cosines=np.sum(embeddings * reference, axis=1),
+        cosines=np.sum(embeddings.astype(np.float64) * reference, axis=1),
         agreement=float(agreement.min()),
         worst=linears.worst,
         nbytes=linears.nbytes,
@@ -106,9 +115,9 @@ def run_width(
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--formats", default="u8,u6,u4,u3", help="weight formats to run")
+    parser.add_argument("--formats", default=FORMATS, help="weight formats to run")
     parser.add_argument("--device", help='"cuda:0", "emulated:h200"; default: GPU or emulated:a100')
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
     arguments = parser.parse_args()
 
     start = time.monotonic()
@@ -120,10 +129,16 @@ def main() -> int:
 
     results = [run_width(model, f, reference, device) for f in arguments.formats.split(",")]
     report.print_table(results, model_files.linear_layers(model.sizes))
+    report.print_order(check_order(results))
+    report.print_counters(results)
     report.print_similarities(SENTENCES, reference, results)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    files = draw_fragment("u4", arguments.out / "fragment_u4")
-    print("\nWhich thread holds which weight:", ", ".join(str(file) for file in files))
+    print("\nPictures")
+    for title, files in (
+        ("how far each width is from float32", draw_widths(results, arguments.out / "widths")),
+        ("which thread holds which weight", draw_fragment("u4", arguments.out / "fragment_u4")),
+    ):
+        print(f"  {title}:", ", ".join(str(file) for file in files))
     print(f"Done in {time.monotonic() - start:.0f} s; every kernel was within its error bound.")
     return 0
 

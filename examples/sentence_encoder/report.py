@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import sys
 
 import numpy as np
 import tilewright as tw
 from model import Model
 from numpy.typing import NDArray
-
-
-@dataclasses.dataclass(frozen=True)
-class WidthResult:
-    """One width's run."""
-
-    format: str
-    embeddings: NDArray[np.float32]
-    #: Of each sentence's embedding to the float32 model's.
-    cosines: NDArray[np.float32]
-    #: The least cosine to NumPy on the same quantised weights.
-    agreement: float
-    #: The largest ratio of a kernel's error to its bound.
-    worst: float
-    nbytes: int
-    profile: tw.Profile
+from widths import NOISE_ALLOWED, Step, WidthResult
 
 
 class Progress:
@@ -59,7 +42,7 @@ def print_setting(
     if model.is_generated:
         print("         Random weights: checks hold, but similarities mean nothing.")
     print(f"Input    {sentences} sentences, {tokens} tokens, all in one batch")
-    print(f"Weights  one scale and zero point for {group_size} weights, float16 activations")
+    print(f"Weights  one scale for {group_size}, integers with a zero point; float16 activations")
     kind = "the PTX runs on the emulated device" if device.is_emulated else "on the GPU"
     print(f"Device   {device} ({device.target}, {device.sm_count} SMs): {kind}")
     if device.is_emulated:
@@ -72,36 +55,39 @@ def print_table(results: list[WidthResult], layers: list[tuple[str, int, int]]) 
     """One row a width, with a legend."""
     weights = sum(outputs * inputs for _, outputs, inputs in layers)
     header = [
-        ["", "cosine to", "float32", "cosine to", "error/", "weights", "of", "kernels", "compile"],
-        ["", "mean", "least", "same w.", "bound", "MB", "f16", "", "ms each"],
+        ["", "cosine to", "float32:", "", "cosine to", "error/", "weights", "of", "kernels"],
+        ["", "mean", "noise", "least", "same w.", "bound", "MB", "f16", "(ms each)"],
     ]
     rows = []
     for r in results:
-        compiled = r.profile.compiled
+        compiled = len(r.profile.compiled)
+        each = 1e3 * r.profile.compile_seconds / max(compiled, 1)
         rows.append(
             [
                 r.format,
                 f"{r.cosines.mean():.5f}",
+                f"{r.noise:.5f}",
                 f"{r.cosines.min():.5f}",
                 f"{r.agreement:.6f}",
                 f"{r.worst:.2f}",
                 f"{r.nbytes / 1e6:.2f}",
                 f"{r.nbytes / (2 * weights):.0%}",
-                f"{len(compiled)}",
-                f"{1e3 * r.profile.compile_seconds / max(len(compiled), 1):.0f}",
+                f"{compiled} ({each:.0f})",
             ]
         )
     print("\nAccuracy and cost")
     _print_aligned([*header, *rows], rule_after=2)
     print(
-        "  cosine: of sentence embeddings; 'same w.': to NumPy on the same quantised weights\n"
+        "  cosine: of sentence embeddings; noise: the standard error of their mean;\n"
+        "  'same w.': the least cosine to NumPy on the same quantised weights;\n"
         "  error/bound: the largest over all kernels; at most 1"
     )
-    if any(r.profile.launches and r.profile.launches[0].counters for r in results):
-        _print_counters(results)
 
 
-def _print_counters(results: list[WidthResult]) -> None:
+def print_counters(results: list[WidthResult]) -> None:
+    """What the emulated device counted; nothing on a GPU."""
+    if not any(r.profile.launches and r.profile.launches[0].counters for r in results):
+        return
     header = [
         ["", "warp", "tensor-core", "global", "bank", "instructions", "emulated"],
         ["", "instructions", "mma", "MB read", "conflicts", "per mma", "s"],
@@ -126,42 +112,66 @@ def _print_counters(results: list[WidthResult]) -> None:
     _print_aligned([*header, *rows], rule_after=2)
 
 
+def print_order(steps: list[Step]) -> None:
+    """Whether wider is nearer, and by how much more than noise."""
+    if not steps:
+        return
+    chains: list[list[str]] = []
+    for step in steps:
+        if chains and chains[-1][-1] == step.narrow:
+            chains[-1].append(step.wide)
+        else:
+            chains.append([step.narrow, step.wide])
+    print("  wider is nearer: " + ", ".join(" < ".join(chain) for chain in chains))
+    least = min(steps, key=lambda step: step.clearness)
+    print(
+        f"  least clear: {least.wide} gains {least.gain:.2g} on {least.narrow}, "
+        f"{least.clearness:.1f} times the noise (a loss of up to {NOISE_ALLOWED:g} would pass)"
+    )
+
+
 def print_similarities(
     sentences: list[str], reference: NDArray, results: list[WidthResult]
 ) -> None:
-    """For each sentence the one most like it, by each width."""
-    print("\nThe nearest other sentence, and the cosine to it")
-    labels = ["float32", *(r.format for r in results)]
-    tables = [reference, *(r.embeddings for r in results)]
-    width = max(map(len, sentences))
-    print("  " + " " * (width + 5) + "  ".join(f"{label:>9}" for label in labels))
+    """The cosine of each two sentences that belong together, by each width."""
+    pairs = [(i, i + 1) for i in range(0, len(sentences) - 1, 2)]
+    print("\nHow alike sentences are")
     for i, sentence in enumerate(sentences):
-        cells = []
-        for table in tables:
-            similarity = table @ table[i]
-            similarity[i] = -2
-            best = int(np.argmax(similarity))
-            cells.append(f"{best + 1}: {similarity[best]:6.3f}")
-        print(f"  {i + 1}. {sentence:<{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
-    print("  ranking of all pairs the same as float32's: " + _describe_rankings(reference, results))
+        print(f"  {i + 1:2}. {sentence}")
+    header = [
+        ["", "cosine of", *[""] * (len(pairs) - 1), "nearest", "ranking"],
+        ["", *(f"{i + 1} to {j + 1}" for i, j in pairs), "kept", "kept"],
+    ]
+    rows = []
+    for label, table in [("float32", reference), *((r.format, r.embeddings) for r in results)]:
+        cosines = [f"{table[i] @ table[j]:.3f}" for i, j in pairs]
+        kept = int(np.sum(_nearest(table) == _nearest(reference)))
+        ranking = f"{_same_ranking(reference, table):.1%}"
+        rows.append([label, *cosines, f"{kept} of {len(sentences)}", ranking])
+    _print_aligned([*header, *rows], rule_after=2)
+    print(
+        "  nearest: sentences that find the same nearest other sentence as in float32;\n"
+        "  ranking: of any two pairs of sentences, how often the same pair is more alike"
+    )
 
 
-def _describe_rankings(reference: NDArray, results: list[WidthResult]) -> str:
-    """How many of the pairs of pairs each width orders as float32 does."""
-    pairs = list(itertools.combinations(range(len(reference)), 2))
+def _nearest(table: NDArray) -> NDArray[np.intp]:
+    """The nearest other sentence of each."""
+    similarity = table @ table.T
+    np.fill_diagonal(similarity, -2)
+    return similarity.argmax(axis=1)
 
-    def similarities(table: NDArray) -> NDArray:
-        return np.array([table[i] @ table[j] for i, j in pairs])
 
-    expected = similarities(reference)
-    upper = np.triu_indices(len(pairs), 1)
-    order = np.sign(expected[:, None] - expected)[upper]
-    texts = []
-    for r in results:
-        actual = similarities(r.embeddings)
-        same = np.mean(np.sign(actual[:, None] - actual)[upper] == order)
-        texts.append(f"{r.format} {same:.0%}")
-    return ", ".join(texts)
+def _same_ranking(reference: NDArray, table: NDArray) -> float:
+    """The part of pairs of pairs that `table` orders as `reference` does."""
+    above = np.triu_indices(len(reference), 1)
+    expected, actual = ((t @ t.T)[above] for t in (reference, table))
+    pairs = np.triu_indices(len(expected), 1)
+
+    def order(values: NDArray) -> NDArray:
+        return np.sign(values[:, None] - values)[pairs]
+
+    return float(np.mean(order(expected) == order(actual)))
 
 
 def _print_aligned(rows: list[list[str]], rule_after: int) -> None:
