@@ -8,7 +8,7 @@
 #   make clean    removes what was built, keeps .venv
 #   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
-#   make test-scales-full  runs the product of formats, groups, scales and zero points (an hour)
+#   make test-scales-full  runs the full product of formats, groups, scales, zero points, dtypes
 #   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan, and test-threads
 #   make test-threads     runs blocks on several host threads under TSan
 #   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
@@ -55,7 +55,7 @@ test-device-full: build
 
 test-scales-full: build
 	@TILEWRIGHT_SCALES_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build \
-	  test/python/test_scales.py
+	  test/python/test_scales.py test/python/test_float_weights.py
 
 test-ptxas-full: build
 	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \

@@ -10,7 +10,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tilewright as tw
-from test_linear import DTYPES, check, covering_array
+from covering import covering_array
+from operands import SCALE_VALUES, SPECIAL, STRIDES, TAILS, make_x, multiply_special, quantize
+from test_linear import DTYPES, check
 from tilewright.formats import NF4
 
 FORMATS = ["lut2", "lut3", "lut4"]
@@ -55,32 +57,41 @@ def test_every_entry_is_exact_in_the_kernel(format, dtype):
 OPTIONS = {
     "format": [*FORMATS, "nf4"],
     "x": ["f16", "bf16"],
-    "group": [32, 64, 128, "channel"],
+    "group": [32, 48, 64, 128, "channel"],
     "scale": ["f16", "bf16"],
+    "scale_values": SCALE_VALUES,
     "out": ["f16", "f32"],
-    "m": [1, 17],
-    "kn": [(128, 32), (200, 40), (384, 96)],
+    "m": TAILS,
+    "k": [*TAILS, 384],
+    "n": TAILS,
+    "stride": list(STRIDES),
+    "special": SPECIAL,
 }
-CASES = covering_array(OPTIONS, seed=9)
+
+
+def allows(part):
+    """A codebook is rounded to the dtype of scales, and f16 numbers of nf4 are no bf16 numbers."""
+    return tuple(part.get(name) for name in ("format", "scale", "x")) != ("nf4", "f16", "bf16")
+
+
+CASES = covering_array(OPTIONS, seed=9, allows=allows)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
 def test_every_pair_of_options_is_within_the_error_bound(case):
     rng = np.random.default_rng(CASES.index(case))
-    k, n = case["kn"]
-    # A codebook is rounded to the dtype of scales; bf16 numbers are f16 numbers here.
-    own = {} if case["format"] == "nf4" else {"codebook": make_codebook(case["format"], 3)}
-    x_dtype = "f16" if case["format"] == "nf4" and case["scale"] == "f16" else case["x"]
-    weights = tw.quantize(
-        rng.standard_normal((n, k)).astype(np.float32),
-        case["format"],
-        layout="nk",
-        group_size=case["group"],
-        scale_dtype=case["scale"],
-        **own,
-    )
-    x = rng.standard_normal((case["m"], k)).astype(DTYPES[x_dtype])
-    check(x, weights, None, None, case["out"])
+    settings = {name: case[name] for name in ("group", "scale", "scale_values")}
+    # The entries are bf16 numbers that are f16 numbers too.
+    own = None if case["format"] == "nf4" else make_codebook(case["format"], 3)
+    weights = quantize(rng, case["format"], case["n"], case["k"], codebook=own, **settings)
+    x = make_x(rng, case["m"], case["k"], DTYPES[case["x"]], stride=case["stride"])
+
+    def multiply(x):
+        return check(x, weights, None, None, case["out"], "emulated:a100")
+
+    settings = {name: case[name] for name in ("stride", "special")}
+    with np.errstate(invalid="ignore"):
+        multiply_special(rng, x, multiply(x), multiply, **settings)
 
 
 class TestQuantize:

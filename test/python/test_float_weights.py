@@ -11,8 +11,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tilewright as tw
-from test_linear import DTYPES, check, covering_array
+from covering import FULL, covering_array, full_product
+from operands import SCALE_VALUES, SPECIAL, STRIDES, TAILS, make_x, multiply_special, quantize
+from test_linear import DTYPES, check
 from tilewright.formats import parse_weight_format
+from tilewright.scale_formats import SCALE_FORMATS
 
 ML_DTYPES = {
     "f4e2m1": ml_dtypes.float4_e2m1fn,
@@ -237,29 +240,44 @@ def test_sums_that_are_exact_come_out_bit_for_bit(name, dtype):
 OPTIONS = {
     "format": FORMATS,
     "x": ["f16", "bf16"],
-    "group": [32, 64, 128, "channel"],
-    "scale": ["f16", "bf16"],
+    "group": [32, 48, 64, 128, "channel"],
+    "scale": list(SCALE_FORMATS),
+    "scale_values": SCALE_VALUES,
     "out": ["f16", "bf16", "f32"],
-    "m": [1, 16, 33],
-    "kn": [(128, 32), (384, 96), (200, 40), (127, 33)],
+    "m": TAILS,
+    "k": [*TAILS, 384],
+    "n": TAILS,
+    "stride": list(STRIDES),
+    "special": SPECIAL,
     "activation": [None, "silu"],
 }
-CASES = covering_array(OPTIONS, seed=7)
+
+
+def allows(part):
+    return part.get("scale") != "e8m0" or part.get("scale_values") != "zero"  # it has none
+
+
+PRODUCT = ("format", "group", "scale", "scale_values", "x")
+CASES = (
+    list(full_product(OPTIONS, PRODUCT, 7, allows))
+    if FULL
+    else covering_array(OPTIONS, 7, allows=allows)
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
 def test_every_pair_of_options_is_within_the_error_bound(case):
     rng = np.random.default_rng(CASES.index(case))
-    k, n = case["kn"]
-    weights = tw.quantize(
-        rng.standard_normal((n, k)).astype(np.float32),
-        case["format"],
-        layout="nk",
-        group_size=case["group"],
-        scale_dtype=case["scale"],
-    )
-    x = rng.standard_normal((case["m"], k)).astype(DTYPES[case["x"]])
-    check(x, weights, None, case["activation"], case["out"])
+    settings = {name: case[name] for name in ("group", "scale", "scale_values")}
+    weights = quantize(rng, case["format"], case["n"], case["k"], **settings)
+    x = make_x(rng, case["m"], case["k"], DTYPES[case["x"]], stride=case["stride"])
+
+    def multiply(x):
+        return check(x, weights, None, case["activation"], case["out"], "emulated:a100")
+
+    settings = {name: case[name] for name in ("stride", "special")}
+    with np.errstate(invalid="ignore"):
+        multiply_special(rng, x, multiply(x), multiply, **settings)
 
 
 @pytest.mark.parametrize("scale", [2.0**-126, 2.0**100])

@@ -4,14 +4,12 @@
 every target, rows in which every two values of every two options meet.
 """
 
-import dataclasses
-import itertools
 import os
-import random
 import re
 
 import assembler
 import pytest
+from covering import covering_array
 from linear_programs import TARGETS, Linear, compile_linear
 
 OPTIONS = {
@@ -31,32 +29,6 @@ OPTIONS = {
 FULL = os.environ.get("TILEWRIGHT_PTXAS_FULL") == "1"
 
 
-def cover_pairs(options, seed):
-    """Rows in which every two values of every two options meet, found greedily."""
-    rng = random.Random(seed)
-    names = list(options)
-    missing = {
-        (a, i, b, j)
-        for a, b in itertools.combinations(names, 2)
-        for i in range(len(options[a]))
-        for j in range(len(options[b]))
-    }
-
-    def met(row):
-        return {(a, row[a], b, row[b]) for a, b in itertools.combinations(names, 2)}
-
-    rows = []
-    while missing:
-        a, i, b, j = min(missing)  # so that every row makes progress
-        tries = [{name: rng.randrange(len(options[name])) for name in names} for _ in range(20)]
-        for row in tries:
-            row.update({a: i, b: j})
-        best = max(tries, key=lambda row: len(met(row) & missing))
-        missing -= met(best)
-        rows.append({name: options[name][index] for name, index in best.items()})
-    return rows
-
-
 def make_linear(row):
     row = dict(row)
     k, n = row.pop("shape")
@@ -64,17 +36,10 @@ def make_linear(row):
 
 
 # The sample takes every fourth row, each on one target; what it compiles, the full set does.
-LINEARS = [make_linear(row) for row in cover_pairs(OPTIONS, seed=7)]
+LINEARS = [make_linear(row) for row in covering_array(OPTIONS, seed=7)]
 SAMPLE = [(linear, TARGETS[i % len(TARGETS)]) for i, linear in enumerate(LINEARS[::4])]
 EVERY = [(linear, target) for target in TARGETS for linear in LINEARS]
 CASES = EVERY if FULL else SAMPLE
-
-
-def test_rows_meet_every_pair():
-    rows = [dataclasses.asdict(linear) for linear in LINEARS]
-    for a, b in itertools.combinations(["weight", "x", "group", "zero", "m"], 2):
-        met = {(row[a], row[b]) for row in rows}
-        assert met == set(itertools.product(OPTIONS[a], OPTIONS[b])), (a, b)
 
 
 @pytest.mark.parametrize(
