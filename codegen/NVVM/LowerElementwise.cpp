@@ -65,6 +65,36 @@ struct LowerConstant : OpConversionPattern<arith::ConstantOp> {
   }
 };
 
+struct LowerSplat : OpConversionPattern<tile::SplatOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::SplatOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Value> registers(tilegpu::getLayout(op.getResult()).getNumRegisters(),
+                                 adaptor.getScalar());
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return success();
+  }
+};
+
+/// The thread's own coordinate plus a constant a register.
+struct LowerIota : OpConversionPattern<tile::IotaOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::IotaOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    nvvm::Emitter emit(rewriter, op.getLoc());
+    LinearLayout layout = tilegpu::getLayout(op.getResult());
+    Value first =
+        emit.add(adaptor.getStart(), nvvm::emitThreadCoordinate(emit, layout, op.getDim()));
+    SmallVector<Value> registers;
+    for (unsigned reg = 0, e = layout.getNumRegisters(); reg != e; ++reg)
+      registers.push_back(emit.add(first, emit.i32(layout.apply(reg, 0, 0)[op.getDim()])));
+    rewriter.replaceOpWithMultiple(op, {registers});
+    return success();
+  }
+};
+
 /// Ops that only rename registers: result register r is the source register
 /// that holds the element `sourceOf(coordinates of r)`. Legal when all threads
 /// agree, that is when source and result displace lanes and warps alike.
@@ -144,8 +174,9 @@ private:
 void nvvm::populateElementwisePatterns(const TypeConverter &converter,
                                        RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
-  patterns.add<LowerElementwise, LowerConstant, LowerRenaming<tile::BroadcastOp>,
-               LowerRenaming<tile::SliceOp>, LowerRenaming<tile::TransposeOp>,
-               LowerRenaming<tile::ReshapeOp>, LowerRenaming<tilegpu::ConvertLayoutOp>>(converter,
-                                                                                        context);
+  patterns
+      .add<LowerElementwise, LowerConstant, LowerSplat, LowerIota, LowerRenaming<tile::BroadcastOp>,
+           LowerRenaming<tile::SliceOp>, LowerRenaming<tile::TransposeOp>,
+           LowerRenaming<tile::ReshapeOp>, LowerRenaming<tilegpu::ConvertLayoutOp>>(converter,
+                                                                                    context);
 }

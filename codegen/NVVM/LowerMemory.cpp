@@ -239,6 +239,29 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
   }
 };
 
+/// One element, read by every thread: a broadcast.
+struct LowerRead : OpConversionPattern<tile::ReadOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::ReadOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    tile::ViewType type = op.getView().getType();
+    Emitter emit(rewriter, op.getLoc());
+    SmallVector<int64_t> shape(type.getRank(), 1);
+    LinearLayout everywhere = layout::blocked(shape, 1, 1);
+    GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), everywhere,
+                      analysis::getInsideDimensions(type, op.getOffsets(), shape));
+    Type element = type.getElementType();
+    unsigned align = element.getIntOrFloatBitWidth() / 8;
+    Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
+    layout::Coordinates origin(type.getRank(), 0);
+    rewriter.replaceOp(op, buildGuarded(emit, memory.isInside(origin), 1, zero, [&] {
+                         return loadVector(emit, memory.address(origin), element, 1, align);
+                       }));
+    return success();
+  }
+};
+
 struct LowerStore : OpConversionPattern<tile::StoreOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -389,7 +412,7 @@ struct LowerLocalStore : OpConversionPattern<tilegpu::LocalStoreOp> {
 } // namespace
 
 void nvvm::populateMemoryPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<LowerProgramId, LowerAdvance, LowerAssume, LowerView, LowerLoad, LowerStore,
-               LowerAlloc, LowerSlot, LowerLocalLoad, LowerLocalStore>(converter,
-                                                                       patterns.getContext());
+  patterns.add<LowerProgramId, LowerAdvance, LowerAssume, LowerView, LowerLoad, LowerRead,
+               LowerStore, LowerAlloc, LowerSlot, LowerLocalLoad, LowerLocalStore>(
+      converter, patterns.getContext());
 }

@@ -90,6 +90,7 @@ static LogicalResult lowerTiles(ModuleOp module) {
   nvvm::populateAsyncPatterns(converter, patterns);
   nvvm::populateLdmatrixPatterns(converter, patterns);
   nvvm::populateMmaPatterns(converter, patterns);
+  nvvm::populateReducePatterns(converter, patterns);
   nvvm::populateShufflePatterns(converter, patterns);
   nvvm::populateDequantPatterns(converter, patterns);
   ConversionTarget target(*context);
@@ -121,6 +122,7 @@ static LogicalResult lowerScalars(ModuleOp module) {
   LLVMTypeConverter converter(context);
   RewritePatternSet patterns(context);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  nvvm::populateMathPatterns(patterns);
   populateMathToLLVMConversionPatterns(converter, patterns);
   cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
   populateFuncToLLVMConversionPatterns(converter, patterns);

@@ -37,6 +37,9 @@ void populateAsyncPatterns(const mlir::TypeConverter &converter, mlir::RewritePa
 void populateLdmatrixPatterns(const mlir::TypeConverter &converter,
                               mlir::RewritePatternSet &patterns);
 void populateMmaPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+void populateMathPatterns(mlir::RewritePatternSet &patterns);
+void populateReducePatterns(const mlir::TypeConverter &converter,
+                            mlir::RewritePatternSet &patterns);
 void populateShufflePatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);
 void populateDequantPatterns(const mlir::TypeConverter &converter,

@@ -77,6 +77,13 @@ def Tile_ParameterAttr : Tile_Attr<"Parameter", "parameter"> {
   let hasCustomAssemblyFormat = 1;
 }
 
+def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "what a reduction does", [
+    I32EnumAttrCase<"Add", 0, "add">,
+    I32EnumAttrCase<"Max", 1, "max">,
+    I32EnumAttrCase<"Min", 2, "min">]> {
+  let cppNamespace = "::tilewright::tile";
+}
+
 def Tile_WorkspaceAttr : Tile_Attr<"Workspace", "workspace"> {
   let summary = "scratch memory the launcher provides";
   let description = [{

@@ -90,6 +90,22 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_ReadOp : Tile_Op<"read", [MemoryEffects<[MemRead]>]> {
+  let summary = "one element of a view, the same for the whole block";
+  let description = [{
+    The element at `offsets`; zero outside the view, where nothing is read. For
+    what a block looks up once: the length of a sequence, the page of a tile.
+
+    ```mlir
+    %length = tile.read %lengths[%batch] : !tile.view<?xi32, strides = [1], align = 4> -> i32
+    ```
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets);
+  let results = (outs AnyTypeOf<[AnySignlessInteger, AnyFloat]>:$element);
+  let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` type($view) `->` type($element)";
+  let hasVerifier = 1;
+}
+
 def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile of a view";
   let description = [{
@@ -156,6 +172,61 @@ def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
   let arguments = (ins Tile_Tensor:$source, DenseI64ArrayAttr:$offsets);
   let results = (outs Tile_Tensor:$result);
   let assemblyFormat = "$source $offsets attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Numbers from nothing, and from many
+//===----------------------------------------------------------------------===//
+
+def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
+  let summary = "positions along a dimension";
+  let description = [{
+    Element i along dimension `dim` is `start + i`, whatever the other
+    coordinates. What masks compare.
+
+    ```mlir
+    %keys = tile.iota %j0 along 1 : tensor<1x64xi32>
+    ```
+  }];
+  let arguments = (ins I32:$start, ConfinedAttr<I64Attr, [IntNonNegative]>:$dim);
+  let results = (outs Tile_Tensor:$result);
+  let assemblyFormat = "$start `along` $dim attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
+  let summary = "a tile of one number";
+  let arguments = (ins AnyTypeOf<[AnySignlessInteger, AnyFloat]>:$scalar);
+  let results = (outs Tile_Tensor:$result);
+  let assemblyFormat = "$scalar attr-dict `:` type($scalar) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+  let summary = "sum or extremum along a dimension, whose extent becomes 1";
+  let description = [{
+    Elements are f32 or i32 (signed; sums are modulo 2^32). `max` and `min` of
+    floats are those of `arith.maximumf` and `arith.minimumf`: NaN where any element
+    is NaN, -0 below +0. The maximum of infinities is an infinity; a row of -inf
+    has the maximum -inf.
+
+    The order of a sum is fixed by the layout of the source, so that results do not
+    differ from launch to launch: a thread adds its own elements pairwise
+    (neighbours first, then pairs of pairs, in order of their coordinate), then
+    lanes are added in a butterfly from the lowest lane bit to the highest, then
+    warps pairwise in order. Every thread that holds a result holds the same bits.
+
+    ```mlir
+    %m = tile.reduce max %s along 1 : tensor<64x64xf32> -> tensor<64x1xf32>
+    ```
+  }];
+  let arguments = (ins Tile_ReduceKind:$kind, Tile_Tensor:$source,
+                       ConfinedAttr<I64Attr, [IntNonNegative]>:$dim);
+  let results = (outs Tile_Tensor:$result);
+  let assemblyFormat = [{
+    $kind $source `along` $dim attr-dict `:` type($source) `->` type($result)
+  }];
   let hasVerifier = 1;
 }
 

@@ -61,6 +61,17 @@ LogicalResult LoadOp::verify() {
   return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
 }
 
+LogicalResult ReadOp::verify() {
+  ViewType view = getView().getType();
+  if (getElement().getType() != view.getElementType())
+    return emitOpError() << "expects an element of type " << view.getElementType() << ", but got "
+                         << getElement().getType();
+  if (getOffsets().size() != view.getRank())
+    return emitOpError() << "expects " << view.getRank() << " offsets, but got "
+                         << getOffsets().size();
+  return success();
+}
+
 LogicalResult StoreOp::verify() {
   return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
 }
@@ -126,6 +137,41 @@ LogicalResult SliceOp::verify() {
     if (offset < 0 || offset + to > from)
       return emitOpError() << "expects the slice to lie within extent " << from << ", but got "
                            << offset << " .. " << offset + to;
+  return success();
+}
+
+LogicalResult IotaOp::verify() {
+  RankedTensorType result = tensorOf(getResult());
+  if (!result.getElementType().isInteger(32))
+    return emitOpError() << "expects elements of i32, but got " << result.getElementType();
+  if (int64_t(getDim()) >= result.getRank())
+    return emitOpError() << "expects a dimension below " << result.getRank() << ", but got "
+                         << getDim();
+  return success();
+}
+
+LogicalResult SplatOp::verify() {
+  if (tensorOf(getResult()).getElementType() != getScalar().getType())
+    return emitOpError() << "expects elements of the scalar's type " << getScalar().getType()
+                         << ", but got " << tensorOf(getResult()).getElementType();
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  Type element = source.getElementType();
+  if (!element.isF32() && !element.isInteger(32))
+    return emitOpError() << "expects elements of f32 or i32, but got " << element;
+  if (int64_t(getDim()) >= source.getRank())
+    return emitOpError() << "expects a dimension below " << source.getRank() << ", but got "
+                         << getDim();
+  SmallVector<int64_t> shape(source.getShape());
+  if (shape[getDim()] == 0)
+    return emitOpError() << "expects at least one element along dimension " << getDim();
+  shape[getDim()] = 1;
+  if (result.getShape() != ArrayRef(shape) || result.getElementType() != element)
+    return emitOpError() << "expects a result of " << RankedTensorType::get(shape, element)
+                         << ", but got " << result;
   return success();
 }
 

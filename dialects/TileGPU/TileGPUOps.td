@@ -37,6 +37,25 @@ def TileGPU_MmaOp : TileGPU_Op<"mma", [Pure, AllTypesMatch<["c", "result"]>]> {
   let hasVerifier = 1;
 }
 
+def TileGPU_WarpReduceOp : TileGPU_Op<"warp_reduce", [Pure]> {
+  let summary = "sums or extrema of what each warp holds of a dimension";
+  let description = [{
+    As `tile.reduce`, but stops where other warps' elements begin: the result has an
+    element along `dim` for each of the warps that share it, and that warp holds it.
+
+    ```mlir
+    %parts = tilegpu.warp_reduce add %t along 1
+        : tensor<16x64xf32, #acc> -> tensor<16x4xf32, #parts>
+    ```
+  }];
+  let arguments = (ins Tile_ReduceKind:$kind, AnyRankedTensor:$source, I64Attr:$dim);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $kind $source `along` $dim attr-dict `:` type($source) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def TileGPU_DequantOp : TileGPU_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
   let summary = "unpack a part of packed words into mma operand registers";
   let description = [{

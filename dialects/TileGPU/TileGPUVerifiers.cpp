@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/Packing.h"
+#include "dialects/Support/Layout/Reduction.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
 
 using namespace mlir;
@@ -35,6 +36,27 @@ LogicalResult ConvertLayoutOp::verify() {
   if (failed(verifyEncoded(*this, getSource(), "source")))
     return failure();
   return verifyEncoded(*this, getResult(), "result");
+}
+
+LogicalResult WarpReduceOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (failed(verifyEncoded(*this, getSource(), "source")) ||
+      failed(verifyEncoded(*this, getResult(), "result")))
+    return failure();
+  if (getDimAttr().getInt() < 0 || getDimAttr().getInt() >= source.getRank())
+    return emitOpError() << "expects a dimension below " << source.getRank() << ", but got "
+                         << getDimAttr().getInt();
+  auto plan = layout::planReduction(getLayout(getSource()), getDim());
+  if (!plan)
+    return emitOpError() << "expects lanes and warps that move along dimension " << getDim()
+                         << " or others, not both, but got " << source;
+  SmallVector<int64_t> shape(source.getShape());
+  shape[getDim()] = plan->warps;
+  auto expected =
+      tilegpu::withLayout(RankedTensorType::get(shape, source.getElementType()), plan->perWarp);
+  if (result != expected)
+    return emitOpError() << "expects a result of " << expected << ", but got " << result;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

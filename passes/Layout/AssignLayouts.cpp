@@ -149,19 +149,20 @@ private:
 };
 } // namespace
 
-/// A constant costs nothing to repeat: each use may want another layout.
+/// Constants, splats and iotas cost next to nothing to repeat: each use may want
+/// another layout.
 void Assigner::cloneConstants() {
-  SmallVector<arith::ConstantOp> constants;
-  function.walk([&](arith::ConstantOp op) {
-    if (isTensor(op))
+  SmallVector<Operation *> constants;
+  function.walk([&](Operation *op) {
+    if (isa<arith::ConstantOp, tile::SplatOp, tile::IotaOp>(op) && isTensor(op->getResult(0)))
       constants.push_back(op);
   });
-  for (arith::ConstantOp op : constants) {
+  for (Operation *op : constants) {
     for (OpOperand &use : llvm::make_early_inc_range(op->getUses())) {
       OpBuilder builder(use.getOwner());
       use.set(builder.clone(*op)->getResult(0));
     }
-    op.erase();
+    op->erase();
   }
 }
 
@@ -305,6 +306,8 @@ void Assigner::spreadForward(OpOperand &use, const LinearLayout &layout) {
   } else if (auto slice = dyn_cast<tile::SliceOp>(op)) {
     if (auto result = restrict(layout, tensorOf(slice.getResult()).getShape()))
       assign(slice.getResult(), *result);
+  } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
+    assign(reduce.getResult(), layout.squeeze(reduce.getDim()));
   }
 }
 
@@ -319,7 +322,22 @@ void Assigner::rewriteTypes() {
   }
 }
 
+/// A reduction leaves its result where its source was; another layout, which
+/// the users agreed on before, is a conversion away.
+static void convertResult(tile::ReduceOp op) {
+  LinearLayout layout = tilegpu::getLayout(op.getSource()).squeeze(op.getDim());
+  if (tilegpu::getLayout(op.getResult()) == layout)
+    return;
+  OpBuilder builder(op);
+  builder.setInsertionPointAfter(op);
+  Type wanted = op.getResult().getType();
+  op.getResult().setType(tilegpu::withLayout(tensorOf(op.getResult()), layout));
+  Value converted = tilegpu::ConvertLayoutOp::create(builder, op.getLoc(), wanted, op.getResult());
+  op.getResult().replaceAllUsesExcept(converted, converted.getDefiningOp());
+}
+
 void Assigner::insertConversions() {
+  function.walk([](tile::ReduceOp op) { convertResult(op); });
   function.walk([&](Operation *op) {
     auto convert = [&](OpOperand &use, const LinearLayout &wanted) {
       if (!isTensor(use.get()) || tilegpu::getLayout(use.get()) == wanted)

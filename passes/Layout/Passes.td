@@ -12,9 +12,9 @@ def AssignLayouts : Pass<"tw-assign-layouts", "::mlir::func::FuncOp"> {
     Products fix the layouts of their operands and accumulators (the fragments
     of mma.sync m16n8k16, over warps_m x warps_n warps of the schedule). From
     there layouts spread over elementwise ops, loops, transposes, reshapes,
-    broadcasts and slices, backwards to the loads. What no product reaches is
-    blocked, with accesses as wide as divisibility allows. Constants are
-    cloned for each use. Where a use wants another layout than its operand
+    broadcasts, reductions and slices, backwards to the loads. What no product reaches is
+    blocked, with accesses as wide as divisibility allows. Constants,
+    splats and iotas are cloned for each use. Where a use wants another layout than its operand
     has, a `tilegpu.convert_layout` is inserted.
 
     Postcondition: every tensor has a `#tilegpu.layout`; no `tile.dot` is left.
@@ -74,6 +74,37 @@ def PlaceDequant : Pass<"tw-place-dequant", "::mlir::func::FuncOp"> {
     ```mlir
     %values = tilegpu.dequant %words row 64 <bits = 4, bias = 8>
         : tensor<2x1x512xi32, #words> -> tensor<64x64xf16, #operand>
+    ```
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
+}
+
+def SplitReductions : Pass<"tw-split-reductions", "::mlir::func::FuncOp"> {
+  let summary = "take reductions that cross warps apart";
+  let description = [{
+    Precondition: layouts are assigned.
+
+    Where several warps hold parts of a row, `tile.reduce` becomes a reduction
+    of what each warp holds, a conversion that brings all parts to every
+    thread, and a reduction of those in registers. `tw-route-conversions` takes the
+    conversion through shared memory like any other. Reductions within warps
+    are left alone.
+
+    Postcondition: no `tile.reduce` needs values of another warp.
+
+    From `test/passes/Layout/split-reductions.mlir`:
+
+    ```mlir
+    %m = tile.reduce max %t along 1 : tensor<16x64xf32, #acc> -> tensor<16x1xf32, #rows>
+    ```
+
+    becomes, where two warps share the columns,
+
+    ```mlir
+    %parts = tilegpu.warp_reduce max %t along 1
+        : tensor<16x64xf32, #acc> -> tensor<16x2xf32, #parts>
+    %all = tilegpu.convert_layout %parts : tensor<16x2xf32, #parts> -> tensor<16x2xf32, #all>
+    %m = tile.reduce max %all along 1 : tensor<16x2xf32, #all> -> tensor<16x1xf32, #rows>
     ```
   }];
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];

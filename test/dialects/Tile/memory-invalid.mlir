@@ -107,3 +107,21 @@ func.func @zero_of_assume(%n: i64) -> i64 {
   %0 = tile.assume %n divisible by 0 : i64
   return %0 : i64
 }
+
+// -----
+
+// An element has the view's element type.
+func.func @type_of_read(%v: !tile.view<8xi32, strides = [1], align = 4>, %i: i32) {
+  // expected-error @+1 {{expects an element of type 'i32', but got 'f32'}}
+  %0 = tile.read %v[%i] : !tile.view<8xi32, strides = [1], align = 4> -> f32
+  return
+}
+
+// -----
+
+// An element has an offset a dimension.
+func.func @offsets_of_read(%v: !tile.view<8xi32, strides = [1], align = 4>, %i: i32) {
+  // expected-error @+1 {{expects 1 offsets, but got 2}}
+  %0 = tile.read %v[%i, %i] : !tile.view<8xi32, strides = [1], align = 4> -> i32
+  return
+}

@@ -69,3 +69,13 @@ func.func @assume(%i: i32, %j: i64) -> (i32, i64) {
   %1 = tile.assume %j divisible by 1 : i64
   return %0, %1 : i32, i64
 }
+
+// One element for the whole block, from a view of any rank.
+// CHECK-LABEL: func.func @read(
+// CHECK: tile.read %{{.+}}[%{{.+}}] : <?xi32, strides = [1], align = 4> -> i32
+// CHECK: tile.read %{{.+}}[%{{.+}}, %{{.+}}] : <8x64xf16, strides = [64, 1], align = 16> -> f16
+func.func @read(%v: !tile.view<?xi32, strides = [1], align = 4>, %w: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %i: i32) {
+  %0 = tile.read %v[%i] : !tile.view<?xi32, strides = [1], align = 4> -> i32
+  %1 = tile.read %w[%i, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> f16
+  return
+}

@@ -109,3 +109,37 @@ func.func @layout_of_c(%a: tensor<16x16xf16, #a>, %b: tensor<16x8xf16, #b>, %c: 
   %0 = tilegpu.mma %a, %b, %c : tensor<16x16xf16, #a>, tensor<16x8xf16, #b> -> tensor<16x8xf32, #rows>
   return
 }
+
+// -----
+
+#acc = #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 2]>
+#rows = #tilegpu.layout<register = [[8, 0]], lane = [[0, 0], [0, 0], [1, 0], [2, 0], [4, 0]], warp = [[0, 0]], repeat = [1, 1]>
+
+// Two warps have two parts.
+func.func @parts_of_warp_reduce(%t: tensor<16x16xf32, #acc>) {
+  // expected-error @+1 {{expects a result of 'tensor<16x2xf32, #tilegpu.layout<register = }}
+  %0 = tilegpu.warp_reduce add %t along 1 : tensor<16x16xf32, #acc> -> tensor<16x1xf32, #rows>
+  return
+}
+
+// -----
+
+#acc = #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 2]>
+
+// A reduction runs along a dimension of its source.
+func.func @dim_of_warp_reduce(%t: tensor<16x16xf32, #acc>) {
+  // expected-error @+1 {{expects a dimension below 2, but got -1}}
+  %0 = tilegpu.warp_reduce add %t along -1 : tensor<16x16xf32, #acc> -> tensor<16x16xf32, #acc>
+  return
+}
+
+// -----
+
+#skew = #tilegpu.layout<register = [], lane = [[1, 1], [2, 0], [4, 0], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+
+// Lanes that move both ways add no rows.
+func.func @skew_of_warp_reduce(%t: tensor<8x8xf32, #skew>) {
+  // expected-error @+1 {{expects lanes and warps that move along dimension 1 or others, not both, but got}}
+  %0 = tilegpu.warp_reduce add %t along 1 : tensor<8x8xf32, #skew> -> tensor<8x8xf32, #skew>
+  return
+}

@@ -16,3 +16,14 @@ func.func @product(%a: tensor<16x64xf16, #a>, %b: tensor<64x64xf16, #b>, %c: ten
   %rows = tilegpu.convert_layout %sum : tensor<16x64xf32, #acc> -> tensor<16x64xf32, #rows>
   return %rows : tensor<16x64xf32, #rows>
 }
+
+#sum = #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 2]>
+#parts = #tilegpu.layout<register = [[8, 0]], lane = [[0, 0], [0, 0], [1, 0], [2, 0], [4, 0]], warp = [[0, 1]], repeat = [1, 1]>
+
+// What each warp holds, reduced.
+// CHECK-LABEL: func.func @warp_reduce(
+// CHECK: tilegpu.warp_reduce add %{{.+}} along 1 : tensor<16x16xf32, {{.*}}> -> tensor<16x2xf32, {{.*}}>
+func.func @warp_reduce(%t: tensor<16x16xf32, #sum>) {
+  %0 = tilegpu.warp_reduce add %t along 1 : tensor<16x16xf32, #sum> -> tensor<16x2xf32, #parts>
+  return
+}

@@ -209,3 +209,62 @@ func.func @assigned(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid =
   tile.store %t, %v[%c0] : tensor<64xf32, #rows>, !tile.view<64xf32, strides = [1], align = 4>
   return
 }
+
+// -----
+
+// A reduction leaves its result where its source was, and repeats over it at no
+// cost; a head of another width has the same rows. Positions are made anew in the
+// layout of each use.
+// CHECK-LABEL: func.func @online_softmax(
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: tile.iota %{{.+}} along 1 : tensor<32x16xi32, #tilegpu.layout<mma_accumulator, shape = [32, 16], warps = [2, 1]>>
+// CHECK: tile.reduce max {{.*}} -> tensor<32x1xf32, #tilegpu.layout<register = {{\[\[}}8, 0]], lane = {{\[\[}}0, 0], [0, 0], [1, 0], [2, 0], [4, 0]], warp = {{\[\[}}16, 0]], repeat = [1, 1]>>
+// CHECK: tile.iota %{{.+}} along 0 : tensor<32x1xi32, #tilegpu.layout<register = {{\[\[}}8, 0]],
+// CHECK: tile.broadcast {{.*}} -> tensor<32x24xf32, #tilegpu.layout<mma_accumulator, shape = [32, 24], warps = [2, 1]>>
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: return
+func.func @online_softmax(%p: !tile.ptr, %n: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>, tile.warps = array<i64: 2, 1>} {
+  %c0 = arith.constant 0 : i32
+  %q = arith.constant dense<1.0> : tensor<32x16xf16>
+  %k = arith.constant dense<1.0> : tensor<16x16xf16>
+  %v = arith.constant dense<1.0> : tensor<16x24xf16>
+  %s0 = arith.constant dense<0.0> : tensor<32x16xf32>
+  %o0 = arith.constant dense<0.0> : tensor<32x24xf32>
+  %low = arith.constant dense<-1.0> : tensor<32x16xf32>
+  %s = tile.dot %q, %k, %s0 : tensor<32x16xf16>, tensor<16x16xf16> -> tensor<32x16xf32>
+  %keys = tile.iota %c0 along 1 : tensor<32x16xi32>
+  %ends = tile.splat %n : i32 -> tensor<32x16xi32>
+  %isKey = arith.cmpi slt, %keys, %ends : tensor<32x16xi32>
+  %visible = arith.select %isKey, %s, %low : tensor<32x16xi1>, tensor<32x16xf32>
+  %max = tile.reduce max %visible along 1 : tensor<32x16xf32> -> tensor<32x1xf32>
+  %rows = tile.iota %c0 along 0 : tensor<32x1xi32>
+  %bias = arith.sitofp %rows : tensor<32x1xi32> to tensor<32x1xf32>
+  %shifted = arith.addf %max, %bias : tensor<32x1xf32>
+  %scales = tile.broadcast %shifted : tensor<32x1xf32> -> tensor<32x24xf32>
+  %o = tile.dot %q, %v, %o0 : tensor<32x16xf16>, tensor<16x24xf16> -> tensor<32x24xf32>
+  %y = arith.mulf %o, %scales : tensor<32x24xf32>
+  %vy = tile.view %p : !tile.view<32x24xf32, strides = [24, 1], align = 16>
+  tile.store %y, %vy[%c0, %c0] : tensor<32x24xf32>, !tile.view<32x24xf32, strides = [24, 1], align = 16>
+  return
+}
+
+// -----
+
+// Where the users of a reduction agree on other rows, the result is converted, not
+// the source.
+// CHECK-LABEL: func.func @converted_reduction(
+// CHECK: %[[MAX:.+]] = tile.reduce max %{{.+}} along 0
+// CHECK: tilegpu.convert_layout %[[MAX]] : tensor<1x16xf32,
+func.func @converted_reduction(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x16xf16>
+  %c = arith.constant dense<0.0> : tensor<16x16xf32>
+  %v = tile.view %p : !tile.view<32x16xf32, strides = [16, 1], align = 16>
+  %t = tile.load %v[%c0, %c0] : !tile.view<32x16xf32, strides = [16, 1], align = 16> -> tensor<32x16xf32>
+  %max = tile.reduce max %t along 0 : tensor<32x16xf32> -> tensor<1x16xf32>
+  %maxes = tile.broadcast %max : tensor<1x16xf32> -> tensor<16x16xf32>
+  %s = tile.dot %a, %a, %c : tensor<16x16xf16>, tensor<16x16xf16> -> tensor<16x16xf32>
+  %y = arith.mulf %s, %maxes : tensor<16x16xf32>
+  tile.store %y, %v[%c0, %c0] : tensor<16x16xf32>, !tile.view<32x16xf32, strides = [16, 1], align = 16>
+  return
+}
