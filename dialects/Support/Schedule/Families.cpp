@@ -4,6 +4,7 @@
 // op and hands over. A new family is a row here beside its <Family>.h.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/Support/Schedule/Attention.h"
 #include "dialects/Support/Schedule/Matmul.h"
 #include "dialects/Support/Schedule/QuantMatmul.h"
 #include "dialects/Support/Text/Text.h"
@@ -72,11 +73,14 @@ using QuantMatmulEntries = Entries<QuantMatmulProblem, QuantMatmulSchedule, veri
                                    chooseQuantMatmulDefault, enumerateQuantMatmul>;
 using MatmulEntries =
     Entries<MatmulProblem, MatmulSchedule, verifyMatmul, chooseMatmulDefault, enumerateMatmul>;
+using AttentionEntries = Entries<AttentionProblem, AttentionSchedule, verifyAttention,
+                                 chooseAttentionDefault, enumerateAttention>;
 
 constexpr Family families[] = {
     {"quant_matmul", QuantMatmulEntries::verify, QuantMatmulEntries::choose,
      QuantMatmulEntries::enumerate},
-    {"matmul", MatmulEntries::verify, MatmulEntries::choose, MatmulEntries::enumerate}};
+    {"matmul", MatmulEntries::verify, MatmulEntries::choose, MatmulEntries::enumerate},
+    {"attention", AttentionEntries::verify, AttentionEntries::choose, AttentionEntries::enumerate}};
 
 Expected<const Family *> findFamily(StringRef op) {
   const Family *family = find_if(families, [&](const Family &f) { return f.op == op; });

@@ -1,0 +1,105 @@
+//===- Attention.h - Schedules of the attention family ----------------------===//
+//
+// o[b, :, h, :] = softmax(q k^T) v. A block computes tile_q rows of one head of one
+// batch and walks the keys that these rows see, tile_k at a time, through `stages`
+// buffers of shared memory for k and v. Each warp owns tile_q / warps whole rows:
+// their scores, maxima and sums never leave it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_ATTENTION_H
+#define TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_ATTENTION_H
+
+#include "dialects/Support/Schedule/Schedule.h"
+#include "llvm/ADT/SmallVector.h"
+#include <optional>
+
+namespace tilewright::schedule {
+
+/// What a problem of this family says, typed. The op is "attention".
+///   dimensions  B, Sq and Sk (static or dynamic); Hq, Hkv, D, Dv (static; Hkv
+///               divides Hq; D and Dv multiples of 8, 8..256)
+///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
+///               one dtype, f16 or bf16; q_offset [B] i32, sinks [Hq] f32, what the
+///               regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
+///   attributes  scale, causal, window, score, mask: see codegen/Compile
+struct AttentionProblem {
+  std::optional<int64_t> batch, queries, keys;
+  int64_t heads = 1, keyHeads = 1;
+  int64_t headSize = 64, valueSize = 64;
+
+  /// The error names the dimension, operand or attribute, its value and what
+  /// was expected.
+  static llvm::Expected<AttentionProblem> fromProblem(const problem::Problem &problem);
+};
+
+/// Constraints, cited by number at their checks and in the tests.
+///   C1 warps is 1, 2, 4 or 8
+///   C2 tile_q is a multiple of 16 * warps, at most 256
+///   C3 tile_k is 16, 32, 64 or 128
+///   C4 stages is 1..4; with 1, loads are not started ahead
+///   C5 the target can be compiled for and has cp.async and mma.m16n8k16
+///   C6 the shared memory of the key loop fits a block of the target
+///   C7 the estimate of a thread's registers fits the target
+struct AttentionSchedule {
+  int64_t tileQ = 64, tileK = 64;
+  int64_t warps = 4;
+  int64_t stages = 2;
+
+  Schedule toSchedule() const;
+  /// Fails on unknown or missing parameters, naming them.
+  static llvm::Expected<AttentionSchedule> fromSchedule(const Schedule &schedule);
+
+  bool operator==(const AttentionSchedule &) const = default;
+
+  int64_t getThreads() const { return 32 * warps; }
+  /// Rows of q that a warp owns.
+  int64_t getWarpRows() const { return tileQ / warps; }
+};
+
+/// A head in parts that tiles of shared memory can be: columns start .. start +
+/// width, a multiple of 64 or one of 16 and 32.
+struct HeadPart {
+  int64_t start = 0, width = 0;
+  bool operator==(const HeadPart &) const = default;
+};
+
+/// The parts of a head of `size`, a multiple of 8: all multiples of 64 together, then
+/// 32 and 16. Together they are at most 8 columns wider than the head; what is
+/// beyond it is zero.
+///   64 -> 64     72 -> 64 + 16     96 -> 64 + 32     192 -> 192     40 -> 32 + 16
+llvm::SmallVector<HeadPart, 3> splitHead(int64_t size);
+/// The width of all parts.
+int64_t getPaddedSize(int64_t size);
+
+/// Shared memory of the key loop, bytes: stages * (k tile + v tile).
+int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem);
+
+/// An estimate of a thread's registers: its part of o, of q, of a tile of scores in
+/// f32 and in 16 bits, addresses and loop state.
+int64_t estimateRegisters(const AttentionSchedule &schedule, const AttentionProblem &problem);
+
+/// C1 to C4 alone, which hold on every target.
+llvm::Error verifyAttentionShape(const AttentionSchedule &schedule);
+
+/// Checks C1 to C7 in this order.
+llvm::Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem &problem,
+                            const target::Target &target);
+
+/// The default: 16 rows a warp, 8 warps while that gives each SM a block (of one
+/// batch, where the batch is dynamic), else 4; for at most 64, 32, 16 rows as many
+/// warps as have rows. tile_k is 64, or the next smaller whose registers fit. stages:
+/// 3 where two blocks of them fit an SM, else 2, else 1. Rows are Sq where it is
+/// static, `expectedQueries` otherwise.
+llvm::Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &problem,
+                                                         const target::GpuModel &model,
+                                                         int64_t expectedQueries);
+
+/// The search space: 1 to 8 warps of 16 or 32 rows (not beyond the rows there are),
+/// tile_k 16..128, 1 to 4 stages.
+std::vector<AttentionSchedule> enumerateAttention(const AttentionProblem &problem,
+                                                  const target::Target &target,
+                                                  int64_t expectedQueries);
+
+} // namespace tilewright::schedule
+
+#endif

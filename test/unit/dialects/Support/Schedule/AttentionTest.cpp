@@ -1,0 +1,145 @@
+//===- AttentionTest.cpp - Schedules of attention ----------------------------===//
+#include "dialects/Support/Schedule/Attention.h"
+
+#include "gtest/gtest.h"
+
+using namespace tilewright;
+using namespace tilewright::schedule;
+using problem::Problem;
+
+namespace {
+
+Problem makeProblem(int64_t size = 64, int64_t heads = 16,
+                    std::optional<int64_t> queries = std::nullopt) {
+  Problem problem;
+  problem.op = "attention";
+  problem.dimensions = {{"B"},      {"Sq", queries}, {"Sk"},      {"Hq", heads},
+                        {"Hkv", 4}, {"D", size},     {"Dv", size}};
+  for (auto [name, length, head] :
+       {std::tuple("q", "Sq", "Hq"), {"k", "Sk", "Hkv"}, {"v", "Sk", "Hkv"}, {"o", "Sq", "Hq"}})
+    problem.operands.push_back({name, "f16", {"B", length, head, "D"}});
+  return problem;
+}
+
+const target::GpuModel &getModel(llvm::StringRef name) {
+  return *llvm::cantFail(target::findGpuModel(name));
+}
+
+std::string messageOf(llvm::Error error) { return llvm::toString(std::move(error)); }
+
+std::string refuse(AttentionSchedule schedule, int64_t size = 64, llvm::StringRef model = "a100") {
+  return messageOf(
+      verify(schedule.toSchedule(), makeProblem(size), target::getTarget(getModel(model))));
+}
+
+AttentionSchedule choose(const Problem &problem, llvm::StringRef model, int64_t rows) {
+  return llvm::cantFail(AttentionSchedule::fromSchedule(
+      llvm::cantFail(chooseDefault(problem, getModel(model), rows))));
+}
+
+TEST(AttentionScheduleTest, TextRoundTrips) {
+  AttentionSchedule schedule{.tileQ = 128, .tileK = 32, .warps = 8, .stages = 3};
+  Schedule text = llvm::cantFail(Schedule::parse(schedule.toSchedule().str()));
+  EXPECT_EQ(llvm::cantFail(AttentionSchedule::fromSchedule(text)), schedule);
+  text.parameters["tile_n"] = 1;
+  EXPECT_NE(messageOf(AttentionSchedule::fromSchedule(text).takeError()).find("tile_n"),
+            std::string::npos);
+  text.parameters.erase("tile_n");
+  text.parameters.erase("warps");
+  EXPECT_EQ(messageOf(AttentionSchedule::fromSchedule(text).takeError()),
+            "attention: expects the schedule parameter warps, but it is missing");
+}
+
+TEST(AttentionScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
+  EXPECT_EQ(refuse({}), "");
+  EXPECT_EQ(refuse({.warps = 3}), // C1
+            "attention: expects warps to be one of 1, 2, 4, 8, but got 3; the nearest is 2");
+  EXPECT_EQ(refuse({.tileQ = 80}), // C2
+            "attention: expects tile_q to be a multiple of 16 * warps (64) up to 256, but got 80; "
+            "the nearest is 64");
+  EXPECT_EQ(refuse({.tileK = 48}), // C3
+            "attention: expects tile_k to be one of 16, 32, 64, 128, but got 48; the nearest is "
+            "32");
+  EXPECT_EQ(refuse({.stages = 0}), // C4
+            "attention: expects stages to be 1..4, but got 0; the nearest is 1");
+  EXPECT_NE(refuse({}, 64, "t4").find("the nearest is sm_80"), std::string::npos); // C5
+  EXPECT_EQ(refuse({.tileQ = 64, .tileK = 128, .stages = 3}, 128),                 // C6
+            "attention: expects at most 166912 bytes of shared memory a block on sm_80, but stages "
+            "= 3 of head sizes 128 and 128 in tiles of 64x128 need 196608; at most 2 stages fit");
+  EXPECT_EQ(refuse({.tileQ = 128}, 128), // C7: 32 rows a warp
+            "attention: expects at most 255 registers a thread on sm_80, but the estimate is 328 "
+            "for head sizes 128 and 128 in tiles of 128x64 on 128 threads; use a smaller tile_k or "
+            "more warps");
+}
+
+TEST(AttentionScheduleTest, TheProblemIsChecked) {
+  auto read = [](const Problem &problem) {
+    return messageOf(AttentionProblem::fromProblem(problem).takeError());
+  };
+  EXPECT_EQ(read(makeProblem()), "");
+  EXPECT_EQ(read(makeProblem(12)),
+            "attention: expects D to be a multiple of 8 up to 256, but got 12; the nearest is 16");
+  EXPECT_EQ(read(makeProblem(64, 6)),
+            "attention: expects Hq to be a multiple of Hkv (4), but got 6; the nearest is 8");
+  Problem mixed = makeProblem();
+  mixed.operands[1].dtype = "bf16";
+  EXPECT_EQ(read(mixed),
+            "attention: expects the dtype of 'k' to be that of 'q' (f16), but got 'bf16'");
+  mixed.operands[1].dtype = "i8";
+  EXPECT_EQ(read(mixed),
+            "attention: expects the dtype of 'k' to be one of f16, bf16, but got 'i8'");
+  mixed.operands.pop_back();
+  mixed.operands[1].dtype = "f16";
+  EXPECT_EQ(read(mixed), "attention: expects the operand 'o', but there is none");
+  Problem dynamic = makeProblem();
+  dynamic.dimensions[5].extent.reset();
+  EXPECT_EQ(read(dynamic),
+            "attention: expects a static dimension D of at least 1, but got a dynamic one");
+}
+
+TEST(AttentionScheduleTest, HeadsAreSplitIntoTilesOfSharedMemory) {
+  using Parts = llvm::SmallVector<HeadPart, 3>;
+  EXPECT_EQ(splitHead(64), (Parts{{0, 64}}));
+  EXPECT_EQ(splitHead(72), (Parts{{0, 64}, {64, 16}}));
+  EXPECT_EQ(splitHead(192), (Parts{{0, 192}}));
+  for (int64_t size = 8; size <= 256; size += 8) {
+    int64_t end = 0;
+    for (HeadPart part : splitHead(size)) {
+      EXPECT_EQ(part.start, end);
+      EXPECT_TRUE(part.width % 64 == 0 || part.width == 32 || part.width == 16) << part.width;
+      end += part.width;
+    }
+    EXPECT_EQ(end, getPaddedSize(size));
+    EXPECT_LE(end - size, 8);
+  }
+}
+
+TEST(AttentionScheduleTest, TheDefaultFitsTheRowsAndTheDevice) {
+  EXPECT_EQ(choose(makeProblem(), "a100", 1).tileQ, 16);
+  EXPECT_EQ(choose(makeProblem(), "a100", 33).tileQ, 64);
+  // 16 heads of 512 rows: 64 blocks of 128 rows do not fill 108 SMs; of 4096 rows
+  // 512 blocks do.
+  EXPECT_EQ(choose(makeProblem(), "a100", 512).tileQ, 64);
+  EXPECT_EQ(choose(makeProblem(), "a100", 4096).tileQ, 128);
+  // A static length counts, not what is expected.
+  EXPECT_EQ(choose(makeProblem(64, 16, 16), "a100", 4096).tileQ, 16);
+  for (llvm::StringRef model : {"a100", "rtx4090", "h200"})
+    for (int64_t size = 8; size <= 256; size += 8)
+      for (int64_t rows : {1, 17, 100, 5000}) {
+        AttentionSchedule schedule = choose(makeProblem(size), model, rows);
+        EXPECT_EQ(refuse(schedule, size, model), "") << schedule.toSchedule().str();
+        EXPECT_EQ(schedule.getWarpRows(), 16);
+      }
+}
+
+TEST(AttentionScheduleTest, TheSpaceIsLegalAndHoldsTheDefault) {
+  Problem problem = makeProblem(128);
+  const target::GpuModel &model = getModel("a100");
+  auto all = llvm::cantFail(enumerate(problem, target::getTarget(model), 4096));
+  EXPECT_GT(all.size(), 20u);
+  for (const Schedule &schedule : all)
+    EXPECT_EQ(messageOf(verify(schedule, problem, target::getTarget(model))), "");
+  EXPECT_TRUE(llvm::is_contained(all, llvm::cantFail(chooseDefault(problem, model, 4096))));
+}
+
+} // namespace
