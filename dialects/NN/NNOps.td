@@ -4,6 +4,7 @@
 
 include "dialects/NN/NNDialect.td"
 include "dialects/Tile/TileAttributes.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class NN_Op<string mnemonic, list<Trait> traits = []> : Op<NN_Dialect, mnemonic, traits>;
@@ -100,6 +101,138 @@ def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$tran
     int64_t getK();
     int64_t getN();
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
+  let summary = "softmax(q * k^T) * v, a row and head at a time";
+  let description = [{
+    For batch b, query head h and row i of q, with the absolute position
+    `p = i + Sk - Sq + q_offset[b]` of the row and `g = h / (Hq / Hkv)`:
+
+        x[j] = scale * sum_d q[b, i, h, d] * k[b, j, g, d]
+        y[j] = softcap * tanh(x[j] / softcap), or x[j] where softcap is 0
+        s[j] = score(y[j] - alibi_slopes[h] * |p - j|, b, h, p, j)
+        visible(j) = (not causal or j <= p) and (left < 0 or j >= p - left)
+                     and (right < 0 or j <= p + right) and mask(b, h, p, j)
+        e[j] = exp(s[j]) where visible(j), else 0
+        o[b, i, h, :] = sum_j e[j] * v[b, j, g, :] / (exp(sinks[h]) + sum_j e[j])
+        lse[b, h, i] = log(sum_j e[j])
+
+    Absent regions leave the score as it is and show every key; without
+    `alibi_slopes` and `sinks` their terms are 0. A row that sees no key has o = 0 and
+    lse = -inf. The score of a key that is not visible has no effect, NaN or not.
+
+    Products of q and k are exact and summed in the tensor cores' f32; scores,
+    maxima and sums are f32. The e[j] are taken relative to the running maximum, so
+    that they are at most 1, and rounded to the dtype of v before the second product,
+    whose sums are f32; one division and one rounding end a row.
+
+    The regions are scalar code over f32, i32 and i1. `score` takes (score, batch,
+    head, position of the query, position of the key), `mask` all but the first. They
+    read the tensors `captures` by `nn.element`.
+
+    Constraints:
+    - (C1) `q`, `k` and `v` are rank-4 tensors of one dtype, f16 or bf16, with
+      extents batch, length, heads, head size, of which the last two are static.
+    - (C2) `k` has the batch and the head size of `q`; `v` has the batch, length
+      and heads of `k`; heads of `q` are a multiple of those of `k`.
+    - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 256.
+    - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`.
+    - (C5) `lse`, when there, is f32: batch x heads x length of `q`.
+    - (C6) `scale` is finite and greater than zero, `softcap` finite and at least zero.
+    - (C7) `window` is two numbers, left and right, -1 (unbounded) or more.
+    - (C8) `q_offset`, when given, is one i32 a batch; `alibi_slopes` one f32 a head of
+      `q`, or a batch and head; `sinks` one f32 a head of `q`.
+    - (C9) `score` has arguments (f32, i32, i32, i32, i32) and yields f32; `mask`
+      has (i32, i32, i32, i32) and yields i1.
+    - (C10) the regions hold elementwise `arith` and `math` operations on scalars of
+      f32, i32 and i1, constants, and `nn.element`, on values of the region itself.
+    - (C11) `captures` have a rank of 1 to 4 and elements of f16, bf16, f32 or i32.
+    - (C12) an attached schedule belongs to the family "attention".
+    - (C13) where an attached problem gives strides of `q`, `k`, `v` or `o`, they are
+      four, the last of them 1.
+
+    ```mlir
+    %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
+        : tensor<?x?x32x64xf16>, tensor<?x?x8x64xf16>, tensor<?x?x8x64xf16>
+        -> tensor<?x?x32x64xf16>, tensor<?x32x?xf32>
+    %b = nn.attention %q, %k, %v reads %documents : tensor<?x?xi32> scale 0.125
+        : tensor<?x?x32x64xf16>, tensor<?x?x8x64xf16>, tensor<?x?x8x64xf16>
+        -> tensor<?x?x32x64xf16> mask {
+      ^bb0(%b: i32, %h: i32, %i: i32, %j: i32):
+        %0 = nn.element 0[%b, %i] : i32
+        %1 = nn.element 0[%b, %j] : i32
+        %2 = arith.cmpi eq, %0, %1 : i32
+        nn.yield %2 : i1
+    }
+    ```
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v,
+    Optional<AnyRankedTensor>:$q_offset,
+    Optional<AnyRankedTensor>:$alibi_slopes,
+    Optional<AnyRankedTensor>:$sinks,
+    Variadic<AnyRankedTensor>:$captures,
+    F32Attr:$scale,
+    DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+    UnitAttr:$causal,
+    DefaultValuedAttr<DenseI64ArrayAttr, "{-1, -1}">:$window,
+    OptionalAttr<NN_ProblemAttr>:$problem,
+    OptionalAttr<Tile_ScheduleAttr>:$schedule);
+  let results = (outs AnyRankedTensor:$o, Optional<AnyRankedTensor>:$lse);
+  let regions = (region AnyRegion:$score, AnyRegion:$mask);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`offset` $q_offset^ `:` type($q_offset))?
+    (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
+    (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?
+    (`causal` $causal^)? (`window` $window^)? attr-dict
+    `:` type($q) `,` type($k) `,` type($v) `->` type($o) (`,` type($lse)^)?
+    (`score` $score^)? (`mask` $mask^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTypeOf(::mlir::Value value) {
+      return ::mlir::cast<::mlir::RankedTensorType>(value.getType());
+    }
+    int64_t getQueryHeads() { return getTypeOf(getQ()).getDimSize(2); }
+    int64_t getKeyHeads() { return getTypeOf(getK()).getDimSize(2); }
+    /// Head size of q and k, and that of v and o.
+    int64_t getHeadSize() { return getTypeOf(getQ()).getDimSize(3); }
+    int64_t getValueSize() { return getTypeOf(getV()).getDimSize(3); }
+  }];
+}
+
+def NN_ElementOp : NN_Op<"element", [Pure, HasParent<"AttentionOp">]> {
+  let summary = "an element of a tensor that a region reads";
+  let description = [{
+    Reads the tensor number `capture` of the op's `captures` at arguments of the
+    region: batch, head, positions of the query and of the key. Outside of the tensor
+    elements are zero. Floats are extended to f32.
+
+    Constraints:
+    - (C1) there is a tensor of that number, and the result is i32 for a tensor of
+      i32, else f32.
+    - (C2) there is an index for each of its dimensions: arguments of the region, of
+      the four that are indices, in their order.
+
+    ```mlir
+    %bias = nn.element 0[%h, %i, %j] : f32
+    ```
+  }];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntNonNegative]>:$capture, Variadic<I32>:$indices);
+  let results = (outs AnyTypeOf<[F32, I32]>:$result);
+  let assemblyFormat = "$capture `[` $indices `]` attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def NN_YieldOp : NN_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"AttentionOp">]> {
+  let summary = "the result of a region of nn.attention";
+  let arguments = (ins AnyTypeOf<[F32, I1]>:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
 }
 
 #endif

@@ -1,0 +1,209 @@
+//===- NNAttention.cpp - The constraints of attention -------------------------===//
+//
+// Each check cites the constraint of NNOps.td that it enforces.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/NN/NNDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace tilewright::nn;
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+static bool isScalar(Type type) { return type.isF32() || type.isInteger(32) || type.isInteger(1); }
+
+//===----------------------------------------------------------------------===//
+// Operands and results
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorType type) {
+  if (type.getRank() != 4 || !isHalf(type.getElementType()) || type.isDynamicDim(2) ||
+      type.isDynamicDim(3)) // C1
+    return op.emitOpError() << "expects " << name
+                            << " to be a tensor of f16 or bf16, batch x length x heads x head size "
+                               "with static heads and head size, but got "
+                            << type;
+  int64_t size = type.getDimSize(3);
+  if (size < 8 || size > 256 || size % 8 != 0) // C3
+    return op.emitOpError() << "expects the head size of " << name
+                            << " to be a multiple of 8 from 8 to 256, but got " << size;
+  return success();
+}
+
+/// C2 and the dtypes of C1: how q, k and v fit each other.
+static LogicalResult verifyFit(AttentionOp op) {
+  RankedTensorType q = tensorOf(op.getQ()), k = tensorOf(op.getK()), v = tensorOf(op.getV());
+  if (k.getElementType() != q.getElementType() || v.getElementType() != q.getElementType()) // C1
+    return op.emitOpError() << "expects k and v to have the dtype of q, but got " << q << ", " << k
+                            << ", " << v;
+  if (k.getDimSize(0) != q.getDimSize(0) || k.getDimSize(3) != q.getDimSize(3)) // C2
+    return op.emitOpError() << "expects k to have the batch and head size of q, but got " << k
+                            << " for " << q;
+  if (v.getShape().drop_back() != k.getShape().drop_back()) // C2
+    return op.emitOpError() << "expects v to have the batch, length and heads of k, but got " << v
+                            << " for " << k;
+  int64_t heads = q.getDimSize(2), keyHeads = k.getDimSize(2);
+  if (keyHeads < 1 || heads < 1 || heads % keyHeads != 0) // C2
+    return op.emitOpError() << "expects the heads of q to be a multiple of those of k, but got "
+                            << heads << " and " << keyHeads;
+  return success();
+}
+
+static LogicalResult verifyType(AttentionOp op, StringRef name, Value value,
+                                RankedTensorType expected) {
+  if (!value || value.getType() == expected)
+    return success();
+  return op.emitOpError() << "expects " << name << " of type " << expected << ", but got "
+                          << value.getType();
+}
+
+/// C8 and C11: what else the op reads.
+static LogicalResult verifyVectors(AttentionOp op, int64_t batch, int64_t heads) {
+  Type f32 = Float32Type::get(op.getContext()), i32 = IntegerType::get(op.getContext(), 32);
+  auto slopes = RankedTensorType::get({heads}, f32);
+  if (op.getAlibiSlopes() && tensorOf(op.getAlibiSlopes()).getRank() == 2)
+    slopes = RankedTensorType::get({batch, heads}, f32);
+  if (failed(
+          verifyType(op, "q_offset", op.getQOffset(), RankedTensorType::get({batch}, i32))) || // C8
+      failed(verifyType(op, "alibi_slopes", op.getAlibiSlopes(), slopes)) ||                   // C8
+      failed(verifyType(op, "sinks", op.getSinks(), RankedTensorType::get({heads}, f32))))     // C8
+    return failure();
+  for (Value capture : op.getCaptures()) { // C11
+    RankedTensorType type = tensorOf(capture);
+    Type element = type.getElementType();
+    if (type.getRank() < 1 || type.getRank() > 4 ||
+        !(isHalf(element) || element.isF32() || element.isInteger(32)))
+      return op.emitOpError()
+             << "expects captures of rank 1 to 4 of f16, bf16, f32 or i32, but got " << type;
+  }
+  return success();
+}
+
+static LogicalResult verifyProblem(AttentionOp op, ProblemAttr problem) {
+  for (StringRef name : {"q", "k", "v", "o"}) { // C13
+    OperandAttr operand = problem.findOperand(name);
+    if (!operand || operand.getStrides().empty())
+      continue;
+    if (operand.getStrides().size() != 4 || operand.getStrides().back() != 1)
+      return op.emitOpError() << "expects four strides of " << name
+                              << " with contiguous elements of a head (1) in the problem, but got "
+                              << operand;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Regions
+//===----------------------------------------------------------------------===//
+
+/// C10: what a region may hold.
+static LogicalResult verifyScalarOp(Operation &op, StringRef name) {
+  if (isa<ElementOp>(op))
+    return success();
+  auto fail = [&]() -> LogicalResult {
+    return op.emitOpError() << "is not supported in the " << name
+                            << " region; expects elementwise arith and math operations on f32, "
+                               "i32 and i1, constants, and nn.element";
+  };
+  bool isArithmetic = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(op.getDialect());
+  bool isConstant = isa<arith::ConstantOp>(op);
+  if (!isArithmetic || op.getNumRegions() != 0 || op.getNumResults() != 1 ||
+      !(isConstant || op.hasTrait<OpTrait::Elementwise>()))
+    return fail();
+  for (Value operand : op.getOperands())
+    if (operand.getParentBlock() != op.getBlock())
+      return op.emitOpError() << "expects values of the " << name
+                              << " region itself; tensors outside are read by nn.element";
+  if (!llvm::all_of(op.getOperandTypes(), isScalar) || !isScalar(op.getResult(0).getType()))
+    return fail();
+  return success();
+}
+
+static LogicalResult verifyRegion(AttentionOp op, Region &region, StringRef name,
+                                  ArrayRef<Type> arguments, Type result) {
+  if (region.empty())
+    return success();
+  auto describe = [](TypeRange types) {
+    std::string text;
+    llvm::raw_string_ostream(text) << "(" << types << ")";
+    return text;
+  };
+  if (!region.hasOneBlock() || TypeRange(region.getArgumentTypes()) != TypeRange(arguments)) // C9
+    return op.emitOpError() << "expects the " << name << " region to be one block with arguments "
+                            << describe(arguments) << ", but got "
+                            << describe(region.getArgumentTypes());
+  auto yield = region.front().empty() ? YieldOp() : dyn_cast<YieldOp>(region.front().back());
+  if (!yield || yield.getValue().getType() != result) // C9
+    return op.emitOpError() << "expects the " << name << " region to yield " << result;
+  for (Operation &inner : region.front().without_terminator())
+    if (failed(verifyScalarOp(inner, name)))
+      return failure();
+  return success();
+}
+
+LogicalResult ElementOp::verify() {
+  auto attention = cast<AttentionOp>((*this)->getParentOp());
+  int64_t number = getCaptureAttr().getInt(), count = attention.getCaptures().size();
+  if (number >= count) // C1
+    return emitOpError() << "expects the number of one of " << count << " captures, but got "
+                         << number;
+  RankedTensorType type = tensorOf(attention.getCaptures()[number]);
+  if (getResult().getType().isInteger(32) != type.getElementType().isInteger(32)) // C1
+    return emitOpError() << "expects i32 of a tensor of i32 and f32 of others, but got "
+                         << getResult().getType() << " of " << type;
+  if (int64_t(getIndices().size()) != type.getRank()) // C2
+    return emitOpError() << "expects " << type.getRank() << " indices of " << type << ", but got "
+                         << getIndices().size();
+  Block *block = getOperation()->getBlock();
+  unsigned first = block->getNumArguments() - std::min(4u, block->getNumArguments());
+  for (Value index : getIndices()) { // C2
+    auto argument = dyn_cast<BlockArgument>(index);
+    if (!argument || argument.getOwner() != block || argument.getArgNumber() < first)
+      return emitOpError() << "expects indices to be the region's batch, head, query and key, each "
+                              "at most once and in this order";
+    first = argument.getArgNumber() + 1;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The op
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  for (auto [name, value] : {std::pair("q", getQ()), {"k", getK()}, {"v", getV()}})
+    if (failed(verifyOperand(*this, name, tensorOf(value))))
+      return failure();
+  if (failed(verifyFit(*this)))
+    return failure();
+  RankedTensorType q = tensorOf(getQ());
+  int64_t batch = q.getDimSize(0), length = q.getDimSize(1), heads = getQueryHeads();
+  auto f32 = Float32Type::get(getContext());
+  Type i32 = IntegerType::get(getContext(), 32), i1 = IntegerType::get(getContext(), 1);
+  auto expected = RankedTensorType::get({batch, length, heads, getValueSize()}, q.getElementType());
+  if (failed(verifyType(*this, "o", getO(), expected)) || // C4
+      failed(verifyType(*this, "lse", getLse(),
+                        RankedTensorType::get({batch, heads, length}, f32)))) // C5
+    return failure();
+  float scale = getScale().convertToFloat();
+  if (!std::isfinite(scale) || scale <= 0) // C6
+    return emitOpError() << "expects scale to be finite and greater than zero, but got " << scale;
+  float softcap = getSoftcap().convertToFloat();
+  if (!std::isfinite(softcap) || softcap < 0) // C6
+    return emitOpError() << "expects softcap to be finite and at least zero, but got " << softcap;
+  if (getWindow().size() != 2 || llvm::any_of(getWindow(), [](int64_t w) { return w < -1; })) // C7
+    return emitOpError() << "expects window to be two numbers of -1 (unbounded) or more, but got ["
+                         << getWindow() << "]";
+  if (failed(verifyVectors(*this, batch, heads)))
+    return failure();
+  if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||
+      failed(verifyRegion(*this, getMask(), "mask", {i32, i32, i32, i32}, i1)))
+    return failure();
+  if (getSchedule() && getSchedule()->getFamily() != "attention") // C12
+    return emitOpError() << "expects a schedule of family \"attention\", but got \""
+                         << getSchedule()->getFamily() << "\"";
+  return getProblem() ? verifyProblem(*this, *getProblem()) : success();
+}

@@ -1,0 +1,311 @@
+// Each constraint of nn.attention and of nn.element.
+// RUN: %tw-opt %s -split-input-file -verify-diagnostics
+
+// C1: dimensions have their meaning by position.
+func.func @c1_rank(%q: tensor<8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects q to be a tensor of f16 or bf16, batch x length x heads x head size with static heads and head size, but got 'tensor<8x4x64xf16>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C1: the tensor cores take 16 bits.
+func.func @c1_dtype(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf32>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k to be a tensor of f16 or bf16}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf32>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C1: heads are part of the kernel.
+func.func @c1_static(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x?x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects v to be a tensor of f16 or bf16, batch x length x heads x head size with static heads and head size, but got 'tensor<1x8x?x64xf16>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x?x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C1: one dtype for the three.
+func.func @c1_same(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xbf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k and v to have the dtype of q}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xbf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C2: q and k are multiplied along the head size.
+func.func @c2_size(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x32xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k to have the batch and head size of q, but got 'tensor<1x8x4x32xf16>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x32xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C2: a key has a value.
+func.func @c2_length(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x9x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects v to have the batch, length and heads of k, but got 'tensor<1x9x4x64xf16>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x9x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C2: heads of q share those of k evenly.
+func.func @c2_heads(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x3x64xf16>, %v: tensor<1x8x3x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the heads of q to be a multiple of those of k, but got 4 and 3}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x3x64xf16>, tensor<1x8x3x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C3: rows of a head are whole 16-byte chunks.
+func.func @c3_multiple(%q: tensor<1x8x4x12xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the head size of q to be a multiple of 8 from 8 to 256, but got 12}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x12xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C3: accumulators fit the registers.
+func.func @c3_most(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x264xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the head size of v to be a multiple of 8 from 8 to 256, but got 264}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x264xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C4: a row of o for each of q, as wide as v.
+func.func @c4(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x32xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects o of type 'tensor<1x8x4x32xf16>', but got 'tensor<1x8x4x64xf16>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x32xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C5: sums of each head and row.
+func.func @c5(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects lse of type 'tensor<1x4x8xf32>', but got 'tensor<1x8x4xf32>'}}
+  %o, %lse = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>, tensor<1x8x4xf32>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C6: the running maximum is taken before the scale.
+func.func @c6(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects scale to be finite and greater than zero, but got 0}}
+  %o = nn.attention %q, %k, %v scale 0.0 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C7: -1 is no limit, less has no meaning.
+func.func @c7(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects window to be two numbers of -1 (unbounded) or more, but got [-2, 0]}}
+  %o = nn.attention %q, %k, %v scale 0.125 window [-2, 0] : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C8: an offset for each batch.
+func.func @c8_offset(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %x: tensor<2xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects q_offset of type 'tensor<1xi32>', but got 'tensor<2xi32>'}}
+  %o = nn.attention %q, %k, %v offset %x : tensor<2xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C8: a sink for each head of q.
+func.func @c8_sinks(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %x: tensor<4xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects sinks of type 'tensor<4xf32>', but got 'tensor<4xf16>'}}
+  %o = nn.attention %q, %k, %v sinks %x : tensor<4xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C9: a score of four indices.
+func.func @c9_arguments(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the mask region to be one block with arguments (i32, i32, i32, i32), but got (i32, i32)}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> mask {
+  ^bb0(%i: i32, %j: i32):
+    %c = arith.cmpi sle, %j, %i : i32
+    nn.yield %c : i1
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C9: a mask is yes or no.
+func.func @c9_yield(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the mask region to yield 'i1'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> mask {
+  ^bb0(%b: i32, %h: i32, %i: i32, %j: i32):
+    %c = arith.constant 1.0 : f32
+    nn.yield %c : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C10: regions are elementwise.
+func.func @c10_op(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{is not supported in the score region; expects elementwise arith and math operations on f32, i32 and i1, constants, and nn.element}}
+    %p = tile.program_id 0
+    nn.yield %s : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C10: scalars have the types of scores and indices.
+func.func @c10_type(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{is not supported in the score region}}
+    %w = arith.extf %s : f32 to f64
+    nn.yield %s : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C10: nothing comes in from outside but by nn.element.
+func.func @c10_outside(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %cap: f32) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{expects values of the score region itself; tensors outside are read by nn.element}}
+    %m = arith.mulf %s, %cap : f32
+    nn.yield %m : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C6: a softcap of zero is none.
+func.func @c6_softcap(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects softcap to be finite and at least zero, but got -1}}
+  %o = nn.attention %q, %k, %v scale 0.125 softcap -1.0 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C8: a slope for each head, or batch and head.
+func.func @c8_slopes(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %x: tensor<4x1xf32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects alibi_slopes of type 'tensor<1x4xf32>', but got 'tensor<4x1xf32>'}}
+  %o = nn.attention %q, %k, %v alibi %x : tensor<4x1xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C11: kernels read numbers.
+func.func @c11(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %x: tensor<4xi64>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects captures of rank 1 to 4 of f16, bf16, f32 or i32, but got 'tensor<4xi64>'}}
+  %o = nn.attention %q, %k, %v reads %x : tensor<4xi64> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C12: schedules belong to a family.
+func.func @c12(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects a schedule of family "attention", but got "matmul"}}
+  %o = nn.attention %q, %k, %v scale 0.125 {schedule = #tile.schedule<"matmul", {}>} : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C13: elements of a head are contiguous.
+func.func @c13(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects four strides of k with contiguous elements of a head (1) in the problem}}
+  %o = nn.attention %q, %k, %v scale 0.125 {problem = #nn.problem<dims = [<"B" = 1>], operands = [<"k", strides = [2048, 256, 1, 4], align = 16>]>} : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// nn.element C1: captures are numbered from zero.
+func.func @element_c1_number(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %t: tensor<4x4xf32>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v reads %t : tensor<4x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{expects the number of one of 1 captures, but got 1}}
+    %e = nn.element 1[%h, %j] : f32
+    nn.yield %e : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// nn.element C1: floats are extended, never converted.
+func.func @element_c1_type(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %t: tensor<4x4xf32>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v reads %t : tensor<4x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{expects i32 of a tensor of i32 and f32 of others, but got 'i32' of 'tensor<4x4xf32>'}}
+    %e = nn.element 0[%h, %j] : i32
+    nn.yield %s : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// nn.element C2: an index a dimension.
+func.func @element_c2_count(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %t: tensor<4x4xf32>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v reads %t : tensor<4x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{expects 2 indices of 'tensor<4x4xf32>', but got 1}}
+    %e = nn.element 0[%h] : f32
+    nn.yield %e : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// nn.element C2: computed indices would be a gather.
+func.func @element_c2_computed(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %t: tensor<4x4xf32>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v reads %t : tensor<4x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    %d = arith.subi %i, %j : i32
+    // expected-error @+1 {{expects indices to be the region's batch, head, query and key, each at most once and in this order}}
+    %e = nn.element 0[%h, %d] : f32
+    nn.yield %e : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// nn.element C2: dimensions are in the order of the indices.
+func.func @element_c2_order(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %t: tensor<4x4xf32>) -> tensor<1x8x4x64xf16> {
+  %o = nn.attention %q, %k, %v reads %t : tensor<4x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    // expected-error @+1 {{expects indices to be the region's batch, head, query and key, each at most once and in this order}}
+    %e = nn.element 0[%j, %i] : f32
+    nn.yield %e : f32
+  }
+  return %o : tensor<1x8x4x64xf16>
+}

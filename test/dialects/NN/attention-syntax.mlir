@@ -1,0 +1,48 @@
+// nn.attention survives printing and parsing, with each of its parts.
+// RUN: %tw-opt %s | %tw-opt | FileCheck %s
+
+// Nothing but the operands: heads of q share those of k and v.
+// CHECK-LABEL: func.func @plain(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} scale 1.250000e-01 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x2x128xf16> -> tensor<?x?x8x128xf16>
+func.func @plain(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %v: tensor<?x?x2x128xf16>) -> tensor<?x?x8x128xf16> {
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x2x128xf16> -> tensor<?x?x8x128xf16>
+  return %o : tensor<?x?x8x128xf16>
+}
+
+// Every attribute, optional operand and result.
+// CHECK-LABEL: func.func @all(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} offset %{{.+}} : tensor<2xi32> alibi %{{.+}} : tensor<2x4xf32> sinks %{{.+}} : tensor<4xf32> scale 1.250000e-01 softcap 3.000000e+01 causal window [16, 0] {schedule = #tile.schedule<"attention", {}>} : {{.*}} -> tensor<2x5x4x8xbf16>, tensor<2x4x5xf32>
+func.func @all(%q: tensor<2x5x4x8xbf16>, %k: tensor<2x7x4x8xbf16>, %off: tensor<2xi32>, %slopes: tensor<2x4xf32>, %sinks: tensor<4xf32>) -> (tensor<2x5x4x8xbf16>, tensor<2x4x5xf32>) {
+  %o, %lse = nn.attention %q, %k, %k offset %off : tensor<2xi32> alibi %slopes : tensor<2x4xf32> sinks %sinks : tensor<4xf32> scale 0.125 softcap 30.0 causal window [16, 0] {schedule = #tile.schedule<"attention", {}>} : tensor<2x5x4x8xbf16>, tensor<2x7x4x8xbf16>, tensor<2x7x4x8xbf16> -> tensor<2x5x4x8xbf16>, tensor<2x4x5xf32>
+  return %o, %lse : tensor<2x5x4x8xbf16>, tensor<2x4x5xf32>
+}
+
+// Regions read tensors by their numbers, at the indices they are given.
+// CHECK-LABEL: func.func @regions(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} reads %{{.+}}, %{{.+}} : tensor<4xf16>, tensor<2x7xi32> scale
+// CHECK-SAME: score {
+// CHECK: ^bb0(%[[S:.+]]: f32, %{{.+}}: i32, %[[H:.+]]: i32, %[[I:.+]]: i32, %[[J:.+]]: i32):
+// CHECK: nn.element 0[%[[H]]] : f32
+// CHECK: nn.yield %{{.+}} : f32
+// CHECK: mask {
+// CHECK: ^bb0(%[[B:.+]]: i32, %{{.+}}: i32, %[[I1:.+]]: i32, %[[J1:.+]]: i32):
+// CHECK: nn.element 1[%[[B]], %[[I1]]] : i32
+// CHECK: nn.yield %{{.+}} : i1
+func.func @regions(%q: tensor<2x7x4x8xf16>, %slopes: tensor<4xf16>, %documents: tensor<2x7xi32>) -> tensor<2x7x4x8xf16> {
+  %o = nn.attention %q, %q, %q reads %slopes, %documents : tensor<4xf16>, tensor<2x7xi32> scale 0.5 : tensor<2x7x4x8xf16>, tensor<2x7x4x8xf16>, tensor<2x7x4x8xf16> -> tensor<2x7x4x8xf16> score {
+  ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):
+    %slope = nn.element 0[%h] : f32
+    %distance = arith.subi %i, %j : i32
+    %d = arith.sitofp %distance : i32 to f32
+    %bias = arith.mulf %slope, %d : f32
+    %r = arith.subf %s, %bias : f32
+    nn.yield %r : f32
+  } mask {
+  ^bb0(%b: i32, %h: i32, %i: i32, %j: i32):
+    %a = nn.element 1[%b, %i] : i32
+    %c = nn.element 1[%b, %j] : i32
+    %same = arith.cmpi eq, %a, %c : i32
+    nn.yield %same : i1
+  }
+  return %o : tensor<2x7x4x8xf16>
+}
