@@ -76,8 +76,8 @@ Value Emitter::remainder(Value a, int64_t divisor) {
   return LLVM::URemOp::create(builder, loc, a, i32(divisor));
 }
 
-Value Emitter::lessThan(Value a, Value b) {
-  return LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::slt, a, b);
+Value Emitter::isBelow(Value a, Value b) {
+  return LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ult, a, b);
 }
 
 Value Emitter::extend(Value a) {

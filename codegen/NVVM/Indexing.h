@@ -31,7 +31,8 @@ public:
   /// Unsigned quotient and remainder by a constant.
   mlir::Value divide(mlir::Value a, int64_t divisor);
   mlir::Value remainder(mlir::Value a, int64_t divisor);
-  mlir::Value lessThan(mlir::Value a, mlir::Value b);
+  /// Whether 0 <= a < b, for a `b` that is not negative.
+  mlir::Value isBelow(mlir::Value a, mlir::Value b);
   /// Sign-extends an i32 to i64; an i64 stays.
   mlir::Value extend(mlir::Value a);
   /// `base` displaced by `offset` bytes (i32 or i64).

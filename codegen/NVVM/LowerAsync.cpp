@@ -53,7 +53,7 @@ public:
         continue;
       }
       // Fewer chunks than threads are left.
-      Value active = emit.lessThan(emit.threadId(), emit.i32(chunks - first));
+      Value active = emit.isBelow(emit.threadId(), emit.i32(chunks - first));
       auto branch = scf::IfOp::create(emit.builder, emit.loc, active, false);
       OpBuilder::InsertionGuard guard(emit.builder);
       emit.builder.setInsertionPointToStart(branch.thenBlock());
@@ -109,7 +109,7 @@ private:
     int64_t constantBytes = 0;
     for (auto [dim, coordinate] : llvm::enumerate(getCoordinates(row, column))) {
       if (!insideDims[dim]) {
-        Value test = emit.lessThan(emit.add(total(coordinate), offsets[dim]), view.sizes[dim]);
+        Value test = emit.isBelow(emit.add(total(coordinate), offsets[dim]), view.sizes[dim]);
         inside = inside ? emit.bitAnd(inside, test) : test;
       }
       Value stride = emit.mul(view.strides[dim], emit.i64(elementBytes));

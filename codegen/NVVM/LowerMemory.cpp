@@ -95,10 +95,7 @@ public:
       origin = emit.add(origin, emit.mul(offset, view.strides[dim]));
       Value thread = emitThreadCoordinate(emit, layout, dim);
       within = emit.add(within, emit.mul(emit.extend(thread), view.strides[dim]));
-      // Element c of this tile is inside iff c < extent - offset.
-      Value room = LLVM::SubOp::create(emit.builder, emit.loc, view.sizes[dim], offsets[dim]);
-      rooms.push_back(room);
-      threads.push_back(thread);
+      positions.push_back(emit.add(thread, offsets[dim]));
     }
     Value bytes = emit.mul(emit.add(origin, within), emit.i64(elementBytes));
     base = emit.displace(view.base, bytes);
@@ -127,8 +124,8 @@ public:
     for (auto [dim, coordinate] : llvm::enumerate(at)) {
       if (insideDims[dim])
         continue;
-      Value index = emit.add(threads[dim], emit.i32(coordinate));
-      Value test = emit.lessThan(index, rooms[dim]);
+      Value index = emit.add(positions[dim], emit.i32(coordinate));
+      Value test = emit.isBelow(index, view.sizes[dim]);
       inside = inside ? emit.bitAnd(inside, test) : test;
     }
     return inside;
@@ -141,7 +138,7 @@ private:
   SmallVector<bool> insideDims;
   int64_t elementBytes;
   Value base;
-  SmallVector<Value> rooms, threads;
+  SmallVector<Value> positions; ///< of thread 0's first element, displaced by the thread
 };
 
 /// Reads `width` elements: one scalar or one vector.

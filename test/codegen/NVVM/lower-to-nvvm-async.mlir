@@ -23,7 +23,7 @@ func.func @copy(%p: !tile.ptr, %m: i32, %i: i32) attributes {tile.kernel = #tile
 // 24 chunks for 32 threads: the last threads copy nothing.
 // CHECK-LABEL: llvm.func @few_chunks(
 // CHECK: %[[CHUNKS:.+]] = llvm.mlir.constant(24 : i32)
-// CHECK: %[[ACTIVE:.+]] = llvm.icmp "slt" %{{.+}}, %[[CHUNKS]] : i32
+// CHECK: %[[ACTIVE:.+]] = llvm.icmp "ult" %{{.+}}, %[[CHUNKS]] : i32
 // CHECK: llvm.cond_br %[[ACTIVE]]
 // CHECK-COUNT-1: nvvm.cp.async.shared.global
 // CHECK-NOT: nvvm.cp.async.shared.global

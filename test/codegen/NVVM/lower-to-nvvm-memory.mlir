@@ -34,12 +34,12 @@ func.func @copy(%px: !tile.ptr {tile.parameter = #tile.parameter<pointer "x", dt
 
 #vector = #tilegpu.layout<blocked 1, shape = [64], warps = [1]>
 
-// Elements beyond a dynamic extent are not read, and zero. The test is a branch
-// around the load: the address need not be valid.
+// Elements beyond a dynamic extent, or before the first, are not read, and zero: one
+// unsigned comparison. The test is a branch around the load: the address need not be
+// valid.
 // CHECK-LABEL: llvm.func @edge(
 // CHECK-SAME: %[[N:[^:]+]]: i32
-// CHECK: %[[ROOM:.+]] = llvm.sub %[[N]], %{{.+}} : i32
-// CHECK: %[[INSIDE:.+]] = llvm.icmp "slt" %{{.+}}, %[[ROOM]] : i32
+// CHECK: %[[INSIDE:.+]] = llvm.icmp "ult" %{{.+}}, %[[N]] : i32
 // CHECK: llvm.cond_br %[[INSIDE]], ^[[READ:.+]], ^[[SKIP:bb[0-9]+]]
 // CHECK: ^[[READ]]:
 // CHECK: llvm.load {{.*}} {alignment = 4 : i64} : !llvm.ptr<1> -> f32
