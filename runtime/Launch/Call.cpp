@@ -12,6 +12,7 @@
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/MathExtras.h"
 #include <limits>
+#include <tuple>
 
 using namespace llvm;
 
@@ -51,8 +52,41 @@ Error checkShape(const Tensor &tensor, StringRef name, ArrayRef<int64_t> expecte
 
 //===- The problem ----------------------------------------------------------===//
 
+static bool isDynamic(const Call &call, StringRef dimension) {
+  const Call::Dimension *found =
+      find_if(call.dimensions, [&](const Call::Dimension &d) { return d.name == dimension; });
+  return found != call.dimensions.end() && !found->extent;
+}
+
+/// For each axis its stride in the problem: that of a contiguous array whose axes lie
+/// in memory in the tensor's own order, if the tensor has it and nothing dynamic lies
+/// within; unset otherwise. A stride that is never stepped over counts as that.
+static SmallVector<std::optional<int64_t>, 4> getStaticStrides(const Call &call,
+                                                               const NamedTensor &named) {
+  const Tensor &tensor = named.tensor;
+  SmallVector<std::optional<int64_t>, 4> strides(tensor.strides.size());
+  SmallVector<size_t, 4> axes; // innermost first
+  for (size_t axis = tensor.strides.size(); axis-- > 0;)
+    axes.push_back(axis);
+  if (axes.size() > 2)
+    sort(drop_begin(axes), [&](size_t a, size_t b) {
+      return std::tie(tensor.strides[a], b) < std::tie(tensor.strides[b], a);
+    });
+  int64_t contiguous = 1;
+  for (size_t axis : axes) {
+    bool isStepped = tensor.shape[axis] > 1 && !tensor.isEmpty();
+    if (!isStepped || tensor.strides[axis] == contiguous)
+      strides[axis] = contiguous;
+    contiguous *= std::max<int64_t>(tensor.shape[axis], 1);
+    if (isDynamic(call, named.dimensions[axis]))
+      break;
+  }
+  return strides;
+}
+
 /// Describes a tensor with strides: static where a contiguous array has them.
-static problem::Operand makeOperand(const NamedTensor &named, unsigned elementBytes) {
+static problem::Operand makeOperand(const Call &call, const NamedTensor &named,
+                                    unsigned elementBytes) {
   const Tensor &tensor = named.tensor;
   problem::Operand operand;
   operand.name = named.name.str();
@@ -60,17 +94,13 @@ static problem::Operand makeOperand(const NamedTensor &named, unsigned elementBy
   for (StringRef dimension : named.dimensions)
     operand.dimensions.push_back(dimension.str());
   uint64_t divides = tensor.device ? tensor.address : 0;
-  if (!tensor.isPacked())
-    operand.strides.resize(tensor.shape.size());
-  int64_t contiguous = 1;
-  for (size_t axis = operand.strides.size(); axis-- > 0;) {
-    // A stride that is never stepped over counts as what it would be.
-    if (tensor.strides[axis] == contiguous || tensor.shape[axis] <= 1 || tensor.isEmpty())
-      operand.strides[axis] = contiguous;
-    else
-      divides |= uint64_t(tensor.strides[axis]) * elementBytes;
-    contiguous *= std::max<int64_t>(tensor.shape[axis], 1);
+  if (!tensor.isPacked()) {
+    auto strides = getStaticStrides(call, named);
+    operand.strides.assign(strides.begin(), strides.end());
   }
+  for (auto [axis, stride] : enumerate(operand.strides))
+    if (!stride && tensor.shape[axis] > 1 && !tensor.isEmpty())
+      divides |= uint64_t(tensor.strides[axis]) * elementBytes;
   operand.alignment = getAlignment(divides);
   return operand;
 }
@@ -95,7 +125,7 @@ Expected<problem::Problem> makeProblem(const Call &call) {
     if (!dtype)
       return createStringError("'" + operand.name + "': " + toString(dtype.takeError()));
     unsigned elementBytes = divideCeil(dtype->bits, 8);
-    problem.operands.push_back(makeOperand(operand, elementBytes));
+    problem.operands.push_back(makeOperand(call, operand, elementBytes));
     if (needsWideIndices(operand.tensor, elementBytes))
       problem.indexWidth = 64;
   }
@@ -140,7 +170,7 @@ public:
     for (const Call::Attribute &attribute : call.attributes)
       add(attribute.name), add(attribute.value);
     for (const NamedTensor &operand : call.operands)
-      add(operand.name), add(operand.tensor);
+      add(operand.name), add(call, operand);
   }
   StringRef str() const { return StringRef(bytes.data(), bytes.size()); }
 
@@ -155,22 +185,23 @@ private:
   }
   /// Follows makeOperand() and needsWideIndices() without the element size:
   /// alignment of strides in elements, and how near 2^31 the span comes.
-  void add(const Tensor &tensor) {
+  void add(const Call &call, const NamedTensor &named) {
+    const Tensor &tensor = named.tensor;
     add(StringRef(tensor.dtype));
     add(tensor.packedBytes);
     add(tensor.shape.size()), add(tensor.strides.size());
     add(tensor.device ? getAlignment(tensor.address) : 16);
     if (tensor.shape.size() != tensor.strides.size())
       return;
-    int64_t contiguous = 1;
-    for (size_t axis = tensor.shape.size(); axis-- > 0;) {
-      bool isStatic =
-          tensor.strides[axis] == contiguous || tensor.shape[axis] <= 1 || tensor.isEmpty();
-      add(isStatic ? 0 : getAlignment(tensor.strides[axis]));
-      contiguous *= std::max<int64_t>(tensor.shape[axis], 1);
+    uint64_t extents = 1;
+    for (auto [axis, stride] : enumerate(getStaticStrides(call, named))) {
+      bool isStepped = tensor.shape[axis] > 1 && !tensor.isEmpty();
+      add(stride.has_value());
+      add(stride ? *stride : isStepped ? getAlignment(tensor.strides[axis]) : 16);
+      extents *= std::max<int64_t>(tensor.shape[axis], 1);
     }
     constexpr uint64_t limit = std::numeric_limits<int32_t>::max();
-    uint64_t elements = std::max(getByteRange(tensor, 1).size(), uint64_t(contiguous));
+    uint64_t elements = std::max(getByteRange(tensor, 1).size(), extents);
     add((elements > limit / 4) + (elements > limit / 2) + (elements > limit));
   }
 

@@ -55,8 +55,8 @@ llvm::Error checkShape(const Tensor &tensor, llvm::StringRef name,
 
 /// The problem a checked call is an instance of:
 ///   - the last axis of an array is contiguous; strides of the others are static
-///     where they are those of a contiguous array, otherwise dynamic; packed
-///     operands have none;
+///     where they are those of a contiguous array, its axes in any order, and no
+///     dynamic extent lies within; otherwise dynamic; packed operands have none;
 ///   - an alignment is the largest power of two, at most 16, that divides the
 ///     address and every dynamic stride in bytes. Arrays in host memory are
 ///     copied to aligned memory: only their strides count;
