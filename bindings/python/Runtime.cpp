@@ -57,8 +57,8 @@ launch::Tensor PackedWeights::describe(const py::array &array, const std::string
 
 launch::Tensor describeArray(const py::array &array) {
   static constexpr std::pair<const char *, const char *> names[] = {
-      {"float16", "f16"}, {"bfloat16", "bf16"},      {"float32", "f32"},
-      {"int8", "i8"},     {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}};
+      {"float16", "f16"},        {"bfloat16", "bf16"},    {"float32", "f32"}, {"int8", "i8"},
+      {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}, {"int32", "i32"}};
   auto dtype = py::cast<std::string>(array.dtype().attr("name"));
   launch::Tensor tensor;
   for (auto [numpy, ours] : names)
@@ -140,6 +140,45 @@ py::object Runtime::runMatmul(const py::array &x, const py::array &w, bool isTra
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
+/// The call that a dictionary of arrays and one of texts describe.
+static launch::AttentionCall readAttention(const py::dict &arrays, const py::dict &constants) {
+  launch::AttentionCall call;
+  auto has = [](const py::dict &dict, const char *name) {
+    return dict.contains(name) && !dict[name].is_none();
+  };
+  for (auto [name, member] : {std::pair("q", &launch::AttentionCall::q),
+                              {"k", &launch::AttentionCall::k},
+                              {"v", &launch::AttentionCall::v},
+                              {"o", &launch::AttentionCall::o}})
+    call.*member = describeArray(py::cast<py::array>(arrays[name]));
+  for (auto [name, member] : {std::pair("q_offset", &launch::AttentionCall::qOffset),
+                              {"alibi_slopes", &launch::AttentionCall::alibiSlopes},
+                              {"sinks", &launch::AttentionCall::sinks},
+                              {"lse", &launch::AttentionCall::lse}})
+    if (has(arrays, name))
+      call.*member = describeArray(py::cast<py::array>(arrays[name]));
+  if (has(arrays, "captures"))
+    for (py::handle capture : py::cast<py::list>(arrays["captures"]))
+      call.captures.push_back(describeArray(py::cast<py::array>(capture)));
+  for (auto [name, member] : {std::pair("scale", &launch::AttentionCall::scale),
+                              {"softcap", &launch::AttentionCall::softcap},
+                              {"causal", &launch::AttentionCall::causal},
+                              {"window", &launch::AttentionCall::window},
+                              {"score", &launch::AttentionCall::score},
+                              {"mask", &launch::AttentionCall::mask}})
+    if (has(constants, name))
+      call.*member = py::cast<std::string>(constants[name]);
+  return call;
+}
+
+py::object Runtime::runAttention(const py::dict &arrays, const py::dict &constants,
+                                 const std::string &deviceName,
+                                 const std::optional<std::string> &schedule, int detail) {
+  launch::AttentionCall call = readAttention(arrays, constants);
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
 py::object Runtime::runCall(const launch::Call &call, const problem::Problem &problem,
                             const std::string &deviceName,
                             const std::optional<std::string> &scheduleText, int detail) {
@@ -216,7 +255,9 @@ void bindRuntime(py::module_ &module) {
       .def("quant_matmul", &Runtime::runQuantMatmul, "x"_a, "weights"_a, "epilogue"_a, "y"_a,
            "device"_a, "schedule"_a, "deterministic"_a, "detail"_a)
       .def("matmul", &Runtime::runMatmul, "x"_a, "w"_a, "transposed"_a, "epilogue"_a, "y"_a,
-           "device"_a, "schedule"_a, "deterministic"_a, "detail"_a);
+           "device"_a, "schedule"_a, "deterministic"_a, "detail"_a)
+      .def("attention", &Runtime::runAttention, "arrays"_a, "constants"_a, "device"_a, "schedule"_a,
+           "detail"_a);
 }
 
 } // namespace tilewright::python

@@ -8,6 +8,7 @@
 #ifndef TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
 #define TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
 
+#include "runtime/Launch/Attention.h"
 #include "runtime/Launch/DeviceRegistry.h"
 #include "runtime/Launch/Matmul.h"
 #include "runtime/Launch/QuantMatmul.h"
@@ -78,6 +79,13 @@ public:
                              const pybind11::dict &epilogue, pybind11::array y,
                              const std::string &device, const std::optional<std::string> &schedule,
                              bool deterministic, int detail);
+
+  /// Runs attention: `arrays` has q, k, v, o and, where there are such, q_offset,
+  /// alibi_slopes, sinks, lse (arrays) and captures (a list); `constants` the texts of
+  /// launch::AttentionCall.
+  pybind11::object runAttention(const pybind11::dict &arrays, const pybind11::dict &constants,
+                                const std::string &device,
+                                const std::optional<std::string> &schedule, int detail);
 
 private:
   /// Compiles where needed and launches a call that is an instance of `problem`.

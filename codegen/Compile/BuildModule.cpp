@@ -213,9 +213,14 @@ llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,
   OpBuilder builder(&context);
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder, builder.getUnknownLoc());
   builder.setInsertionPointToStart(module->getBody());
+  if (problem.op == "attention") {
+    if (auto error = buildAttention(*module, problem, toAttribute(&context, problem)))
+      return std::move(error);
+    return module;
+  }
   if (problem.op != "quant_matmul" && problem.op != "matmul")
     return llvm::createStringError("no kernel family for op '" + problem.op +
-                                   "'; supported are quant_matmul and matmul");
+                                   "'; supported are attention, quant_matmul and matmul");
   if (auto error = problem.op == "matmul" ? buildMatmul(builder, problem)
                                           : buildQuantMatmul(builder, problem))
     return std::move(error);

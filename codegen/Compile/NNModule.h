@@ -22,6 +22,12 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> buildModule(mlir::MLIRContext 
 /// aligned operands where there is none.
 problem::Problem getProblem(nn::QuantMatmulOp op);
 problem::Problem getProblem(nn::MatmulOp op);
+problem::Problem getProblem(nn::AttentionOp op);
+
+/// Adds the function of an attention problem to `module`; `attr` is the problem as an
+/// attribute.
+llvm::Error buildAttention(mlir::ModuleOp module, const problem::Problem &problem,
+                           nn::ProblemAttr attr);
 
 } // namespace tilewright::compile
 

@@ -15,6 +15,19 @@ static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(va
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 static bool isScalar(Type type) { return type.isF32() || type.isInteger(32) || type.isInteger(1); }
 
+SmallVector<int64_t> tilewright::nn::getRowMajorStrides(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size());
+  int64_t stride = 1;
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    strides[axis] = stride;
+    if (ShapedType::isDynamic(stride) || ShapedType::isDynamic(shape[axis]))
+      stride = ShapedType::kDynamic;
+    else
+      stride *= shape[axis];
+  }
+  return strides;
+}
+
 //===----------------------------------------------------------------------===//
 // Operands and results
 //===----------------------------------------------------------------------===//

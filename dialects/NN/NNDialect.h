@@ -28,4 +28,11 @@
 #define GET_OP_CLASSES
 #include "dialects/NN/NNOps.h.inc"
 
+namespace tilewright::nn {
+
+/// Strides of a row-major tensor, in elements; dynamic outside of a dynamic extent.
+llvm::SmallVector<int64_t> getRowMajorStrides(llvm::ArrayRef<int64_t> shape);
+
+} // namespace tilewright::nn
+
 #endif

@@ -58,6 +58,7 @@ struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
               .Case([&](nn::QuantMatmulOp op) { return expand::expandQuantMatmul(op, function); })
               .Case([&](nn::MatmulOp op) { return expand::expandMatmul(op, function); })
+              .Case([&](nn::AttentionOp op) { return expand::expandAttention(op, function); })
               .Default([](Operation *op) {
                 return op->emitOpError() << "has no expansion to a tile program";
               });

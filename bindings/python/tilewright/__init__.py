@@ -9,6 +9,7 @@ Importing this loads NumPy and nothing else of weight; the compiler is loaded by
 first call that needs it, torch never.
 """
 
+from .attention import attention
 from .checking import check
 from .checkpoints import (
     Checkpoint,
@@ -50,6 +51,7 @@ from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
 from .reports import CallSite, Finding, LineCounters, Party, Place, Report, WorstAccess
+from .scalars import Operand as operand
 
 __all__ = [
     "ArgumentError",
@@ -77,6 +79,7 @@ __all__ = [
     "ShapeError",
     "UnsupportedError",
     "WorstAccess",
+    "attention",
     "check",
     "compile",
     "device",
@@ -93,6 +96,7 @@ __all__ = [
     "linear",
     "load_packed",
     "matmul",
+    "operand",
     "profile",
     "quantize",
     "save_packed",

@@ -88,6 +88,19 @@ class Runtime:
     ) -> dict[str, Any] | None:
         """The same for dense weights, [N, K] where transposed."""
 
+    def attention(
+        self,
+        arrays: dict[str, Any],
+        constants: dict[str, str],
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """Writes to o and lse of `arrays`: q, k, v, o [B, S, H, D], lse, q_offset,
+        alibi_slopes, sinks (or None), captures (a list). `constants`: scale, softcap, causal,
+        window, score, mask as texts.
+        """
+
 class CompiledKernel:
     """An artifact and how it came about."""
 

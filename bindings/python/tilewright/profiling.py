@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +138,10 @@ def note(launch: Launch) -> None:
     """Adds a launch to every profile that is collecting."""
     for record in _active.get():
         record.launches.append(launch)
+
+
+def note_facts(facts: dict[str, Any] | None, device: str) -> None:
+    """The same from what the extension's calls return; nothing where they return nothing."""
+    if facts:
+        report = facts.pop("report")
+        note(Launch(device=device, report=report and json.loads(report), **facts))

@@ -73,3 +73,21 @@ func.func @two_blocks(%x: tensor<16x64xf16>, %w: !nn.quantized<64x64, #nn.qforma
 ^end:
   return %0 : tensor<16x64xf16>
 }
+
+// -----
+
+// Attention, too, has its sizes from a schedule.
+func.func @attention_no_schedule(%q: tensor<1x64x4x64xf16>) -> tensor<1x64x4x64xf16> {
+  // expected-error @+1 {{expects a schedule; the driver attaches one before tw-expand-nn}}
+  %o = nn.attention %q, %q, %q scale 0.125 : tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16> -> tensor<1x64x4x64xf16>
+  return %o : tensor<1x64x4x64xf16>
+}
+
+// -----
+
+// Each warp owns whole products.
+func.func @attention_tile(%q: tensor<1x64x4x64xf16>) -> tensor<1x64x4x64xf16> {
+  // expected-error @+1 {{expects tile_q to be a multiple of 16 * warps (64) up to 256, but got 32; the nearest is 64}}
+  %o = nn.attention %q, %q, %q scale 0.125 {schedule = #tile.schedule<"attention", {tile_q = 32, tile_k = 64, warps = 4, stages = 2}>} : tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16> -> tensor<1x64x4x64xf16>
+  return %o : tensor<1x64x4x64xf16>
+}

@@ -1,0 +1,238 @@
+//===- BuildAttention.cpp - An attention problem as an nn program, and back ----===//
+//
+// Score and mask are regions, which a problem carries as MLIR text: the program is
+// put together as text too, and parsed.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/Compile/NNModule.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+
+using namespace mlir;
+using namespace tilewright;
+
+//===----------------------------------------------------------------------===//
+// Problem to program
+//===----------------------------------------------------------------------===//
+
+/// "tensor<?x8xf32>" of an operand.
+static std::string getType(const problem::Problem &problem, const problem::Operand &operand) {
+  std::string text = "tensor<";
+  for (const std::string &name : operand.dimensions) {
+    const problem::Dimension *dimension = problem.findDimension(name);
+    text += dimension && dimension->extent ? std::to_string(*dimension->extent) : "?";
+    text += "x";
+  }
+  return text + operand.dtype + ">";
+}
+
+static llvm::Expected<std::string> getNumber(const problem::Problem &problem, StringRef name,
+                                             StringRef fallback) {
+  StringRef text = problem.getAttribute(name, fallback);
+  double value;
+  if (text.getAsDouble(value))
+    return llvm::createStringError("expects a number as " + name + ", but got '" + text + "'");
+  std::string number;
+  llvm::raw_string_ostream(number) << llvm::format("%.9e", value);
+  return number;
+}
+
+namespace {
+/// The text of the function around the op.
+class AttentionText {
+public:
+  explicit AttentionText(const problem::Problem &problem) : problem(problem) {}
+
+  llvm::Expected<std::string> build() {
+    for (StringRef name : {"q", "k", "v", "o"})
+      if (!problem.findOperand(name))
+        return llvm::createStringError("expects operands q, k, v and o in an attention problem, "
+                                       "but there is no " +
+                                       name);
+    auto scale = getNumber(problem, "scale", ""), softcap = getNumber(problem, "softcap", "0");
+    if (!scale)
+      return llvm::joinErrors(scale.takeError(), softcap.takeError());
+    if (!softcap)
+      return softcap.takeError();
+    std::string op = "nn.attention %q, %k, %v" + optional("offset", "q_offset") +
+                     optional("alibi", "alibi_slopes") + optional("sinks", "sinks") + captures() +
+                     " scale " + *scale + " softcap " + *softcap;
+    if (problem.getAttribute("causal") == "true")
+      op += " causal";
+    op += " window [" + problem.getAttribute("window", "-1,-1").str() + "] : " + type("q") + ", " +
+          type("k") + ", " + type("v") + " -> " + results();
+    for (StringRef region : {"score", "mask"})
+      if (StringRef text = problem.getAttribute(region); !text.empty())
+        op += (" " + region + " {\n" + text + "\n}").str();
+    bool hasLse = problem.findOperand("lse");
+    return "func.func @attention(" + arguments() + ") -> (" + results() + ") {\n%o" +
+           (hasLse ? ", %lse" : "") + " = " + op + "\nreturn %o" + (hasLse ? ", %lse" : "") +
+           " : " + results() + "\n}\n";
+  }
+
+private:
+  std::string type(StringRef name) { return getType(problem, *problem.findOperand(name)); }
+  std::string results() {
+    return type("o") + (problem.findOperand("lse") ? ", " + type("lse") : "");
+  }
+  std::string optional(StringRef keyword, StringRef name) {
+    if (!problem.findOperand(name))
+      return "";
+    return (" " + keyword + " %" + name + " : ").str() + type(name);
+  }
+  std::string captures() {
+    std::string names, types;
+    for (const problem::Operand &operand : problem.operands)
+      if (StringRef(operand.name).starts_with("capture")) {
+        names += (names.empty() ? "%" : ", %") + operand.name;
+        types += (types.empty() ? "" : ", ") + type(operand.name);
+      }
+    return names.empty() ? "" : " reads " + names + " : " + types;
+  }
+  std::string arguments() {
+    std::string text;
+    for (const problem::Operand &operand : problem.operands)
+      if (operand.name != "o" && operand.name != "lse")
+        text += (text.empty() ? "%" : ", %") + operand.name + ": " + type(operand.name);
+    return text;
+  }
+
+  const problem::Problem &problem;
+};
+} // namespace
+
+llvm::Error compile::buildAttention(ModuleOp module, const problem::Problem &problem,
+                                    nn::ProblemAttr attr) {
+  auto text = AttentionText(problem).build();
+  if (!text)
+    return text.takeError();
+  std::string errors;
+  OwningOpRef<ModuleOp> parsed;
+  {
+    ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+      errors += (errors.empty() ? "" : "\n") + diagnostic.str();
+    });
+    parsed = parseSourceString<ModuleOp>(*text, ParserConfig(module.getContext()), "attention");
+  }
+  if (!parsed)
+    return llvm::createStringError("expects score and mask to be regions of nn.attention, but " +
+                                   errors);
+  parsed->walk([&](nn::AttentionOp op) { op.setProblemAttr(attr); });
+  module.getBody()->getOperations().splice(module.getBody()->end(),
+                                           parsed->getBody()->getOperations());
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Program to problem
+//===----------------------------------------------------------------------===//
+
+static std::string getName(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+/// A region as text that does not depend on what stands around it: values are
+/// numbered in order, ops are in generic form.
+static std::string printRegion(Region &region) {
+  if (region.empty())
+    return "";
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  llvm::DenseMap<Value, std::string> names;
+  out << "^bb0(";
+  for (BlockArgument argument : region.getArguments()) {
+    names[argument] = "%a" + std::to_string(argument.getArgNumber());
+    out << (argument.getArgNumber() ? ", " : "") << names[argument] << ": " << argument.getType();
+  }
+  out << "):";
+  unsigned next = 0;
+  for (Operation &op : region.front()) {
+    out << "\n";
+    if (op.getNumResults() == 1) {
+      names[op.getResult(0)] = "%" + std::to_string(next++);
+      out << names[op.getResult(0)] << " = ";
+    }
+    out << "\"" << op.getName() << "\"(";
+    llvm::interleaveComma(op.getOperands(), out, [&](Value value) { out << names[value]; });
+    out << ")";
+    if (Attribute properties = op.getPropertiesAsAttribute())
+      out << " <" << properties << ">";
+    out << " : (" << op.getOperandTypes() << ") -> (" << op.getResultTypes() << ")";
+  }
+  return text;
+}
+
+static std::string toText(const APFloat &value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%.9g", value.convertToFloat());
+  return text;
+}
+
+problem::Problem compile::getProblem(nn::AttentionOp op) {
+  problem::Problem problem;
+  problem.op = "attention";
+  auto setExtent = [&](StringRef name, int64_t extent) {
+    problem.dimensions.push_back(
+        {name.str(), ShapedType::isDynamic(extent) ? std::nullopt : std::optional(extent)});
+  };
+  auto q = op.getTypeOf(op.getQ()), k = op.getTypeOf(op.getK());
+  setExtent("B", q.getDimSize(0)), setExtent("Sq", q.getDimSize(1));
+  setExtent("Sk", k.getDimSize(1)), setExtent("Hq", op.getQueryHeads());
+  setExtent("Hkv", op.getKeyHeads()), setExtent("D", op.getHeadSize());
+  setExtent("Dv", op.getValueSize());
+  nn::ProblemAttr attr = op.getProblem().value_or(nn::ProblemAttr());
+  if (attr)
+    problem.indexWidth = attr.getIndex();
+  auto add = [&](StringRef name, Value value, std::vector<std::string> dimensions) {
+    if (!value)
+      return;
+    auto type = op.getTypeOf(value);
+    problem::Operand operand{
+        name.str(), getName(type.getElementType()), std::move(dimensions), {}, 16};
+    auto layout = attr ? attr.findOperand(name) : nn::OperandAttr();
+    if (layout)
+      operand.alignment = layout.getAlignment();
+    SmallVector<int64_t> strides = layout && !layout.getStrides().empty()
+                                       ? SmallVector<int64_t>(layout.getStrides())
+                                       : nn::getRowMajorStrides(type.getShape());
+    if (name == "lse") // in a layout of its own: row-major
+      strides.clear();
+    for (int64_t stride : strides)
+      operand.strides.push_back(ShapedType::isDynamic(stride) ? std::nullopt
+                                                              : std::optional(stride));
+    problem.operands.push_back(std::move(operand));
+  };
+  add("q", op.getQ(), {"B", "Sq", "Hq", "D"});
+  add("k", op.getK(), {"B", "Sk", "Hkv", "D"});
+  add("v", op.getV(), {"B", "Sk", "Hkv", "Dv"});
+  add("q_offset", op.getQOffset(), {"B"});
+  if (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2)
+    add("alibi_slopes", op.getAlibiSlopes(), {"B", "Hq"});
+  else
+    add("alibi_slopes", op.getAlibiSlopes(), {"Hq"});
+  add("sinks", op.getSinks(), {"Hq"});
+  for (auto [i, capture] : llvm::enumerate(op.getCaptures())) {
+    std::vector<std::string> extents;
+    for (auto [axis, extent] : llvm::enumerate(op.getTypeOf(capture).getShape())) {
+      extents.push_back("c" + std::to_string(i) + "d" + std::to_string(axis));
+      setExtent(extents.back(), extent);
+    }
+    add("capture" + std::to_string(i), capture, extents);
+  }
+  add("lse", op.getLse(), {"B", "Hq", "Sq"});
+  add("o", op.getO(), {"B", "Sq", "Hq", "Dv"});
+  problem.attributes = {
+      {"scale", toText(op.getScale())},
+      {"softcap", toText(op.getSoftcap())},
+      {"causal", op.getCausal() ? "true" : "false"},
+      {"window", std::to_string(op.getWindow()[0]) + "," + std::to_string(op.getWindow()[1])}};
+  for (auto [name, region] : {std::pair("score", &op.getScore()), {"mask", &op.getMask()}})
+    if (std::string text = printRegion(*region); !text.empty())
+      problem.attributes[name] = text;
+  return problem;
+}

@@ -1,0 +1,116 @@
+//===- AttentionLoop.cpp - The loop over keys ----------------------------------===//
+//
+// Part of Expand; see AttentionProgram.h.
+//
+//===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Expand/AttentionProgram.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace tilewright;
+using expand::AttentionProgram;
+
+/// Rows of K that one product takes: fewer operand registers are alive at a time.
+static constexpr int64_t step = 16;
+
+AttentionProgram::State AttentionProgram::buildLoop() {
+  Values inits = {splat(-std::numeric_limits<double>::infinity(), rowShape()),
+                  splat(0, rowShape())};
+  for (schedule::HeadPart part : valueParts)
+    inits.push_back(zeros({schedule.tileQ, part.width}));
+  fullTiles = findFullTiles();
+  auto loop = scf::ForOp::create(builder, loc, firstTile, endTile, constant(1), inits);
+  loop->setAttr(tile::stagesAttrName, builder.getI32IntegerAttr(schedule.stages));
+  auto toState = [](ValueRange values) {
+    return State{values[0], values[1], Values(values.drop_front(2))};
+  };
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value tile = loop.getInductionVar();
+  State next = addTile(tile, toState(loop.getRegionIterArgs()));
+  Values yielded = {next.max, next.sum};
+  yielded.append(next.acc);
+  scf::YieldOp::create(builder, loc, yielded);
+  return toState(loop.getResults());
+}
+
+AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state) {
+  Value firstKey = scaled(tile, schedule.tileK);
+  Value scores = multiplyQueries(firstKey);
+  if (changesScores())
+    scores = changeScores(scores, firstKey);
+  if (!fullTiles)
+    return addScores(hideKeys(scores, firstKey), firstKey, state);
+  Value isFull = arith::AndIOp::create(builder, loc,
+                                       compare(arith::CmpIPredicate::sge, tile, fullTiles->first),
+                                       compare(arith::CmpIPredicate::slt, tile, fullTiles->second));
+  auto branch = scf::IfOp::create(builder, loc, scores.getType(), isFull, /*withElse=*/true);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    scf::YieldOp::create(builder, loc, scores);
+    builder.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(builder, loc, hideKeys(scores, firstKey));
+  }
+  return addScores(branch.getResult(0), firstKey, state);
+}
+
+/// q k^T of one tile.
+Value AttentionProgram::multiplyQueries(Value firstKey) {
+  Value scores = zeros(scoreShape());
+  for (auto [part, rows] : llvm::zip_equal(headParts, queries)) {
+    Value keys = load(kView, {firstKey, constant(part.start)}, {schedule.tileK, part.width});
+    for (int64_t column = 0; column < part.width; column += step) {
+      Value a = slice(rows, {0, column}, {schedule.tileQ, step});
+      Value b = transpose(slice(keys, {0, column}, {schedule.tileK, step}));
+      scores = tile::DotOp::create(builder, loc, scores.getType(), a, b, scores);
+    }
+  }
+  return scores;
+}
+
+Value AttentionProgram::exp2(Value value) {
+  // Numbers below 2^-126 count as zero: they would be added to at least 1.
+  return math::Exp2Op::create(builder, loc, value, arith::FastMathFlags::afn);
+}
+
+Value AttentionProgram::getShift(Value max) {
+  Value none = splat(-std::numeric_limits<double>::infinity(), rowShape());
+  Value isNone = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, max, none);
+  Value scaled = arith::MulFOp::create(builder, loc, max, splat(exponentScale, rowShape()));
+  return arith::SelectOp::create(builder, loc, isNone, splat(0, rowShape()), scaled);
+}
+
+AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey,
+                                                    const State &state) {
+  State next;
+  auto rows = tensor(rowShape(), f32());
+  Value top = tile::ReduceOp::create(builder, loc, rows, tile::ReduceKind::Max, scores, 1);
+  next.max = arith::MaximumFOp::create(builder, loc, state.max, top);
+  Value shift = arith::NegFOp::create(builder, loc, getShift(next.max));
+  Value decay =
+      exp2(math::FmaOp::create(builder, loc, state.max, splat(exponentScale, rowShape()), shift));
+  Value weights = exp2(math::FmaOp::create(builder, loc, scores, splat(exponentScale, scoreShape()),
+                                           spread(shift, scoreShape())));
+  Value sum = tile::ReduceOp::create(builder, loc, rows, tile::ReduceKind::Add, weights, 1);
+  next.sum = math::FmaOp::create(builder, loc, state.sum, decay, sum);
+  Value rounded = arith::TruncFOp::create(builder, loc, tensor(scoreShape(), element), weights);
+  for (auto [i, part] : llvm::enumerate(valueParts)) {
+    Value acc = arith::MulFOp::create(builder, loc, state.acc[i],
+                                      spread(decay, {schedule.tileQ, part.width}));
+    next.acc.push_back(addValues(rounded, firstKey, i, acc));
+  }
+  return next;
+}
+
+Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {
+  auto [start, width] = valueParts[part];
+  Value values = load(vView, {firstKey, constant(start)}, {schedule.tileK, width});
+  for (int64_t key = 0; key < schedule.tileK; key += step)
+    acc = tile::DotOp::create(builder, loc, acc.getType(),
+                              slice(weights, {0, key}, {schedule.tileQ, step}),
+                              slice(values, {key, 0}, {step, width}), acc);
+  return acc;
+}

@@ -1,0 +1,50 @@
+//===- Attention.h - Calls of attention ---------------------------------------===//
+//
+// o = softmax(q k^T) v for each head of each batch, from what a caller holds to the
+// problem that the compiler and the kernel cache understand. The semantics are
+// those of nn.attention.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TILEWRIGHT_RUNTIME_LAUNCH_ATTENTION_H
+#define TILEWRIGHT_RUNTIME_LAUNCH_ATTENTION_H
+
+#include "runtime/Launch/Call.h"
+#include <vector>
+
+namespace tilewright::launch {
+
+/// Tensors of rank 4 are [batch, length, heads, head size] whatever their strides;
+/// only the last axis must be contiguous.
+struct AttentionCall {
+  Tensor q, k, v, o;                 ///< "f16" or "bf16", all alike
+  std::optional<Tensor> qOffset;     ///< [B] "i32"
+  std::optional<Tensor> alibiSlopes; ///< [Hq] or [B,Hq] "f32"
+  std::optional<Tensor> sinks;       ///< [Hq] "f32"
+  std::vector<Tensor> captures;      ///< what the regions read, row-major
+  std::optional<Tensor> lse;         ///< [B,Hq,Sq] "f32", row-major
+  // Constants of the kernel, as text: they are part of what is compiled for.
+  std::string scale;            ///< "0.125", greater than zero
+  std::string softcap = "0";    ///< 0: none
+  std::string window = "-1,-1"; ///< left and right; -1: unbounded
+  std::string causal = "false"; ///< or "true"
+  std::string score, mask;      ///< regions of nn.attention as MLIR text; empty: none
+};
+
+/// The call by names. Operands are q, k, v, q_offset, alibi_slopes, sinks,
+/// capture0, ..., lse, o; dimensions B, Sq and Sk are dynamic.
+Call describe(const AttentionCall &call);
+
+/// The problem a call is an instance of. Fails on extents that do not belong
+/// together, strides that kernels do not take, and what the family of kernels
+/// does not know.
+llvm::Expected<problem::Problem> makeProblem(const AttentionCall &call);
+
+/// Compiles where needed and runs a call; see launchCall().
+llvm::Error launchAttention(KernelCache &cache, const AttentionCall &call,
+                            const std::shared_ptr<device::Device> &fallback,
+                            device::Stream stream = 0,
+                            const std::optional<schedule::Schedule> &pinned = std::nullopt);
+
+} // namespace tilewright::launch
+
+#endif

@@ -1,0 +1,91 @@
+"""What attention kernels do: which tiles they visit, how they touch memory, what ptxas says."""
+
+import json
+import subprocess
+
+import assembler
+import numpy as np
+import pytest
+import tilewright as tw
+from linear_programs import TARGETS, find_compiler
+from tilewright.attention_reference import attention_reference
+
+
+def count_visited(visible, tile_q, tile_k):
+    """Tiles of which some row sees some key, over batches and heads."""
+    rows = -(-visible.shape[2] // tile_q) * tile_q
+    keys = -(-visible.shape[3] // tile_k) * tile_k
+    padded = np.zeros((*visible.shape[:2], rows, keys), bool)
+    padded[:, :, : visible.shape[2], : visible.shape[3]] = visible
+    tiles = padded.reshape(*visible.shape[:2], rows // tile_q, tile_q, keys // tile_k, tile_k)
+    return int(np.count_nonzero(tiles.any((3, 5))))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"causal": True},
+        {"causal": True, "q_offset": -70},
+        {"window": (40, 0), "causal": True},
+        {"window": (0, 70), "q_offset": 30},
+        {"window": (33, 17)},
+    ],
+    ids=str,
+)
+def test_tiles_without_a_visible_key_are_not_computed(parts):
+    rng = np.random.default_rng(0)
+    q, k = (rng.standard_normal((1, rows, 2, 32)).astype(np.float16) for rows in (190, 330))
+    tile_q, tile_k = 32, 64
+    with tw.profile() as profile:
+        tw.attention(
+            q,
+            k,
+            k,
+            schedule=f"attention{{stages=2, tile_k={tile_k}, tile_q={tile_q}, warps=2}}",
+            **parts,
+        )
+    visited = count_visited(attention_reference(q, k, k, **parts).visible, tile_q, tile_k)
+    each = tile_q // 16 * (tile_k // 8 * 32 // 16 + tile_k // 16 * 32 // 8)
+    assert profile.total("matrixOperations") == visited * each
+
+
+@pytest.mark.parametrize("d", [64, 72, 96, 128])
+def test_shared_memory_has_no_conflicts_and_local_memory_no_use(d):
+    rng = np.random.default_rng(1)
+    q = rng.standard_normal((1, 100, 1, d)).astype(np.float16)
+    with tw.profile() as profile:
+        tw.attention(q, q, q, causal=True)
+    wavefronts = profile.total("sharedWavefronts")
+    assert 0 < wavefronts == profile.total("sharedIdealWavefronts")
+    assert profile.total("localBytes") == 0
+
+
+def compile_attention(d, dv, target, rows=4096, parts=""):
+    tool = find_compiler()
+    if tool is None:
+        pytest.skip("no tw-compile: the compiler is not part of this build")
+    q, k, v, o = (
+        f"tensor<?x?x{heads}x{size}xf16>" for heads, size in ((16, d), (4, d), (4, dv), (16, dv))
+    )
+    program = (
+        f"func.func @attend(%q: {q}, %k: {k}, %v: {v}) -> {o} {{\n"
+        f"  %o = nn.attention %q, %k, %v scale 0.125 {parts} : {q}, {k}, {v} -> {o}\n"
+        f"  return %o : {o}\n}}\n"
+    )
+    command = [tool, "-", "--target", target, "--emit", "artifact", "--expected-m", str(rows)]
+    run = subprocess.run(command, input=program, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+CASES = [(32, 32), (64, 64), (72, 72), (96, 96), (128, 128), (192, 128), (256, 256)]
+
+
+@pytest.mark.parametrize(("index", "sizes"), list(enumerate(CASES)))
+def test_default_schedule_fits_the_registers(ptxas, index, sizes):
+    target = TARGETS[index % len(TARGETS)]
+    artifact = compile_attention(*sizes, target, parts="causal" if index % 2 else "")
+    assembly = assembler.assemble(artifact["ptx"])
+    assert assembly.target == target
+    assert assembly.defects == [], artifact["metadata"]["schedule"]
