@@ -3,7 +3,7 @@
 For 1 and 16 rows, K = N = 2048, group 128, f16, zero points, the default schedule of the
 A100. Columns:
 
-    weights   bytes of codes, scales and zero points requested, over what they take
+    weights   bytes of codes, scales and zero points requested, over what their bits take
     x         the same for the activations; the ideal reads them once
     partials  KiB of partial sums written and read again
     conflicts wavefronts of shared memory beyond the least that would do
@@ -82,7 +82,7 @@ def _summarise(ptx, parameters, report, shape: tuple[int, int, int], bits: int) 
     lines = report["lines"]
     traffic = read_traffic(ptx, parameters, lines)
     stored = sum(traffic[name].read for name in ("w", "scales", "zeros"))
-    needed = n * k * bits // 8 + math.ceil(k / GROUP) * n * (2 + 1)
+    needed = n * k * bits / 8 + math.ceil(k / GROUP) * n * (16 + bits) / 8
     partials = traffic.get("partials")
     # 16 columns of weights fill the 16 of m16n8k16, the rows of x its 8.
     ideal = math.ceil(n / 16) * math.ceil(m / 8) * math.ceil(k / 16)

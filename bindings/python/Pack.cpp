@@ -56,21 +56,26 @@ static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c
 }
 
 static layout::ScaleStorage getStorage(int64_t k, int64_t n, const std::string &group,
-                                       unsigned elementBytes) {
+                                       unsigned elementBytes, std::optional<unsigned> zeroBits) {
   auto granularity = unwrap(format::Granularity::parse(group), exception::unsupported);
-  return layout::ScaleStorage::get(granularity, k, n, elementBytes);
+  if (!zeroBits)
+    return layout::ScaleStorage::get(granularity, k, n, elementBytes);
+  if (elementBytes != 1)
+    raise(exception::argument, "expects integer zero points as bytes");
+  return layout::ScaleStorage::getZeroPoints(granularity, k, n, *zeroBits);
 }
 
 /// `scales` is [groups along N, groups along K] of a K x N matrix; the result
-/// has a row for each group along K.
+/// has a row for each group along K, or for several. `zeroBits`: they are integer zero points
+/// of codes of that many bits.
 template <typename T>
 static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_t n,
-                                 const std::string &group) {
+                                 const std::string &group, std::optional<unsigned> zeroBits) {
   pack::Matrix<const T> matrix = viewMatrix(scales).transposed();
-  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T));
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
   if (scales.shape(0) != storage.columnGroups || scales.shape(1) != storage.groups)
     raise(exception::shape, "expects a scale for each group");
-  py::array_t<T> packed({storage.groups, storage.strips * storage.perStrip});
+  py::array_t<T> packed({storage.getRows(), storage.strips * storage.perStrip});
   llvm::MutableArrayRef<T> view(packed.mutable_data(), packed.size());
   check(pack::packScales<T>(storage, matrix, view), exception::shape);
   return packed;
@@ -78,10 +83,11 @@ static py::array_t<T> packScales(const py::array_t<T> &scales, int64_t k, int64_
 
 template <typename T>
 static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &packed, int64_t k,
-                                   int64_t n, const std::string &group) {
+                                   int64_t n, const std::string &group,
+                                   std::optional<unsigned> zeroBits) {
   if (n < 0 || k < 0)
     raise(exception::shape, "expects extents that are not negative");
-  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T));
+  layout::ScaleStorage storage = getStorage(k, n, group, sizeof(T), zeroBits);
   py::array_t<T> scales({storage.columnGroups, storage.groups});
   pack::Matrix<T> columns{scales.mutable_data(), storage.groups, 1};
   llvm::ArrayRef<T> view(packed.data(), packed.size());
@@ -98,9 +104,9 @@ static std::string checksum(const py::array_t<uint8_t, py::array::c_style> &data
 /// Both directions for elements of `T`; overloads tell them apart by dtype.
 template <typename T> static void bindScales(py::module_ &module) {
   module.def("pack_scales", &packScales<T>, py::arg("scales").noconvert(), py::arg("k"),
-             py::arg("n"), py::arg("group"));
+             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
   module.def("unpack_scales", &unpackScales<T>, py::arg("packed").noconvert(), py::arg("k"),
-             py::arg("n"), py::arg("group"));
+             py::arg("n"), py::arg("group"), py::arg("zero_bits") = py::none());
 }
 
 void bindPack(py::module_ &module) {

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/NVVM/Indexing.h"
 #include "codegen/NVVM/Passes.h"
+#include "codegen/NVVM/WordFields.h"
 #include "dialects/Support/Layout/Packing.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
 
@@ -39,7 +40,7 @@ public:
   FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias,
                   ValueRange table)
       : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias),
-        zeroBase(half.isF16() ? program.base : 0), table(table) {}
+        table(table) {}
 
   /// Takes the fragment's words and runs the program's steps.
   void begin(ArrayRef<Value> words) {
@@ -48,24 +49,30 @@ public:
       values.push_back(emitStep(step));
   }
 
-  /// The zero point `code`, an i8, as emitField takes it: `zeroBase + code` in
-  /// both halves. f16 has room for a byte below the magic byte, which is one
-  /// permutation; bf16 has not.
-  Value makeZero(Value code) {
-    if (half.isF16()) {
-      Value wide = LLVM::ZExtOp::create(emit.builder, emit.loc, emit.builder.getI32Type(), code);
-      return asPair(permute(wide, word(program.magic >> 8 & 0xff), 0x4040));
-    }
-    Value number = LLVM::UIToFPOp::create(emit.builder, emit.loc, half, code);
-    Value pair = LLVM::UndefOp::create(emit.builder, emit.loc, pairType);
-    for (int i : {0, 1})
-      pair = LLVM::InsertElementOp::create(emit.builder, emit.loc, pair, number, emit.i32(i));
-    return pair;
+  /// A zero point as emitField takes it: `base + zero * 2^offset` in both halves
+  /// of `pair`; null for none.
+  struct Zero {
+    Value pair;
+    double base = 0;
+    unsigned offset = 0;
+    explicit operator bool() const { return bool(pair); }
+  };
+
+  /// The zero point `code`, an i8. One that shares its word becomes a number as
+  /// the codes do: its byte in both halves, then a mask below the magic number,
+  /// where it is if that has room. A byte of its own is a permutation with f16;
+  /// bf16 has no room for it.
+  Zero makeZero(Value code) {
+    if (std::optional<WordField> field = matchField(code); field && field->bits <= 7)
+      return makeZero(*field);
+    if (!half.isF16())
+      return {convertZero(code)};
+    Value wide = LLVM::ZExtOp::create(emit.builder, emit.loc, emit.builder.getI32Type(), code);
+    return {asPair(permute(wide, word(program.magic >> 8 & 0xff), 0x4040)), program.base};
   }
 
-  /// The two numbers of a field; `zero` is the zero point of its column from
-  /// makeZero, null for none.
-  Value emitField(const UnpackField &field, Value zero) {
+  /// The two numbers of a field; `zero` is the zero point of its column.
+  Value emitField(const UnpackField &field, Zero zero) {
     switch (program.scheme) {
     case UnpackScheme::MagicFma:
       return emitMagicFma(field, zero);
@@ -151,13 +158,38 @@ private:
   Value fma(Value a, Value b, Value c) {
     return LLVM::FMAOp::create(emit.builder, emit.loc, a, b, c);
   }
+  Zero makeZero(const WordField &field) {
+    unsigned room = half.isF16() ? 10 : 7, offset = field.offset % 8, byte = field.offset / 8;
+    Value bits = field.word;
+    if (offset + field.bits > room) {
+      bits = emit.shiftRight(bits, offset);
+      offset = 0;
+    }
+    bits = permute(bits, bits, byte * 0x1111);
+    uint32_t mask = both(((1u << field.bits) - 1) << offset);
+    return {asPair(lop3(bits, word(mask), word(program.magic), lutAndOr)), program.base, offset};
+  }
+
+  /// A zero point as bf16, in both halves.
+  Value convertZero(Value code) {
+    Value number = LLVM::UIToFPOp::create(emit.builder, emit.loc, half, code);
+    Value pair = LLVM::UndefOp::create(emit.builder, emit.loc, pairType);
+    for (int i : {0, 1})
+      pair = LLVM::InsertElementOp::create(emit.builder, emit.loc, pair, number, emit.i32(i));
+    return pair;
+  }
+
   /// `-(value + zero)`, exact: all three are small integers.
-  Value minus(double value, Value zero) {
-    return zero ? subtract(constant(zeroBase - value), zero) : constant(-value);
+  Value minus(double value, Zero zero) {
+    if (!zero)
+      return constant(-value);
+    double scale = std::ldexp(1.0, -int(zero.offset));
+    Value rest = constant(zero.base * scale - value);
+    return zero.offset ? fma(zero.pair, constant(-scale), rest) : subtract(rest, zero.pair);
   }
 
   /// (v & mask) | magic = base + code * 2^offset; the fma is exact.
-  Value emitMagicFma(const UnpackField &field, Value zero) {
+  Value emitMagicFma(const UnpackField &field, Zero zero) {
     uint32_t mask = both(((1u << program.bits) - 1) << field.offset);
     Value number = asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
     double scale = std::ldexp(1.0, -int(field.offset));
@@ -166,7 +198,7 @@ private:
   }
 
   /// The code's byte below the magic byte, in each half.
-  Value emitMagicByte(const UnpackField &field, Value zero) {
+  Value emitMagicByte(const UnpackField &field, Zero zero) {
     uint32_t byte = field.offset / 8;
     uint32_t selector = byte | 4 << 4 | (2 + byte) << 8 | 4 << 12;
     Value number = asPair(permute(values[field.value], word(program.magic >> 8 & 0xff), selector));
@@ -174,7 +206,7 @@ private:
   }
 
   /// See UnpackScheme::MagicSplit: low + top = code - 128, then + 128 - zero.
-  Value emitMagicSplit(const UnpackField &field, Value zero) {
+  Value emitMagicSplit(const UnpackField &field, Zero zero) {
     Value low = asPair(
         lop3(values[field.value], word(both(0x7f << field.offset)), word(program.magic), lutAndOr));
     Value top = asPair(lop3(values[field.value], word(both(0x80 << field.offset)),
@@ -225,7 +257,6 @@ private:
   Type half;
   VectorType pairType;
   double bias;
-  double zeroBase; ///< what makeZero adds
   ValueRange table;
   SmallVector<Value> values;
   /// Low and high bytes by selector.
@@ -265,7 +296,7 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
               {strip, block, layout::getWordOffset(bits, home.fragment, i, 0)})]);
         it->second.begin(held);
       }
-      Value zero;
+      FragmentEmitter::Zero zero;
       if (op.getZero())
         zero = it->second.makeZero(getZeroCode(op, adaptor.getZero(), at));
       Value pair = it->second.emitField(*fields[home.pair], zero);

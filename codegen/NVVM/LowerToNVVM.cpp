@@ -86,6 +86,7 @@ static LogicalResult lowerTiles(ModuleOp module) {
   nvvm::populateTypeConversion(converter);
   RewritePatternSet patterns(context);
   nvvm::populateElementwisePatterns(converter, patterns);
+  nvvm::populateFieldPatterns(converter, patterns);
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
   nvvm::populateLdmatrixPatterns(converter, patterns);

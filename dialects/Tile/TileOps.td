@@ -249,6 +249,23 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["c", "result"]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_FieldsOp : Tile_Op<"fields", [Pure]> {
+  let summary = "the unsigned numbers that share each word";
+  let description = [{
+    Words of `W` bits (8, 16 or 32) hold `F` numbers of `W / F` bits each, the first
+    in the lowest bits. The result has one dimension more, the last, of extent `F`,
+    and elements of at least `W / F` bits.
+
+    ```mlir
+    %z = tile.fields %words : tensor<1x2x8xi16> -> tensor<1x2x8x4xi8>
+    ```
+  }];
+  let arguments = (ins Tile_Tensor:$words);
+  let results = (outs Tile_Tensor:$numbers);
+  let assemblyFormat = "$words attr-dict `:` type($words) `->` type($numbers)";
+  let hasVerifier = 1;
+}
+
 def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
   let summary = "the codes in packed words";
   let description = [{

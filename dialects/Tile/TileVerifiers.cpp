@@ -196,6 +196,28 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+LogicalResult FieldsOp::verify() {
+  RankedTensorType words = tensorOf(getWords()), numbers = tensorOf(getNumbers());
+  auto word = dyn_cast<IntegerType>(words.getElementType());
+  auto number = dyn_cast<IntegerType>(numbers.getElementType());
+  if (!word || !llvm::is_contained({8, 16, 32}, word.getWidth()))
+    return emitOpError() << "expects words of i8, i16 or i32, but got " << words.getElementType();
+  if (!number)
+    return emitOpError() << "expects integers, but got " << numbers.getElementType();
+  if (numbers.getRank() != words.getRank() + 1 ||
+      numbers.getShape().drop_back() != words.getShape())
+    return emitOpError() << "expects one dimension more than the " << words.getRank()
+                         << " of the words, but got " << words << " and " << numbers;
+  int64_t fields = numbers.getShape().back();
+  if (fields < 1 || word.getWidth() % fields != 0)
+    return emitOpError() << "expects the fields to divide the " << word.getWidth()
+                         << " bits of a word, but got " << fields;
+  if (number.getWidth() < word.getWidth() / fields)
+    return emitOpError() << "expects numbers of at least " << word.getWidth() / fields
+                         << " bits, but got " << number;
+  return success();
+}
+
 LogicalResult UnpackOp::verify() {
   RankedTensorType words = tensorOf(getWords()), codes = tensorOf(getCodes());
   auto element = dyn_cast<IntegerType>(codes.getElementType());

@@ -37,6 +37,14 @@ struct GroupTable {
   ScaleStorage storage;
   unsigned argument = 0;
   Value view;
+
+  /// Two numbers share a byte: a view is of words, each the numbers of a lane.
+  bool hasWords() const { return storage.perElement > 1; }
+  /// Elements of a view in a strip.
+  int64_t getPerStrip() const {
+    return storage.perStrip * storage.perElement /
+           (hasWords() ? layout::zeroPointsPerWord : storage.perElement);
+  }
 };
 
 /// What a step of the main loop has of K tile.
@@ -69,6 +77,7 @@ private:
   void buildTableView(GroupTable &table, StringRef name);
   Value loadRows(const GroupTable &table, Value firstRow, int64_t rows);
   Value orderColumns(const GroupTable &table, Value stored);
+  Value orderFields(const GroupTable &table, Value words);
   Value getGroup(Value kTile, int64_t segment);
   SmallVector<Value> loadTable(const GroupTable &table, Value kTile);
   Value addSegment(const LoadedTile &tile, int64_t segment, Value acc);
@@ -119,7 +128,7 @@ void QuantMatmulProgram::addWeightParameters() {
   scales = {format.getScale(), getStorage(format.getScale()),
             addTablePointer("scales", format.getScale()), Value()};
   if (rule.zero == format::Zero::Integer)
-    zeroPoints = {"u8", getStorage("u8")};
+    zeroPoints = {"u8", ScaleStorage::getZeroPoints(rule.granularity, k, n, format.getBits())};
   else if (format.hasFloatZeros())
     zeroPoints = {format.getZeroType(), getStorage(format.getZeroType())};
   if (zeroPoints)
@@ -132,10 +141,11 @@ void QuantMatmulProgram::addWeightParameters() {
 
 void QuantMatmulProgram::buildTableView(GroupTable &table, StringRef name) {
   const ScaleStorage &storage = table.storage;
-  Type element = expand::getStoredType(builder.getContext(), table.dtype);
-  table.view =
-      view(argument(table.argument), {storage.groups, storage.strips, storage.perStrip}, element,
-           {storage.strips * storage.perStrip, storage.perStrip, 1}, getAlign(name));
+  Type element = table.hasWords() ? builder.getI16Type()
+                                  : expand::getStoredType(builder.getContext(), table.dtype);
+  int64_t perStrip = table.getPerStrip();
+  table.view = view(argument(table.argument), {storage.getRows(), storage.strips, perStrip},
+                    element, {storage.strips * perStrip, perStrip, 1}, getAlign(name));
 }
 
 void QuantMatmulProgram::buildWeightViews() {
@@ -166,15 +176,17 @@ void QuantMatmulProgram::buildWeightViews() {
 Value QuantMatmulProgram::loadRows(const GroupTable &table, Value firstRow, int64_t rows) {
   int64_t strips = schedule.tileN / layout::blockN;
   return load(table.view, {firstRow, getStripStart(), constant(0)},
-              {rows, strips, table.storage.perStrip});
+              {rows, strips, table.getPerStrip()});
 }
 
-/// Stored rows as rows x tile_n numbers in the order of columns.
+/// Stored rows as groups x tile_n numbers in the order of columns.
 Value QuantMatmulProgram::orderColumns(const GroupTable &table, Value stored) {
   auto type = cast<RankedTensorType>(stored.getType());
   int64_t rows = type.getDimSize(0), strips = type.getDimSize(1), perStrip = type.getDimSize(2);
   Type element = type.getElementType();
-  if (table.storage.granularity.isPerColumn()) {
+  if (table.hasWords())
+    return orderFields(table, stored);
+  if (table.storage.isPerColumn()) {
     // Position 4g + c holds column 8c + g.
     stored = reshape(stored, {rows, strips, 8, 4});
     stored = tile::TransposeOp::create(builder, loc, tensor({rows, strips, 4, 8}, element), stored,
@@ -185,6 +197,23 @@ Value QuantMatmulProgram::orderColumns(const GroupTable &table, Value stored) {
     stored = tile::BroadcastOp::create(builder, loc, wide, stored);
   }
   return reshape(stored, {rows, schedule.tileN});
+}
+
+/// The same of rows of words: word g of a strip has those of columns 8c + g, for
+/// each those of the row's groups.
+Value QuantMatmulProgram::orderFields(const GroupTable &table, Value words) {
+  auto type = cast<RankedTensorType>(words.getType());
+  int64_t rows = type.getDimSize(0), strips = type.getDimSize(1),
+          groups = table.storage.groupsPerRow;
+  constexpr int64_t perWord = layout::zeroPointsPerWord;
+  Type element = builder.getI8Type();
+  Value fields = tile::FieldsOp::create(
+      builder, loc, tensor({rows, strips, 8, perWord * groups}, element), words);
+  fields = reshape(fields, {rows, strips, 8, perWord, groups});
+  fields =
+      tile::TransposeOp::create(builder, loc, tensor({rows, groups, strips, perWord, 8}, element),
+                                fields, ArrayRef<int64_t>{0, 4, 1, 3, 2});
+  return reshape(fields, {rows * groups, schedule.tileN});
 }
 
 /// The group of segment `segment` of K tile `kTile`.
@@ -206,15 +235,24 @@ Value QuantMatmulProgram::getGroup(Value kTile, int64_t segment) {
 /// The numbers of each segment of K tile `kTile`, 1 x tile_n each. The rows of
 /// whole groups are one load, others a load each.
 SmallVector<Value> QuantMatmulProgram::loadTable(const GroupTable &table, Value kTile) {
-  int64_t segments = rule.getSegments(schedule.tileK);
-  Value together;
-  if (rule.areRowsTogether(schedule.tileK))
-    together = orderColumns(table, loadRows(table, scaled(kTile, segments), segments));
-  SmallVector<Value> rows;
-  for (int64_t segment = 0; segment < segments; ++segment)
-    rows.push_back(together ? slice(together, {segment, 0}, {1, schedule.tileN})
-                            : orderColumns(table, loadRows(table, getGroup(kTile, segment), 1)));
-  return rows;
+  int64_t segments = rule.getSegments(schedule.tileK), perRow = table.storage.groupsPerRow;
+  SmallVector<Value> numbers;
+  auto addGroups = [&](Value groups, int64_t count) {
+    for (int64_t i = 0; i < count; ++i)
+      numbers.push_back(slice(groups, {i, 0}, {1, schedule.tileN}));
+  };
+  if (rule.areRowsTogether(schedule.tileK)) {
+    int64_t rows = segments / perRow;
+    addGroups(orderColumns(table, loadRows(table, scaled(kTile, rows), rows)), segments);
+    return numbers;
+  }
+  for (int64_t segment = 0; segment < segments; segment += perRow) {
+    // A tile has all groups of a row, and K of one group has one row.
+    Value row = perRow == 1 ? getGroup(kTile, segment)
+                            : add(scaled(kTile, segments / perRow), constant(segment / perRow));
+    addGroups(orderColumns(table, loadRows(table, row, 1)), perRow);
+  }
+  return numbers;
 }
 
 //===----------------------------------------------------------------------===//

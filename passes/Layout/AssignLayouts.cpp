@@ -87,6 +87,27 @@ static std::optional<LinearLayout> restrict(const LinearLayout &layout, ArrayRef
   return part;
 }
 
+/// The layout of the fields of words in `words`: each word's in its thread.
+static LinearLayout withFields(const LinearLayout &words, int64_t fields) {
+  unsigned rank = words.getRank() + 1;
+  layout::Bases registers;
+  for (int64_t field = 1; field < fields; field *= 2) {
+    registers.push_back(layout::Basis(rank, 0));
+    registers.back().back() = field;
+  }
+  auto widen = [&](Place place, layout::Bases to = {}) {
+    for (layout::Basis basis : words.getBases(place)) {
+      basis.push_back(0);
+      to.push_back(basis);
+    }
+    return to;
+  };
+  SmallVector<int64_t> repeat(words.getRepeat());
+  repeat.push_back(1);
+  return LinearLayout(rank, widen(Place::Register, registers), widen(Place::Lane),
+                      widen(Place::Warp), repeat);
+}
+
 namespace {
 class Assigner {
 public:
@@ -272,6 +293,9 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
   }
   if (isa<tile::SliceOp>(op))
     return extend(result, type.getShape());
+  // A word is where its fields are.
+  if (isa<tile::FieldsOp>(op))
+    return result.squeeze(type.getRank()).reshape(type.getShape());
   if (isa<tile::UnpackOp>(op))
     return layout::packedWords(type.getShape(), getPackedGrid(result));
   if (auto dequant = dyn_cast<tile::DequantOp>(op)) {
@@ -303,6 +327,9 @@ void Assigner::spreadForward(OpOperand &use, const LinearLayout &layout) {
   } else if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) {
     if (auto result = layout.reshape(tensorOf(reshape.getResult()).getShape()))
       assign(reshape.getResult(), *result);
+  } else if (auto fields = dyn_cast<tile::FieldsOp>(op)) {
+    assign(fields.getNumbers(),
+           withFields(layout, tensorOf(fields.getNumbers()).getShape().back()));
   } else if (auto slice = dyn_cast<tile::SliceOp>(op)) {
     if (auto result = restrict(layout, tensorOf(slice.getResult()).getShape()))
       assign(slice.getResult(), *result);

@@ -50,7 +50,13 @@ Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights) 
 }
 
 Expected<layout::ScaleStorage> getZeroStorage(const QuantisedWeights &weights) {
-  return getStorage(weights, *weights.zeros, "zeros");
+  if (weights.zero != format::Zero::Integer)
+    return getStorage(weights, *weights.zeros, "zeros");
+  Expected<format::Granularity> granularity = format::Granularity::parse(weights.group);
+  if (!granularity)
+    return granularity.takeError();
+  const pack::PackedShape &shape = weights.shape;
+  return layout::ScaleStorage::getZeroPoints(*granularity, shape.k, shape.n, shape.bits);
 }
 
 Call describe(const QuantMatmulCall &call) {

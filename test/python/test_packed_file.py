@@ -14,10 +14,10 @@ from tilewright._extension import native
 from tilewright.tensor_file import TensorFile, TensorWriter
 
 
-def make_weight(seed, name="u5", n=33, k=200, *, permuted=False, **options):
+def make_weight(seed, name="u5", n=33, k=200, *, permuted=False, group_size=64, **options):
     rng = np.random.default_rng(seed)
     w = rng.standard_normal((n, k)).astype(np.float32)
-    q = tw.quantize(w, name, layout=options.pop("layout", "nk"), group_size=64, **options)
+    q = tw.quantize(w, name, layout=options.pop("layout", "nk"), group_size=group_size, **options)
     if not permuted:
         return q
     return tw.QuantizedTensor.from_codes(
@@ -199,6 +199,7 @@ class TestDescription:
         ("key", "value", "error", "message"),
         [
             ("packing", 99, tw.UnsupportedError, "packing version 99; supported: 1"),
+            ("zero_packing", 3, tw.UnsupportedError, "zero points have packing version 3; "),
             ("packing", "1", tw.UnsupportedError, "packing version 1; supported: 1"),
             ("k", 1000, tw.ArgumentError, "does not fit its description"),
             ("n", -1, tw.ArgumentError, "does not fit its description"),
@@ -223,9 +224,31 @@ class TestDescription:
 
     def test_of_a_newer_file(self, tmp_path):
         tw.save_packed(tmp_path / "x", {"w": make_weight(1)})
-        self.rewrite(tmp_path / "x", lambda d, _: d.update(version=3))
-        with pytest.raises(tw.UnsupportedError, match="has file version 3; supported: 1, 2"):
+        self.rewrite(tmp_path / "x", lambda d, _: d.update(version=4))
+        with pytest.raises(tw.UnsupportedError, match="has file version 4; supported: 1, 2, 3"):
             tw.load_packed(tmp_path / "x")
+
+    @pytest.mark.parametrize("name", ["u1", "i4", "u5"])
+    @pytest.mark.parametrize("group_size", [64, (64, 16)])
+    def test_of_a_file_of_version_2(self, tmp_path, name, group_size):
+        """Integer zero points were bytes: column 8j + g of a strip at 4g + j, or as often
+        as fits 16 bytes a strip."""
+        q = make_weight(1, name, group_size=group_size, zero_point=True)
+        tw.save_packed(tmp_path / "x", {"w": q})
+        zeros = q.zeros() - (-8 if name == "i4" else 0)
+        per_column = np.zeros((64, 4), np.uint8)
+        per_column[:33] = np.repeat(zeros, 16 if group_size != 64 else 1, axis=0)[:33]
+        strips = per_column.T.reshape(4, 2, 32)
+        by_column = strips.reshape(4, 2, 4, 8).swapaxes(2, 3)
+        old = by_column if group_size == 64 else strips[:, :, ::2]
+
+        def change(description, tensors):
+            description["version"] = 2
+            del description["weights"]["w"]["zero_packing"]
+            tensors["w.zeros"] = np.ascontiguousarray(old).reshape(4, -1)
+
+        self.rewrite(tmp_path / "x", change)
+        assert_same(tw.load_packed(tmp_path / "x")["w"], q)
 
     def test_with_a_part_that_this_build_does_not_know(self, tmp_path):
         tw.save_packed(tmp_path / "x", {"w": make_weight(1)})

@@ -17,10 +17,17 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
 def unpack_codes(words: NDArray[np.uint32], bits: int, n: int, k: int) -> NDArray[np.uint8]:
     """The stored codes [N, K] of packed words."""
 
-def pack_scales(scales: NDArray, k: int, n: int, group: str) -> NDArray:
-    """Numbers of groups [groups along N, groups along K], as bits, in packed order."""
+def pack_scales(
+    scales: NDArray, k: int, n: int, group: str, zero_bits: int | None = None
+) -> NDArray:
+    """Numbers of groups [groups along N, groups along K], as bits, in packed order.
 
-def unpack_scales(packed: NDArray, k: int, n: int, group: str) -> NDArray:
+    `zero_bits`: they are stored integer zero points of codes of that many bits.
+    """
+
+def unpack_scales(
+    packed: NDArray, k: int, n: int, group: str, zero_bits: int | None = None
+) -> NDArray:
     """The inverse of pack_scales."""
 
 class PackedWeights:

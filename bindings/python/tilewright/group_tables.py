@@ -21,6 +21,9 @@ from .weight_parts import check_codes
 #: The runtime's names of the rules of floating-point zero points, by `zero_rule`.
 FLOAT_RULES = {"subtract": "float", "add": "offset"}
 
+#: How integer zero points are packed: two of up to 4 bits in a byte. 1 was a byte each.
+ZERO_PACKING = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class ZeroPoints:
@@ -80,9 +83,15 @@ def pack_zeros(
                 "zero_rule is 'add' with integer zeros; supported: float16, bfloat16, float32 zeros"
             )
         stored = weight.to_stored(check_codes(zeros, "zeros", weight))
-        return ZeroPoints("integer", pack(stored, **place))
+        return ZeroPoints("integer", pack(stored, **place, zero_bits=weight.bits))
     format = SCALE_FORMATS[float_name(zeros.dtype, "dtype of zeros")]
     return ZeroPoints(FLOAT_RULES[rule], pack(format.to_bits(zeros), **place), format)
+
+
+def pack_bytes(zeros: NDArray, bits: int, place: dict[str, Any]) -> NDArray:
+    """Integer zero points that were packed as a byte each, as they are packed now."""
+    pack = native()
+    return pack.pack_scales(pack.unpack_scales(zeros, **place), **place, zero_bits=bits)
 
 
 def check_tensor_scale(value: float) -> float:

@@ -3,7 +3,7 @@
 A packed weight called `w` is the tensors `w.words`, `w.scales` and what else it has
 (QuantizedTensor.parts); other arrays keep their names. The header's metadata hold
 
-    tilewright  JSON: {"version": 2, "weights": {name: description}, "checksums":
+    tilewright  JSON: {"version": 3, "weights": {name: description}, "checksums":
                 {tensor: XXH3 of its dtype, shape and bytes}}
     checksum    XXH3 of that text
 
@@ -29,9 +29,10 @@ from .suggest import nearest
 from .tensor_file import TensorFile, TensorWriter, dtype_name
 
 #: Of the description of weights; the layout of words has its own version. Files of version 1
-#: say nothing of scales, which are 16-bit numbers, and zero points, which are integers.
-FILE_VERSION = 2
-_READABLE = (1, 2)
+#: say nothing of scales, which are 16-bit numbers, and zero points, which are integers. Before
+#: version 3 an integer zero point is a byte, whatever the bits of codes.
+FILE_VERSION = 3
+_READABLE = (1, 2, 3)
 _KEY, _CHECKSUM = "tilewright", "checksum"
 # Bytes of the header that a tensor may take beside its name: shape, offsets, checksum,
 # and those that a weight's description may take.
@@ -210,7 +211,8 @@ class PackedFile:
             raise self._damaged(f"its description is incomplete: {error}") from None
         if version not in _READABLE:
             raise UnsupportedError(
-                f"{self._file.path} has file version {version}; supported: 1, {FILE_VERSION}"
+                f"{self._file.path} has file version {version}; supported: "
+                + ", ".join(map(str, _READABLE))
             )
         differing = (checksums.keys() ^ self._file.entries.keys()) | (tensors - checksums.keys())
         if differing:

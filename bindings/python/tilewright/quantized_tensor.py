@@ -20,6 +20,7 @@ from .formats import FLOATS, WeightFormat, parse_weight_format
 from .granularity import Granularity, GroupSize
 from .group_tables import (
     FLOAT_RULES,
+    ZERO_PACKING,
     ZeroPoints,
     check_tensor_scale,
     pack_scales,
@@ -262,7 +263,7 @@ class QuantizedTensor:
         if zeros.format:
             bits = native().unpack_scales(zeros.packed, **self._place())
             return zeros.format.from_bits(bits)
-        stored = native().unpack_scales(zeros.packed, **self._place())
+        stored = native().unpack_scales(zeros.packed, **self._place(), zero_bits=self.bits)
         return self._weight.from_stored(stored)
 
     def spread(self, numbers: NDArray) -> NDArray:
@@ -334,6 +335,7 @@ class QuantizedTensor:
             "group_size": str(self._granularity),
             "scale": self.scale_format,
             "zero": self._zeros.rule if self._zeros else "none",
+            "zero_packing": ZERO_PACKING,
         }
 
     def parts(self) -> dict[str, NDArray]:

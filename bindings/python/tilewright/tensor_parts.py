@@ -10,7 +10,7 @@ from ._extension import native
 from .errors import UnsupportedError
 from .formats import float_name, parse_weight_format
 from .granularity import Granularity
-from .group_tables import ZeroPoints
+from .group_tables import ZERO_PACKING, ZeroPoints, pack_bytes
 from .scale_formats import SCALE_FORMATS
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ def build(
     rule = description.get("zero") or ("none" if zeros is None else "integer")
     if (rule == "none") != (zeros is None):
         raise ValueError(f"zero is {rule!r}")
+    zero_packing = description.get("zero_packing", 1)
+    if zero_packing not in (1, ZERO_PACKING):
+        raise UnsupportedError(
+            f"zero points have packing version {zero_packing}; supported: 1, {ZERO_PACKING}"
+        )
+    if rule == "integer" and zero_packing == 1:
+        zeros = pack_bytes(zeros, format.bits, {"k": k, "n": n, "group": str(granularity)})
     total = parts.pop("tensor_scale", None)
     result = cls(
         format=format.name,

@@ -152,12 +152,20 @@ Expected<QuantMatmulSchedule> QuantMatmulSchedule::fromSchedule(const Schedule &
 // Resources
 //===----------------------------------------------------------------------===//
 
-/// Bytes of a K tile's part of a table of numbers of `elementBytes`.
+/// Bytes of a K tile's part of a table with elements of `elementBytes`.
 static int64_t getTableBytes(const ProductTiles &tiles, const QuantMatmulProblem &problem,
-                             unsigned elementBytes) {
-  auto table = layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, elementBytes);
+                             const layout::ScaleStorage &table, unsigned elementBytes) {
   int64_t strips = tiles.tileN / layout::blockN;
-  return problem.getSegments(tiles.tileK) * strips * table.perStrip * elementBytes;
+  int64_t rows = divideCeil(problem.getSegments(tiles.tileK), table.groupsPerRow);
+  return rows * strips * table.perStrip * elementBytes;
+}
+
+static layout::ScaleStorage getZeroStorage(const QuantMatmulProblem &problem) {
+  using layout::ScaleStorage;
+  return problem.zero == format::Zero::Integer
+             ? ScaleStorage::getZeroPoints(problem.granularity, problem.k, problem.n,
+                                           problem.weight.bits)
+             : ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.zeroBytes);
 }
 
 int64_t getSharedBytes(const ProductTiles &tiles, const QuantMatmulProblem &problem) {
@@ -165,9 +173,12 @@ int64_t getSharedBytes(const ProductTiles &tiles, const QuantMatmulProblem &prob
   int64_t bytes = tiles.tileM * tiles.tileK * bytesPerActivation;
   bytes += tiles.tileN * tiles.tileK * problem.weight.bits / 8;
   if (problem.scalesInLoop())
-    bytes += getTableBytes(tiles, problem, problem.scaleBytes);
+    bytes += getTableBytes(
+        tiles, problem,
+        layout::ScaleStorage::get(problem.granularity, problem.k, problem.n, problem.scaleBytes),
+        problem.scaleBytes);
   if (problem.zero != format::Zero::None)
-    bytes += getTableBytes(tiles, problem, problem.zeroBytes);
+    bytes += getTableBytes(tiles, problem, getZeroStorage(problem), problem.zeroBytes);
   return tiles.stages * bytes;
 }
 

@@ -33,7 +33,7 @@ struct QuantMatmulProblem {
   format::Granularity granularity;
   unsigned scaleBytes = 2; ///< of one scale
   format::Zero zero = format::Zero::None;
-  unsigned zeroBytes = 0; ///< of one zero point
+  unsigned zeroBytes = 0; ///< of one element of their table (layout::ScaleStorage)
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool isDeterministic = false;
 

@@ -105,6 +105,69 @@ func.func @zeros(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1x32xi8, #z
 #words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
   lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
 #operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#packed = #tilegpu.layout<register = [], lane = [[0], [0], [1], [2], [4]], warp = [], repeat = [1]>
+#fields = #tilegpu.layout<register = [[0, 1], [0, 2]], lane = [[0, 0], [0, 0], [1, 0], [2, 0], [4, 0]], warp = [], repeat = [1, 1]>
+#turned = #tilegpu.layout<register = [[1, 0], [2, 0]], lane = [[0, 0], [0, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+#zeros = #tilegpu.layout<register = [[0, 8], [0, 16]], lane = [[0, 0], [0, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+
+// Zero points that share a word become numbers as codes do: a permutation puts the
+// field's byte in both halves, a lop3 the magic number above the field, and where
+// that is not at bit 0 an fma takes it off the constant.
+// PRMT-LABEL: llvm.func @zeros_of_a_word(
+// PRMT-COUNT-32: llvm.nvvm.prmt
+// PRMT-NOT: prmt
+// LOP3-LABEL: llvm.func @zeros_of_a_word(
+// LOP3-COUNT-64: lop3.b32 $0, $1, $2, $3, 234;
+// LOP3-NOT: lop3
+// FMA-LABEL: llvm.func @zeros_of_a_word(
+// FMA-COUNT-32: llvm.intr.fma
+// FMA-NOT: llvm.intr.fma
+// ADD-LABEL: llvm.func @zeros_of_a_word(
+// ADD-COUNT-16: llvm.fadd
+// ADD-NOT: llvm.fadd
+func.func @zeros_of_a_word(%words: tensor<1x1x512xi32, #words>, %packed: tensor<8xi16, #packed>, %y: !tile.view<64x32xf16, strides = [32, 1], align = 16>, %o: i32) {
+  %fields = tile.fields %packed : tensor<8xi16, #packed> -> tensor<8x4xi8, #fields>
+  %turned = tile.transpose %fields order = [1, 0] : tensor<8x4xi8, #fields> -> tensor<4x8xi8, #turned>
+  %zeros = tile.reshape %turned : tensor<4x8xi8, #turned> -> tensor<1x32xi8, #zeros>
+  %values = tilegpu.dequant %words zero %zeros row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x32xi8, #zeros> -> tensor<64x32xf16, #operand>
+  tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
+  return
+}
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+#packed = #tilegpu.layout<register = [], lane = [[0], [0], [1], [2], [4]], warp = [], repeat = [1]>
+#fields = #tilegpu.layout<register = [[0, 1], [0, 2]], lane = [[0, 0], [0, 0], [1, 0], [2, 0], [4, 0]], warp = [], repeat = [1, 1]>
+#turned = #tilegpu.layout<register = [[1, 0], [2, 0]], lane = [[0, 0], [0, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+#zeros = #tilegpu.layout<register = [[0, 8], [0, 16]], lane = [[0, 0], [0, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+
+// With bf16 too, which has no room for a byte: nothing is converted, which would
+// run at a quarter of the rate.
+// LOP3-LABEL: llvm.func @zeros_of_a_word_bf16(
+// LOP3-COUNT-64: lop3.b32 $0, $1, $2, $3, 234;
+// LOP3-NOT: lop3
+// PRMT-LABEL: llvm.func @zeros_of_a_word_bf16(
+// PRMT-NOT: llvm.uitofp
+// PRMT: llvm.return
+// FMA-LABEL: llvm.func @zeros_of_a_word_bf16(
+// ADD-LABEL: llvm.func @zeros_of_a_word_bf16(
+func.func @zeros_of_a_word_bf16(%words: tensor<1x1x256xi32, #words>, %packed: tensor<8xi16, #packed>, %y: !tile.view<64x32xbf16, strides = [32, 1], align = 16>, %o: i32) {
+  %fields = tile.fields %packed : tensor<8xi16, #packed> -> tensor<8x4xi8, #fields>
+  %turned = tile.transpose %fields order = [1, 0] : tensor<8x4xi8, #fields> -> tensor<4x8xi8, #turned>
+  %zeros = tile.reshape %turned : tensor<4x8xi8, #turned> -> tensor<1x32xi8, #zeros>
+  %values = tilegpu.dequant %words zero %zeros row 0 <bits = 2, bias = 0> : tensor<1x1x256xi32, #words>, tensor<1x32xi8, #zeros> -> tensor<64x32xbf16, #operand>
+  tile.store %values, %y[%o, %o] : tensor<64x32xbf16, #operand>, !tile.view<64x32xbf16, strides = [32, 1], align = 16>
+  return
+}
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
 
 // Floats of 4 bits as bf16: eight selects a fragment open the gap between sign
 // and exponent, a mask and a factor make each pair the number.

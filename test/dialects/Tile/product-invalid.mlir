@@ -241,3 +241,48 @@ func.func @size_of_table(%q: tensor<16x8xi4>, %t: tensor<4xi32>) {
   %0 = tile.dequant %q as "lut4" table %t bias 0 : tensor<16x8xi4> table tensor<4xi32> -> tensor<16x8xf16>
   return
 }
+
+// -----
+
+// Words are integers of a register's parts.
+func.func @word_of_fields(%w: tensor<8xi24>) {
+  // expected-error @+1 {{expects words of i8, i16 or i32, but got 'i24'}}
+  %0 = tile.fields %w : tensor<8xi24> -> tensor<8x4xi8>
+  return
+}
+
+// -----
+
+// Fields are integers.
+func.func @type_of_fields(%w: tensor<8xi16>) {
+  // expected-error @+1 {{expects integers, but got 'f16'}}
+  %0 = tile.fields %w : tensor<8xi16> -> tensor<8x1xf16>
+  return
+}
+
+// -----
+
+// Fields are one dimension more.
+func.func @rank_of_fields(%w: tensor<8xi16>) {
+  // expected-error @+1 {{expects one dimension more than the 1 of the words, but got 'tensor<8xi16>' and 'tensor<32xi8>'}}
+  %0 = tile.fields %w : tensor<8xi16> -> tensor<32xi8>
+  return
+}
+
+// -----
+
+// Fields fill a word.
+func.func @count_of_fields(%w: tensor<8xi16>) {
+  // expected-error @+1 {{expects the fields to divide the 16 bits of a word, but got 3}}
+  %0 = tile.fields %w : tensor<8xi16> -> tensor<8x3xi8>
+  return
+}
+
+// -----
+
+// A number has room for a field.
+func.func @width_of_fields(%w: tensor<8xi16>) {
+  // expected-error @+1 {{expects numbers of at least 8 bits, but got 'i4'}}
+  %0 = tile.fields %w : tensor<8xi16> -> tensor<8x2xi4>
+  return
+}

@@ -37,3 +37,11 @@ func.func @indices(%codes: tensor<128x32xi3>, %table: tensor<4xi32>) -> tensor<1
   %values = tile.dequant %codes as "lut3" table %table bias 0 : tensor<128x32xi3> table tensor<4xi32> -> tensor<128x32xf16>
   return %values : tensor<128x32xf16>
 }
+
+// Numbers that share a word become a dimension.
+// CHECK-LABEL: func.func @fields(
+// CHECK: tile.fields %{{.+}} : tensor<2x8xi16> -> tensor<2x8x4xi8>
+func.func @fields(%words: tensor<2x8xi16>) -> tensor<2x8x4xi8> {
+  %numbers = tile.fields %words : tensor<2x8xi16> -> tensor<2x8x4xi8>
+  return %numbers : tensor<2x8x4xi8>
+}

@@ -78,13 +78,14 @@ func.func @short_last_group(%x: tensor<16x160xf16>, %w: !nn.quantized<160x64, #n
 
 // -----
 
-// Integer zero points come in groups like scales, as bytes, and are taken off the
-// codes of their group.
+// Integer zero points come in groups like scales and are taken off the codes of
+// their group. Up to 4 bits the four columns of a lane share a word.
 // CHECK-LABEL: func.func @zero_points(
 // CHECK-SAME: #tile.parameter<pointer "zeros", dtype = "u8", align = 16>
-// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <4x2x32xi8, strides = [64, 32, 1], align = 16>
-// CHECK: tile.load %[[VIEW]]{{.*}} -> tensor<2x2x32xi8>
-// CHECK: %[[ZEROS:.+]] = tile.reshape %{{.+}} : tensor<2x2x4x8xi8> -> tensor<2x64xi8>
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <4x2x8xi16, strides = [16, 8, 1], align = 16>
+// CHECK: %[[WORDS:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<2x2x8xi16>
+// CHECK: tile.fields %[[WORDS]] : tensor<2x2x8xi16> -> tensor<2x2x8x4xi8>
+// CHECK: %[[ZEROS:.+]] = tile.reshape %{{.+}} : tensor<2x1x2x4x8xi8> -> tensor<2x64xi8>
 // CHECK: %[[ZERO_0:.+]] = tile.slice %[[ZEROS]] [0, 0] : tensor<2x64xi8> -> tensor<1x64xi8>
 // CHECK: %[[ZERO_1:.+]] = tile.slice %[[ZEROS]] [1, 0]
 // CHECK: tile.dequant %{{.+}} zero %[[ZERO_0]] bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
@@ -103,6 +104,34 @@ func.func @zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qfo
 func.func @signed_codes(%x: tensor<16x256xbf16>, %w: !nn.quantized<256x64, #nn.qformat<i6, group = 128, scale = bf16>>) -> tensor<16x64xbf16> {
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xbf16>, !nn.quantized<256x64, #nn.qformat<i6, group = 128, scale = bf16>> -> tensor<16x64xbf16>
   return %y : tensor<16x64xbf16>
+}
+
+// -----
+
+// Zero points of one bit share four bits with those of three groups more; the four
+// groups of 32 are one row, in a tile of K of their own.
+// CHECK-LABEL: func.func @zero_points_of_groups(
+// CHECK: %[[VIEW:.+]] = tile.view %{{.+}} : <2x2x8xi16, strides = [16, 8, 1], align = 16>
+// CHECK: %[[WORDS:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<1x2x8xi16>
+// CHECK: %[[FIELDS:.+]] = tile.fields %[[WORDS]] : tensor<1x2x8xi16> -> tensor<1x2x8x16xi8>
+// CHECK: %[[SPLIT:.+]] = tile.reshape %[[FIELDS]] : tensor<1x2x8x16xi8> -> tensor<1x2x8x4x4xi8>
+// CHECK: %[[TURNED:.+]] = tile.transpose %[[SPLIT]] order = [0, 4, 1, 3, 2]
+// CHECK: tile.reshape %[[TURNED]] : tensor<1x4x2x4x8xi8> -> tensor<4x64xi8>
+func.func @zero_points_of_groups(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u1, group = 32, scale = f16, zero = integer>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<u1, group = 32, scale = f16, zero = integer>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// Zero points of more than 4 bits are bytes.
+// CHECK-LABEL: func.func @wide_zero_points(
+// CHECK-SAME: #tile.parameter<pointer "zeros", dtype = "u8", align = 16>
+// CHECK: tile.view %{{.+}} : <2x2x32xi8, strides = [64, 32, 1], align = 16>
+// CHECK-NOT: tile.fields
+func.func @wide_zero_points(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<u5, group = 128, scale = f16, zero = integer>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<u5, group = 128, scale = f16, zero = integer>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
 }
 
 // -----

@@ -102,6 +102,41 @@ func.func @packed_words(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<gr
 
 // -----
 
+// The fields of a word are where the word is: forwards from a load that is blocked,
+// the fields of each word are registers of its thread; backwards from zero points,
+// a thread has the word of its columns.
+// CHECK-LABEL: func.func @fields(
+// CHECK: %[[WORDS:.+]] = tile.load {{.*}} -> tensor<1x1x8xi16, #tilegpu.layout<register = {{\[\]}}, lane = {{\[\[}}0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 0, 4]], warp = {{\[\]}}, repeat = [1, 1, 1]>>
+// CHECK: tile.fields %[[WORDS]] : {{.*}} -> tensor<1x1x8x4xi8, #tilegpu.layout<register = {{\[\[}}0, 0, 0, 1], [0, 0, 0, 2]], lane = {{\[\[}}0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 2, 0], [0, 0, 4, 0]], warp = {{\[\]}}, repeat = [1, 1, 1, 1]>>
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: %[[LOADED:.+]] = tile.load {{.*}} -> tensor<64xi32, #tilegpu.layout<blocked 2, shape = [64], warps = [1]>>
+// CHECK: tile.fields %[[LOADED]] : {{.*}} -> tensor<64x2xi16, #tilegpu.layout<register = {{\[\[}}0, 1], [1, 0]], lane = {{\[\[}}2, 0], [4, 0], [8, 0], [16, 0], [32, 0]], warp = {{\[\]}}, repeat = [1, 1]>>
+func.func @fields(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x128xf16>
+  %c = arith.constant dense<0.0> : tensor<16x32xf32>
+  %v = tile.view %p : !tile.view<1x1x512xi32, strides = [512, 512, 1], align = 16>
+  %vz = tile.view %p : !tile.view<1x1x8xi16, strides = [8, 8, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x32xf32, strides = [32, 1], align = 16>
+  %vl = tile.view %p : !tile.view<64xi32, strides = [1], align = 8>
+  %vf = tile.view %p : !tile.view<64x2xi16, strides = [2, 1], align = 4>
+  %words = tile.load %v[%c0, %c0, %c0] : !tile.view<1x1x512xi32, strides = [512, 512, 1], align = 16> -> tensor<1x1x512xi32>
+  %codes = tile.unpack %words : tensor<1x1x512xi32> -> tensor<128x32xi4>
+  %packed = tile.load %vz[%c0, %c0, %c0] : !tile.view<1x1x8xi16, strides = [8, 8, 1], align = 16> -> tensor<1x1x8xi16>
+  %zeros = tile.fields %packed : tensor<1x1x8xi16> -> tensor<1x1x8x4xi8>
+  %turned = tile.transpose %zeros order = [0, 1, 3, 2] : tensor<1x1x8x4xi8> -> tensor<1x1x4x8xi8>
+  %row = tile.reshape %turned : tensor<1x1x4x8xi8> -> tensor<1x32xi8>
+  %b = tile.dequant %codes zero %row bias 0 : tensor<128x32xi4>, tensor<1x32xi8> -> tensor<128x32xf16>
+  %y = tile.dot %a, %b, %c : tensor<16x128xf16>, tensor<128x32xf16> -> tensor<16x32xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x32xf32>, !tile.view<16x32xf32, strides = [32, 1], align = 16>
+  %loaded = tile.load %vl[%c0] : !tile.view<64xi32, strides = [1], align = 8> -> tensor<64xi32>
+  %halves = tile.fields %loaded : tensor<64xi32> -> tensor<64x2xi16>
+  tile.store %halves, %vf[%c0, %c0] : tensor<64x2xi16>, !tile.view<64x2xi16, strides = [2, 1], align = 4>
+  return
+}
+
+// -----
+
 // What no product reaches is blocked, in accesses as wide as is surely aligned:
 // 16 bytes; 4 bytes because of the view's base; 4 because of the offset.
 // CHECK-LABEL: func.func @blocked(

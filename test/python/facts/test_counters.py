@@ -16,8 +16,8 @@ ROWS = (1, 16)
 # SASS instructions of the main loop a weight, zero points included, by bits from 1; what may
 # only fall.
 BUDGET = {
-    1: (2.02, 1.90, 2.17, 2.05, 2.32, 2.38, 2.58, 1.97),
-    16: (2.28, 2.18, 2.37, 2.32, 2.59, 2.67, 2.86, 2.25),
+    1: (1.98, 1.91, 2.09, 2.03, 2.32, 2.38, 2.58, 1.97),
+    16: (2.26, 2.14, 2.36, 2.28, 2.59, 2.67, 2.86, 2.25),
 }
 # m16n8k16 over those that a product with full operands takes.
 PRODUCTS = {1: 1, 16: 1}
@@ -27,7 +27,7 @@ PRODUCTS = {1: 1, 16: 1}
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_bytes_are_requested_once(bits, m):
     c = counters.count(counters.quantize(bits), m)
-    assert c.weights <= 1.03
+    assert 1 <= c.weights <= 1.03
     assert c.conflicts == 0
     assert c.mma == PRODUCTS[m]
     assert c.blocks >= 108  # every SM has one
@@ -42,8 +42,8 @@ def test_instructions_a_weight(nvdisasm, bits, m):
 
 # The same of large layers, whose tiles are 256 columns wide up to 5 bits.
 LARGE = {
-    1: (1.86, 1.73, 2.02, 1.85, 2.17),
-    16: (2.13, 1.97, 2.25, 2.08, 2.39),
+    1: (1.83, 1.67, 1.98, 1.80, 2.17),
+    16: (2.05, 1.96, 2.20, 2.04, 2.39),
 }
 
 

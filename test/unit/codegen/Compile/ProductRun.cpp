@@ -74,7 +74,7 @@ void ProductRun::store() {
   pack::PackedShape shape{c.k, c.n, format.bits};
   words.resize(shape.getWordCount());
   auto scaleStorage = layout::ScaleStorage::get(granularity, c.k, c.n, 2);
-  auto zeroStorage = layout::ScaleStorage::get(granularity, c.k, c.n, 1);
+  auto zeroStorage = layout::ScaleStorage::getZeroPoints(granularity, c.k, c.n, format.bits);
   scales.resize(scaleStorage.getElements());
   zeros.resize(zeroStorage.getElements());
   y.assign(c.m * c.n, -1);

@@ -64,7 +64,7 @@ TEST_F(QuantMatmulTest, SpecialisesOnEverythingButM) {
 TEST_F(QuantMatmulTest, PutsOptionalOperandsInOrder) {
   EXPECT_EQ(
       str([&](QuantMatmulCall &call) {
-        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 32);
         call.weights.zero = format::Zero::Integer;
         call.bias = makeDense(device, 0x600000, "f32", {48});
         call.activation = "gelu";
@@ -156,7 +156,7 @@ TEST_F(QuantMatmulTest, RefusesWhatDoesNotBelongTogether) {
     c.weights.zero = format::Zero::Integer;
   };
   EXPECT_EQ(refuse(setZeros),
-            "zero points of u4 weights with K=300, N=48, group 128 take 192 packed bytes, but got "
+            "zero points of u4 weights with K=300, N=48, group 128 take 96 packed bytes, but got "
             "1");
   EXPECT_EQ(refuse([&](auto &c) {
               setZeros(c);
@@ -164,7 +164,7 @@ TEST_F(QuantMatmulTest, RefusesWhatDoesNotBelongTogether) {
               c.weights.zero = format::Zero::Float;
             }).find("'zeros': unknown number format 'u9'"),
             0u);
-  EXPECT_EQ(refuse([&](auto &c) { c.weights.zeros = makePacked(device, 0, "u8", 192); }),
+  EXPECT_EQ(refuse([&](auto &c) { c.weights.zeros = makePacked(device, 0, "u8", 96); }),
             "weights with zero=none come with zero points");
   EXPECT_EQ(refuse([&](auto &c) { c.weights.zero = format::Zero::Offset; }),
             "weights with zero=offset come without zero points");
@@ -241,7 +241,7 @@ TEST_F(QuantMatmulTest, TakesTheShortCutToTheSameKernelOnly) {
       [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f32", {48}); },
       [&](QuantMatmulCall &call) { call.bias = makeDense(device, 0x600000, "f16", {48}); },
       [&](QuantMatmulCall &call) {
-        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 64);
+        call.weights.zeros = makePacked(device, 0x500000, "u8", 3 * 32);
         call.weights.zero = format::Zero::Integer;
       },
       [&](QuantMatmulCall &call) {

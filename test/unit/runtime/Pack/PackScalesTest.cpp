@@ -76,6 +76,60 @@ TEST(PackScales, RepeatsWhatColumnsShareToSixteenBytesAStrip) {
   checkBlocks<uint16_t>({0, 0}, 1, 1);
 }
 
+// Up to 4 bits two columns share a byte: 8j + g of a strip is part j of the
+// 16-bit word g. Columns that share a zero point have a part each all the same.
+// `perRow` groups share a part of 4 bits.
+void checkZeroPoints(Granularity granularity, unsigned bits, int64_t perRow) {
+  constexpr int64_t k = 130, n = 45, strips = 2;
+  auto storage = ScaleStorage::getZeroPoints(granularity, k, n, bits);
+  int64_t wide = granularity.columns ? granularity.columns : n;
+  int64_t groups = granularity.rows ? (k + granularity.rows - 1) / granularity.rows : 1;
+  int64_t across = (n + wide - 1) / wide, rows = (groups + perRow - 1) / perRow;
+  ASSERT_EQ(storage.getElements(), rows * strips * 16);
+  std::vector<uint8_t> zeros(groups * across), packed(rows * strips * 16, 0xee);
+  for (size_t i = 0; i < zeros.size(); ++i)
+    zeros[i] = i % (1u << bits);
+  ASSERT_EQ(text(packScales<uint8_t>(storage, {zeros.data(), across, 1}, packed)), "");
+  for (int64_t group = 0; group < groups; ++group)
+    for (int64_t column = 0; column < n; ++column) {
+      int64_t word = column / 32 * 8 + column % 8, field = column % 32 / 8;
+      uint8_t byte = packed[group / perRow * strips * 16 + 2 * word + field / 2];
+      int64_t shift = 4 * (field % 2) + group % perRow * (4 / perRow);
+      EXPECT_EQ(byte >> shift & ((1 << 4 / perRow) - 1), zeros[group * across + column / wide])
+          << "group " << group << ", column " << column;
+    }
+  std::vector<uint8_t> back(zeros.size());
+  ASSERT_EQ(text(unpackScales<uint8_t>(storage, packed, {back.data(), across, 1})), "");
+  EXPECT_EQ(back, zeros);
+}
+
+TEST(PackScales, PutsTwoZeroPointsOfFourBitsAndLessInAByte) {
+  checkZeroPoints({16, 1}, 4, 1);
+  checkZeroPoints({32, 1}, 3, 1);
+  checkZeroPoints({128, 1}, 1, 1);
+  checkZeroPoints({0, 1}, 3, 1);
+  checkZeroPoints({0, 0}, 4, 1);
+}
+
+TEST(PackScales, PutsGroupsOfATileWhereThereIsRoom) {
+  checkZeroPoints({16, 1}, 1, 4);
+  checkZeroPoints({32, 1}, 1, 4);
+  checkZeroPoints({64, 1}, 1, 2);
+  checkZeroPoints({32, 1}, 2, 2);
+  checkZeroPoints({64, 24}, 2, 2);
+  // Tiles of 128 rows would have a part of the groups.
+  checkZeroPoints({48, 1}, 1, 1);
+  checkZeroPoints({128, 8}, 2, 1);
+}
+
+TEST(PackScales, LeavesWiderZeroPointsTheirBytes) {
+  for (Granularity granularity : {Granularity{16, 1}, {64, 24}, {0, 0}}) {
+    auto wide = ScaleStorage::getZeroPoints(granularity, 130, 45, 5);
+    EXPECT_EQ(wide.getElements(), ScaleStorage::get(granularity, 130, 45, 1).getElements());
+    EXPECT_EQ(wide.perElement * wide.groupsPerRow, 1);
+  }
+}
+
 TEST(PackScales, ReadsTransposedZeroPoints) {
   constexpr int64_t groups = 5, n = 7;
   auto storage = ScaleStorage::get({16, 1}, 80, n, 1);

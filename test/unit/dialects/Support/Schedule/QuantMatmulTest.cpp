@@ -129,11 +129,17 @@ TEST(QuantMatmulResources, SharedBytesByHand) {
   // One group is scaled after the loop.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "channel", 1024, 1024)), 8192);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "1024", 1024, 1024)), 8192);
-  // Four rows of scales, and of zero points of a byte each: 512 + 256.
-  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8960);
+  // Four rows of scales, and of zero points, two of 4 bits in a byte: 512 + 128.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("i4", "32", 1024, 1024, 16, true)), 8832);
+  // Those of one bit share it with three groups more: a row of 32 bytes for all.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u1", "32", 1024, 1024, 16, true)),
+            4096 + 1024 + 512 + 32);
+  // Wider ones are bytes.
+  EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "32", 1024, 1024, 16, true)),
+            4096 + 5120 + 512 + 256);
   // Eight thirds of groups load a row each.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "48", 1024, 1024, 16, true)),
-            8192 + 8 * (128 + 64));
+            8192 + 8 * (128 + 32));
   // 16 bytes of scales for 32 columns.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "64x64", 1024, 1024)), 8192 + 2 * 32);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u3", "64", 1024, 1024)), 4096 + 3072 + 256);
