@@ -13,6 +13,7 @@
 #   make test-threads     runs blocks on several host threads under TSan
 #   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
 #   make fuzz     fuzzes the emulated device, FUZZ_SECONDS=60 for each of three targets
+#   make gpu-bundle packs what a machine with a GPU needs (BUNDLE_PYTHON=python3.12)
 #
 # JOBS=n sets the number of parallel jobs, CMAKE_FLAGS=... adds to the
 # configuration (it is remembered in build/ until make clean), TESTS=path runs a
@@ -23,11 +24,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-device-full test-scales-full test-ptxas-full test-sanitize test-threads mutation fuzz lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-scales-full test-ptxas-full test-sanitize test-threads mutation fuzz gpu-bundle lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,14p' Makefile | cut -c3-
+	@sed -n '3,16p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -88,6 +89,9 @@ fuzz: install-sanitizers
 
 mutation: build
 	@$(PYTHON_BIN) -m tools.mutation --jobs $(JOBS) --json build/mutation.json
+
+gpu-bundle: build
+	@PYTHONPATH=tools $(PYTHON_BIN) tools/gpu/bundle.py --build build
 
 lint: install
 	@$(PYTHON_BIN) tools/lint.py

@@ -1,9 +1,13 @@
 """Operands for tests of products: tails, strides, special numbers and scales."""
 
+import os
+
 import numpy as np
 import tilewright as tw
 from tilewright.scale_formats import SCALE_FORMATS
 
+#: Where covering arrays run: with the checkers on, but on a GPU where tools/gpu/run.py asks.
+DEVICE = os.environ.get("TILEWRIGHT_TEST_DEVICE", "emulated:a100")
 #: Extents beside those of tiles, fragments and registers.
 TAILS = [1, 17, 63, 65, 127]
 SPECIAL = [None, np.nan, np.inf, -np.inf]

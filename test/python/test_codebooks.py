@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 import tilewright as tw
 from covering import covering_array
-from operands import SCALE_VALUES, SPECIAL, STRIDES, TAILS, make_x, multiply_special, quantize
+from operands import (
+    DEVICE,
+    SCALE_VALUES,
+    SPECIAL,
+    STRIDES,
+    TAILS,
+    make_x,
+    multiply_special,
+    quantize,
+)
 from test_linear import DTYPES, check
 from tilewright.formats import NF4
 
@@ -87,7 +96,7 @@ def test_every_pair_of_options_is_within_the_error_bound(case):
     x = make_x(rng, case["m"], case["k"], DTYPES[case["x"]], stride=case["stride"])
 
     def multiply(x):
-        return check(x, weights, None, None, case["out"], "emulated:a100")
+        return check(x, weights, None, None, case["out"], DEVICE)
 
     settings = {name: case[name] for name in ("stride", "special")}
     with np.errstate(invalid="ignore"):

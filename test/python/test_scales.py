@@ -19,6 +19,7 @@ from covering import FULL, covering_array, full_product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from operands import (
+    DEVICE,
     SCALE_VALUES,
     SPECIAL,
     STRIDES,
@@ -133,7 +134,7 @@ def check(case, seed):
 
     def multiply(x):
         schedule = case["schedule"]
-        return tw.linear(x, weights, out_dtype="f32", device="emulated:a100", schedule=schedule)
+        return tw.linear(x, weights, out_dtype="f32", device=DEVICE, schedule=schedule)
 
     y = multiply(x)
     assert y.shape == (case["m"], case["n"])
