@@ -12,7 +12,7 @@ import pytest
 import tilewright as tw
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "launch"))
-from launch_ptx import EARLY, STRIDED
+from launch_ptx import EARLY, READING, STRIDED
 
 SPEC = """
 [buffers.out]
@@ -48,6 +48,18 @@ STORE = line_of(STRIDED, "  st.shared.b32 [%r2], %r1;")
 def page_data(text):
     data = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
     return json.loads(data[1])
+
+
+def test_what_was_not_checked_to_the_end_is_said(tw, folder):
+    Path("read.ptx").write_text(READING)
+    spec = {"launch": {"block": 32}, "options": {"race_record_limit": 1000}}
+    Path("read.json").write_text(json.dumps(spec))
+    result = tw("profile", "read.ptx", "--launch", "read.json")
+    assert result.status == 0
+    (note,) = [line for line in result.out.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: in 'read': races are checked")
+    (launch,) = tw("profile", "read.ptx", "--launch", "read.json", "--json").json["launches"]
+    assert note.endswith(launch["notes"][0])
 
 
 def test_totals_and_lines(tw, folder):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from tilewright.formats import NF4
 
 SMALL = ("--op", "quant_matmul", "-m", 5, "-n", 64, "-k", 256)
 EMULATED = ("--device", "emulated:a100")
@@ -46,6 +47,8 @@ def test_json_has_the_documented_keys(tw, documented_keys):
         ("--format", "u3", "--group", "32", "--dtype", "bf16"),
         ("--format", "f6e3m2", "--group", "64"),
         ("--format", "lut4", "--dtype", "bf16"),
+        ("--format", "nf4", "--dtype", "bf16"),
+        ("--format", "ternary", "--group", "64"),
         ("--format", "i8", "--group", "128x64", "--scale-dtype", "f32", "--tensor-scale"),
         ("--format", "u4", "--group", "48", "--scale-dtype", "e4m3", "--zero-point", "offset"),
         ("--format", "u4", "--zero-point", "none", "--bias", "f32", "--activation", "gelu"),
@@ -59,6 +62,23 @@ def test_options_reach_the_kernel(tw, options):
     text = result.json["problem"]
     for word in options[1::2]:
         assert (word in text) == (word not in ("channel", "none")), text
+
+
+@pytest.mark.parametrize(
+    ("preset", "numbers"), [("nf4", np.float32(np.float16(NF4))), ("ternary", [-1, 0, 1])]
+)
+def test_a_preset_rounds_to_its_numbers(tw, tmp_path, preset, numbers):
+    """x selects weights one by one: with one scale, y holds multiples of the preset's numbers."""
+    w = np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32)
+    for name, array in (("x", np.eye(64)), ("w", w)):
+        np.save(tmp_path / f"{name}.npy", np.float32(array))
+    inputs = [f"--input={name}={tmp_path / name}.npy" for name in "xw"]
+    options = ["--op", "quant_matmul", "--format", preset, "--group", "tensor", "--out-dtype=f32"]
+    result = tw("run", *options, *inputs, "-o", tmp_path / "y.npy", *EMULATED)
+    assert (result.status, result.err) == (0, "")
+    assert f"w[64,64] {preset}, one scale" in result.out
+    found = np.unique(np.load(tmp_path / "y.npy"))
+    np.testing.assert_allclose(found / np.abs(found).max(), numbers, rtol=1e-6)
 
 
 def test_another_gpu_is_emulated(tw):

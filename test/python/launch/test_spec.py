@@ -236,7 +236,7 @@ def test_what_is_refused_and_how(path, value, words):
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("launch.kernel", "ad", "launch: no kernel 'ad'; did you mean 'add'?"),
+        ("launch.kernel", "ad", "launch.kernel: no kernel 'ad'; did you mean 'add'?"),
         ("launch.args", [], "launch: kernel 'add' takes 4 arguments"),
         ("launch.args", ["a", "b", "c", 1.5], "launch: argument 3 of kernel 'add'"),
         ("launch.block", 2000, "launch: block is (2000,)"),

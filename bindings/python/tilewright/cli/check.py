@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from ..checking import variants
@@ -274,21 +275,17 @@ def _print(prepared: Prepared, outcomes: list[Outcome], sightings: list[Sighting
         printer.message("error", f"{mismatch}{run_text}")
     for _, mismatch in mismatches[1:] if len(outcomes) == 1 else ():
         printer.message("error", str(mismatch))
-    for note in _collect_notes(outcomes):
+    for note in collect_notes(report for outcome in outcomes for report in outcome.reports):
         printer.message("note", note)
     print(_summary(prepared, outcomes, sightings))
 
 
-def _collect_notes(outcomes: list[Outcome]) -> list[str]:
+def collect_notes(reports: Iterable[Report]) -> list[str]:
     """What was not checked to the end, once each."""
-    return list(
-        dict.fromkeys(
-            f"in '{demangle(report.kernel)}': {note}"
-            for outcome in outcomes
-            for report in outcome.reports
-            for note in report.notes
-        )
+    notes = (
+        f"in '{demangle(report.kernel)}': {note}" for report in reports for note in report.notes
     )
+    return list(dict.fromkeys(notes))
 
 
 def _summary(prepared: Prepared, outcomes: list[Outcome], sightings: list[Sighting]) -> str:

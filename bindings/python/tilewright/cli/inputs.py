@@ -92,11 +92,11 @@ class GivenInputs:
         with as_bad_input("'tw run --help' says what w may be"):
             return quantize(
                 w,
-                problem.format,
+                problem.preset or problem.format,
                 layout="nk",
                 group_size=Granularity.parse(problem.group).group_size,
                 scale_dtype=problem.scale_dtype,
-                codebook=codebook if format.is_index else None,
+                codebook=codebook if format.is_index and not problem.preset else None,
                 tensor_scale=problem.has_tensor_scale,
                 **zero_arguments(problem.zero),
             )

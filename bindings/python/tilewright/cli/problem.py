@@ -26,6 +26,8 @@ ZERO_POINT_HELP = (
     "w = (q - z) * s with z an integer or a float, or q * s + z (offset) "
     "(default: integer for unsigned formats, none for signed ones)"
 )
+#: Presets of `quantize`: what their codes are stored as.
+PRESETS = {"nf4": "lut4", "ternary": "i2"}
 #: Options that say what to compute, by their names in the parsed arguments.
 _OPTIONS = {
     "n": "-n",
@@ -71,7 +73,7 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         metavar="FORMAT",
-        help="of the weights: u1..u8, i1..i8, f4e2m1, e4m3, lut4, ... (default u4)",
+        help="of the weights: u1..u8, i1..i8, f4e2m1, e4m3, lut4, nf4, ternary, ... (default u4)",
     )
     group.add_argument(
         "--group",
@@ -134,6 +136,8 @@ class QuantMatmul:
     bias: str | None
     activation: str
     deterministic: bool = False
+    #: The preset that weights are rounded to; empty: to the format.
+    preset: str = ""
 
     @property
     def outputs(self) -> int:
@@ -151,7 +155,7 @@ class QuantMatmul:
             )
         name = arguments.format or "u4"
         with as_bad_input("for example --format u4"):
-            format = parse_weight_format(name)
+            format = parse_weight_format(PRESETS.get(name, name))
         dtype = arguments.dtype or "f16"
         zero = arguments.zero_point or ("none" if format.signed else "integer")
         return cls(
@@ -169,6 +173,7 @@ class QuantMatmul:
             bias=arguments.bias,
             activation=arguments.activation or "none",
             deterministic=bool(arguments.deterministic),
+            preset=name if name in PRESETS else "",
         )
 
     @classmethod
@@ -245,7 +250,7 @@ class QuantMatmul:
     def __str__(self) -> str:
         parts = [
             f"y[{self.m},{self.outputs}] {self.out_dtype} = x[{self.m},{self.k}] {self.dtype}"
-            f" * w[{self.k},{self.n}] {self.format}",
+            f" * w[{self.k},{self.n}] {self.preset or self.format}",
             {"channel": "one group", "tensor": "one scale"}.get(
                 self.group, f"groups of {self.group}"
             ),

@@ -12,7 +12,7 @@ from ..emulation import EmulatorOptions
 from ..kernel_files import Kernels
 from ..profile_page import ProfiledLaunch, describe_launch, render_page
 from ..reports import LineCounters, parse_report
-from .check import add_launch_options, prepare, run, write_text
+from .check import add_launch_options, collect_notes, prepare, run, write_text
 from .diagnostics import Painter, Printer, Sources, demangle
 from .failures import FAILED, OK, BadInput
 from .inputs import GivenInputs
@@ -100,6 +100,8 @@ def profile(arguments: argparse.Namespace) -> int:
     printer = Printer(profiled.sources, Painter(False))
     for finding in found:
         printer.finding(finding)
+    for note in collect_notes(launch.report for launch in profiled.launches):
+        printer.message("note", note)
     if arguments.html:
         print(f"written to {arguments.html}")
     return FAILED if found else OK

@@ -46,6 +46,7 @@ def describe_launch(
         "blocks": report.blocks,
         "warps": report.warps,
         "counters": dict(sorted(report.counters.items())),
+        "notes": report.notes,
         "issues_by_class": {k: v for k, v in report.issues_by_class.items() if v},
         "source_lines": [_describe_line(line, locate) for line in report.source_lines],
         "lines": [_describe_line(line, locate) for line in report.lines],

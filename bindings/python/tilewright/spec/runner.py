@@ -142,8 +142,12 @@ def _launch(module: Module, step: Step, memory: Mapping[str, DeviceArray], place
         listed = ", ".join(names) or "none"
         raise SpecError(f"{place}.kernel is missing; the module has {listed}")
     try:
+        kernel = module.kernel(step.kernel or names[0]).name
+    except ArgumentError as error:
+        raise SpecError(f"{place}.kernel: {error}") from None
+    try:
         return module.launch(
-            step.kernel or names[0],
+            kernel,
             step.grid,
             step.block,
             [_value(argument, memory) for argument in step.args],
