@@ -6,9 +6,8 @@
 // thing wrong.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/Packing.h"
+#include "UnpackMachine.h"
 
-#include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -58,59 +57,6 @@ double exactFma(double a, double b, double c, FloatFormat format) {
   return result;
 }
 
-//===----------------------------------------------------------------------===//
-// The machine
-//===----------------------------------------------------------------------===//
-
-uint32_t prmt(uint32_t a, uint32_t b, uint32_t selector) {
-  uint64_t bytes = uint64_t(b) << 32 | a;
-  uint32_t result = 0;
-  for (unsigned i = 0; i < 4; ++i)
-    result |= (bytes >> (selector >> 4 * i & 7) * 8 & 255) << 8 * i;
-  return result;
-}
-
-using Codes = std::array<std::array<unsigned, 2>, pairsPerFragment>; // [pair][half]
-
-std::vector<uint32_t> pack(const WordLayout &layout, const Codes &codes) {
-  std::vector<uint32_t> words(layout.getBits());
-  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
-    for (unsigned bit = 0; bit < layout.getBits(); ++bit)
-      for (unsigned half = 0; half < 2; ++half) {
-        BitPosition at = layout.locate(pair, bit);
-        words[at.word] |= (codes[pair][half] >> bit & 1) << (at.offset + 16 * half);
-      }
-  return words;
-}
-
-std::vector<uint32_t> run(const UnpackProgram &program, std::vector<uint32_t> values) {
-  for (const UnpackStep &step : program.steps) {
-    uint32_t a = values.at(step.a), b = values.at(step.b);
-    switch (step.kind) {
-    case UnpackStep::Kind::ShiftRight:
-      values.push_back(a >> step.immediate);
-      break;
-    case UnpackStep::Kind::ShiftLeft:
-      values.push_back(a << step.immediate);
-      break;
-    case UnpackStep::Kind::RotateLeft:
-      values.push_back(std::rotl(a, int(step.immediate)));
-      break;
-    case UnpackStep::Kind::And: // UnpackTablesTest.cpp
-    case UnpackStep::Kind::Spread:
-      ADD_FAILURE() << "a step of tables";
-      break;
-    case UnpackStep::Kind::Permute:
-      values.push_back(prmt(a, b, step.immediate));
-      break;
-    case UnpackStep::Kind::Select:
-      values.push_back((a & step.immediate) | (b & ~step.immediate));
-      break;
-    }
-  }
-  return values;
-}
-
 /// What the instructions make of a field of one half: code - zero.
 double readField(const UnpackProgram &program, uint32_t value, const UnpackField &field,
                  unsigned half, double zero, FloatFormat format) {
@@ -124,7 +70,7 @@ double readField(const UnpackProgram &program, uint32_t value, const UnpackField
   }
   case UnpackScheme::MagicByte: {
     // Digits: code byte, magic's upper byte, for each half.
-    uint32_t number = prmt(value, program.magic, field.offset == 0 ? 0x5250 : 0x5351);
+    uint32_t number = permute(value, program.magic, field.offset == 0 ? 0x5250 : 0x5351);
     return exactFma(toDouble(number), 1, -(program.base + zero), format);
   }
   case UnpackScheme::MagicSplit: {
@@ -142,7 +88,7 @@ double readField(const UnpackProgram &program, uint32_t value, const UnpackField
 
 void expectUnpacks(unsigned bits, Activation activation, const Codes &codes, double zero) {
   const UnpackProgram &program = getUnpackProgram(bits, activation);
-  std::vector<uint32_t> values = run(program, pack(WordLayout::get(bits), codes));
+  std::vector<uint32_t> values = run(program, codes);
   ASSERT_EQ(program.fields.size(), pairsPerFragment);
   for (const UnpackField &field : program.fields)
     for (unsigned half = 0; half < 2; ++half)
@@ -338,7 +284,7 @@ bool unpacksIntegers(const UnpackProgram &program) {
     Codes codes;
     for (auto &both : codes)
       both = {unsigned(random() % (1u << program.bits)), unsigned(random() % (1u << program.bits))};
-    std::vector<uint32_t> values = run(program, pack(WordLayout::get(program.bits), codes));
+    std::vector<uint32_t> values = run(program, codes);
     for (const UnpackField &field : program.fields)
       for (unsigned half = 0; half < 2; ++half)
         if ((values[field.value] >> (16 * half + field.offset) & ((1u << program.bits) - 1)) !=

@@ -6,9 +6,8 @@
 // in doubles. Then the proof is shown programs with one thing wrong.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/Packing.h"
+#include "UnpackMachine.h"
 
-#include <array>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -19,7 +18,7 @@ using namespace tilewright::layout;
 namespace {
 
 //===----------------------------------------------------------------------===//
-// Numbers and instructions, written from their definitions
+// Numbers, written from their definitions
 //===----------------------------------------------------------------------===//
 
 /// The number of a code that has one: not infinity, not NaN.
@@ -37,49 +36,6 @@ double decode(unsigned code, const format::Format &format) {
 
 double decode(uint16_t word, Activation activation) {
   return activation == Activation::F16 ? decode(word, 5, 10) : decode(word, 8, 7);
-}
-
-uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
-  uint64_t bytes = uint64_t(b) << 32 | a;
-  uint32_t result = 0;
-  for (unsigned i = 0; i < 4; ++i)
-    result |= (bytes >> (selector >> 4 * i & 7) * 8 & 255) << 8 * i;
-  return result;
-}
-
-uint32_t runStep(const UnpackStep &step, uint32_t a, uint32_t b) {
-  switch (step.kind) {
-  case UnpackStep::Kind::ShiftRight:
-    return a >> step.immediate;
-  case UnpackStep::Kind::ShiftLeft:
-    return a << step.immediate;
-  case UnpackStep::Kind::RotateLeft:
-    return a << step.immediate | a >> (32 - step.immediate);
-  case UnpackStep::Kind::Permute:
-    return permute(a, b, step.immediate);
-  case UnpackStep::Kind::Select:
-    return (a & step.immediate) | (b & ~step.immediate);
-  case UnpackStep::Kind::And: // UnpackTablesTest.cpp
-  case UnpackStep::Kind::Spread:
-    ADD_FAILURE() << "a step of tables";
-  }
-  return 0;
-}
-
-using Codes = std::array<std::array<unsigned, 2>, pairsPerFragment>; // [pair][half]
-
-std::vector<uint32_t> run(const UnpackProgram &program, const Codes &codes) {
-  const WordLayout &layout = WordLayout::get(program.bits);
-  std::vector<uint32_t> values(layout.getBits());
-  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
-    for (unsigned bit = 0; bit < layout.getBits(); ++bit)
-      for (unsigned half = 0; half < 2; ++half) {
-        BitPosition at = layout.locate(pair, bit);
-        values[at.word] |= (codes[pair][half] >> bit & 1) << (at.offset + 16 * half);
-      }
-  for (const UnpackStep &step : program.steps)
-    values.push_back(runStep(step, values.at(step.a), values.at(step.b)));
-  return values;
 }
 
 /// What the last instructions make of a field of one half.

@@ -5,9 +5,8 @@
 // are arbitrary words, so that any wrong byte shows.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/Packing.h"
+#include "UnpackMachine.h"
 
-#include <array>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -15,54 +14,6 @@ using namespace tilewright;
 using namespace tilewright::layout;
 
 namespace {
-
-/// PTX ISA, prmt: a digit above 7 copies the sign of its byte.
-uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
-  uint64_t bytes = uint64_t(b) << 32 | a;
-  uint32_t result = 0;
-  for (unsigned i = 0; i < 4; ++i) {
-    unsigned digit = selector >> 4 * i & 15;
-    uint8_t byte = bytes >> (digit & 7) * 8;
-    result |= uint32_t(digit < 8 ? byte : byte & 0x80 ? 0xff : 0) << 8 * i;
-  }
-  return result;
-}
-
-uint32_t runStep(const UnpackStep &step, uint32_t a, uint32_t b) {
-  switch (step.kind) {
-  case UnpackStep::Kind::ShiftRight:
-    return a >> step.immediate;
-  case UnpackStep::Kind::ShiftLeft:
-    return a << step.immediate;
-  case UnpackStep::Kind::RotateLeft:
-    return a << step.immediate | a >> (32 - step.immediate);
-  case UnpackStep::Kind::Permute:
-    return permute(a, b, step.immediate);
-  case UnpackStep::Kind::Select:
-    return (a & step.immediate) | (b & ~step.immediate);
-  case UnpackStep::Kind::And:
-    return a & step.immediate;
-  case UnpackStep::Kind::Spread:
-    return permute(a, b, step.immediate | 0x8888);
-  }
-  return 0;
-}
-
-using Codes = std::array<std::array<unsigned, 2>, pairsPerFragment>; // [pair][half]
-
-std::vector<uint32_t> run(const UnpackProgram &program, const Codes &codes) {
-  const WordLayout &layout = WordLayout::get(program.bits);
-  std::vector<uint32_t> values(layout.getBits());
-  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
-    for (unsigned bit = 0; bit < layout.getBits(); ++bit)
-      for (unsigned half = 0; half < 2; ++half) {
-        BitPosition at = layout.locate(pair, bit);
-        values[at.word] |= (codes[pair][half] >> bit & 1) << (at.offset + 16 * half);
-      }
-  for (const UnpackStep &step : program.steps)
-    values.push_back(runStep(step, values.at(step.a), values.at(step.b)));
-  return values;
-}
 
 using Table = std::vector<uint16_t>;
 
