@@ -1,18 +1,20 @@
-//===- Pack.cpp - Packing weights, for Python -------------------------------===//
+//===- Pack.cpp - Quantising and packing weights, for Python ----------------===//
 //
-// Arrays in, arrays out, around runtime/Pack, and the checksum of files of packed
-// weights. The work runs without the GIL.
+// Arrays in, arrays out, around runtime/Quantize and runtime/Pack, and the checksum
+// of files of packed weights. The work runs without the GIL.
 //
 //===----------------------------------------------------------------------===//
 #include "bindings/python/Bindings.h"
 #include "bindings/python/Errors.h"
 #include "runtime/Pack/PackScales.h"
+#include "runtime/Quantize/Quantize.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/xxhash.h"
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 namespace py = pybind11;
+using namespace py::literals;
 
 namespace tilewright::python {
 
@@ -95,6 +97,88 @@ static py::array_t<T> unpackScales(const py::array_t<T, py::array::c_style> &pac
   return scales;
 }
 
+//===- Quantisation ---------------------------------------------------------===//
+
+/// The rule for weights of `format` but for what only some calls say.
+static quantize::Rule makeRule(const std::string &formatName,
+                               const py::array_t<float, py::array::c_style> &codebook,
+                               bool isTernary, const std::string &group, const std::string &scale,
+                               const std::string &zero) {
+  format::Format code = unwrap(format::parse(formatName), exception::unsupported);
+  llvm::ArrayRef<float> entries(codebook.data(), codebook.size());
+  if (!code.isWeight() || entries.size() != (code.isIndex() ? size_t(1) << code.bits : 0))
+    raise(exception::unsupported, "expects a format of weights, and a codebook where it has one");
+  return {quantize::Target(code, entries, isTernary),
+          unwrap(format::Granularity::parse(group), exception::unsupported),
+          unwrap(format::parse(scale), exception::unsupported),
+          unwrap(format::parseZero(zero), exception::unsupported)};
+}
+
+/// `w` is [N, K].
+static quantize::Weights viewWeights(const py::array &w, const std::string &dtype) {
+  if (w.ndim() != 2)
+    raise(exception::shape, "expects a matrix of weights");
+  quantize::Weights weights;
+  weights.data = w.data();
+  weights.dtype = unwrap(format::parse(dtype), exception::unsupported);
+  if (weights.dtype.bits != 8 * w.itemsize())
+    raise(exception::unsupported, "expects weights of " + dtype);
+  weights.n = w.shape(0), weights.k = w.shape(1);
+  weights.columnStride = w.strides(0) / w.itemsize();
+  weights.rowStride = w.strides(1) / w.itemsize();
+  return weights;
+}
+
+/// (kind, column, row, value), or None.
+static py::object describe(const std::optional<quantize::Refusal> &refusal) {
+  if (!refusal)
+    return py::none();
+  bool isWeight = refusal->kind == quantize::Refusal::Kind::NotFinite;
+  return py::make_tuple(isWeight ? "not finite" : "too large", refusal->column, refusal->row,
+                        refusal->value);
+}
+
+static py::tuple quantizeWeights(const py::array &w, const std::string &dtype,
+                                 const std::string &format,
+                                 const py::array_t<float, py::array::c_style> &codebook,
+                                 bool isTernary, const std::string &group, const std::string &scale,
+                                 const std::string &zero, const std::string &zeroFormat,
+                                 bool search, float tensorScale) {
+  quantize::Rule rule = makeRule(format, codebook, isTernary, group, scale, zero);
+  if (format::isFloat(rule.zero))
+    rule.zeroFormat = unwrap(format::parse(zeroFormat), exception::unsupported);
+  rule.searchesScale = search;
+  rule.tensorScale = tensorScale;
+  quantize::Weights weights = viewWeights(w, dtype);
+  int64_t groups = weights.k ? rule.granularity.getGroups(weights.k) : 0;
+  int64_t across = weights.n ? rule.granularity.getColumnGroups(weights.n) : 0;
+  py::array_t<uint8_t> codes({weights.n, weights.k});
+  py::array_t<uint32_t> scales({across, groups}), zeros({across, groups});
+  quantize::Quantised result{{codes.mutable_data(), size_t(codes.size())},
+                             {scales.mutable_data(), size_t(scales.size())},
+                             {zeros.mutable_data(), size_t(zeros.size())}};
+  std::optional<quantize::Refusal> refusal = [&] {
+    py::gil_scoped_release release;
+    return quantize::quantize(rule, weights, result);
+  }();
+  return py::make_tuple(codes, scales, zeros, describe(refusal));
+}
+
+static py::tuple findLargestScale(const py::array &w, const std::string &dtype,
+                                  const std::string &format,
+                                  const py::array_t<float, py::array::c_style> &codebook,
+                                  bool isTernary, const std::string &group,
+                                  const std::string &scale, const std::string &zero) {
+  quantize::Rule rule = makeRule(format, codebook, isTernary, group, scale, zero);
+  quantize::Weights weights = viewWeights(w, dtype);
+  double largest = 0;
+  std::optional<quantize::Refusal> refusal = [&] {
+    py::gil_scoped_release release;
+    return quantize::findLargestScale(rule, weights, largest);
+  }();
+  return py::make_tuple(largest, describe(refusal));
+}
+
 static std::string checksum(const py::array_t<uint8_t, py::array::c_style> &data) {
   llvm::ArrayRef<uint8_t> bytes(data.data(), data.size());
   py::gil_scoped_release release;
@@ -115,6 +199,11 @@ void bindPack(py::module_ &module) {
   module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"));
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
              py::arg("n"), py::arg("k"));
+  module.def("quantize", &quantizeWeights, py::kw_only(), "w"_a, "dtype"_a, "format"_a,
+             "codebook"_a, "ternary"_a, "group"_a, "scale"_a, "zero"_a, "zero_format"_a, "search"_a,
+             "tensor_scale"_a);
+  module.def("largest_scale", &findLargestScale, py::kw_only(), "w"_a, "dtype"_a, "format"_a,
+             "codebook"_a, "ternary"_a, "group"_a, "scale"_a, "zero"_a);
   bindScales<uint8_t>(module);
   bindScales<uint16_t>(module);
   bindScales<uint32_t>(module);

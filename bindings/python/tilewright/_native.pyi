@@ -30,6 +30,38 @@ def unpack_scales(
 ) -> NDArray:
     """The inverse of pack_scales."""
 
+_Refusal = tuple[str, int, int, float]
+
+def quantize(
+    *,
+    w: NDArray,
+    dtype: str,
+    format: str,
+    codebook: NDArray[np.float32],
+    ternary: bool,
+    group: str,
+    scale: str,
+    zero: str,
+    zero_format: str,
+    search: bool,
+    tensor_scale: float,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.uint32], _Refusal | None]:
+    """Weights [N, K] as stored codes [N, K] and the bits of scales and zero points
+    [groups along N, groups along K]; why not: what, column, row, number."""
+
+def largest_scale(
+    *,
+    w: NDArray,
+    dtype: str,
+    format: str,
+    codebook: NDArray[np.float32],
+    ternary: bool,
+    group: str,
+    scale: str,
+    zero: str,
+) -> tuple[float, _Refusal | None]:
+    """The largest scale that a group of weights [N, K] needs."""
+
 class PackedWeights:
     """Packed weights, kept alive with the copies that devices have of them."""
 

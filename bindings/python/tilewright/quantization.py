@@ -7,30 +7,27 @@ to the format it will be stored in, then the zero point is chosen for the stored
 rounded to its own format, and only then are codes chosen, so that every code is the best
 one for the stored scale and zero point.
 
-The result is packed for the kernels (see QuantizedTensor).
+The result is packed for the kernels (see QuantizedTensor). runtime/Quantize does the work,
+on all cores and without the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._extension import native
 from .arrays import to_numpy
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import FLOATS, NF4, WeightFormat, float_name, parse_weight_format
 from .granularity import Granularity, GroupSize
+from .group_tables import ZeroPoints
 from .quantized_tensor import QuantizedTensor
 from .scale_formats import SCALE_FORMATS, ScaleFormat, find_scale_format
-from .threads import share_work
 from .weight_parts import check_codebook
-
-# Rows are quantised in blocks of about this many weights: scratch memory that a cache holds.
-_BLOCK_WEIGHTS = 1 << 18
-# By scale search: the parts of a group's range that scales are tried for, the whole first.
-_RATIOS = {None: (1.0,), "mse": tuple(1 - i / 32 for i in range(24))}
 
 
 def quantize(
@@ -102,7 +99,7 @@ def quantize(
     granularity = Granularity.of(group_size)
     if layout not in ("nk", "kn"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
-    if scale_search not in _RATIOS:
+    if scale_search not in ("mse", None):
         raise UnsupportedError(f"scale_search is {scale_search!r}; supported: 'mse', None")
     rule = _choose_rule(zero_point, zero_rule, target)
     weights = to_numpy(w, "w")
@@ -115,29 +112,10 @@ def quantize(
     # Activations have 16 bits, and must hold the numbers of a codebook.
     held = FLOATS[scale_format.name if scale_format.name in ("f16", "bf16") else "f16"]
     target = _with_codebook(target, codebook, held)
-    rounding = _Rounding(
-        target,
-        granularity,
-        scale_format,
-        rule,
-        _RATIOS[scale_search],
-        layout,
-    )
     by_column = weights if layout == "nk" else weights.T
+    rounding = _Rounding(target, granularity, scale_format, rule, scale_search == "mse", layout)
     scale = rounding.choose_tensor_scale(by_column) if tensor_scale else None
-    codes, scales, zeros = rounding.quantize(by_column, scale or np.float32(1))
-    return QuantizedTensor.from_codes(
-        codes,
-        scales,
-        zeros,
-        format="i2" if target.name == "ternary" else target.name,
-        layout=layout,
-        group_size=group_size,
-        codebook=np.float32(target.codebook) if target.is_index else None,
-        scale_dtype=rounding.scale.name,
-        zero_rule=zero_rule,
-        tensor_scale=scale,
-    )
+    return rounding.quantize(by_column, scale)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +159,8 @@ def _with_codebook(
 
 
 _Rule = Literal["none", "integer", "subtract", "add"]
+# The runtime's names of them.
+_RULES = {"none": "none", "integer": "integer", "subtract": "float", "add": "offset"}
 
 
 def _choose_rule(zero_point: object, zero_rule: object, target: WeightFormat) -> _Rule:
@@ -206,190 +186,94 @@ def _choose_rule(zero_point: object, zero_rule: object, target: WeightFormat) ->
 
 @dataclasses.dataclass(frozen=True)
 class _Rounding:
-    """How weights [N, K] are rounded: to which numbers, with which scales.
-
-    `ratios` are the parts of a group's range that scales are tried for.
-    """
+    """How weights [N, K] are rounded: to which numbers, with which scales."""
 
     target: WeightFormat
     granularity: Granularity
     scale: ScaleFormat
     rule: _Rule
-    ratios: tuple[float, ...]
-    layout: str
+    searches: bool
+    layout: Literal["nk", "kn"]
 
     @property
-    def zero_dtype(self) -> np.dtype:
+    def format(self) -> str:
+        """The format that codes are stored in."""
+        return "i2" if self.target.name == "ternary" else self.target.name
+
+    @property
+    def zero_format(self) -> ScaleFormat | None:
+        """That of floating-point zero points."""
         if self.rule in ("none", "integer"):
-            return np.dtype(np.int16)
-        return FLOATS.get(self.scale.name, FLOATS["f16"])
+            return None
+        return SCALE_FORMATS[self.scale.name if self.scale.name in FLOATS else "f16"]
 
-    def quantize(
-        self, weights: NDArray, tensor_scale: np.float32
-    ) -> tuple[NDArray[np.int16], NDArray, NDArray | None]:
-        """Codes [N, K], scales and zero points [groups along N, along K] of weights [N, K]."""
+    def quantize(self, weights: NDArray, tensor_scale: np.float32 | None) -> QuantizedTensor:
+        """Weights [N, K] in units of `tensor_scale`, packed."""
         n, k = weights.shape
-        grid = self.granularity.grid(n, k)
-        codes = np.empty((n, k), np.int16)
-        scales = np.empty(grid, self.scale.dtype)
-        zeros = np.zeros(grid, self.zero_dtype)
-
-        def round_block(block: tuple[slice, slice]) -> None:
-            rows, groups = block
-            w = self._read(weights, rows, tensor_scale)
-            codes[rows], scales[groups], zeros[groups] = self._round_block(w, groups.start)
-
-        share_work(round_block, self._blocks(n, k))
-        return codes, scales, None if self.rule == "none" else zeros
-
-    def _round_block(
-        self, w: NDArray[np.float32], first: int
-    ) -> tuple[NDArray[np.int16], NDArray, NDArray]:
-        """Codes, scales and zero points of whole groups, the least error of all ratios."""
-        low, high = self._ranges(w)
-        # Ranges shrink towards 0, or to their middle where they need not hold it.
-        middle = (low + high) / 2 if self.rule == "add" else np.zeros_like(low)
-        best = None
-        for ratio in map(np.float32, self.ratios):
-            least, most = (middle + (end - middle) * ratio for end in (low, high))
-            scales = self._choose_scales(least, most, first)
-            zeros = self._choose_zeros(least, scales.astype(np.float64))
-            codes = self._choose_codes(w, scales.astype(np.float64), zeros)
-            if len(self.ratios) == 1:
-                return codes, scales, zeros
-            error = self._sum(np.square(self._numbers(codes, zeros, scales) - w))
-            if best is None:
-                best = codes, scales, zeros, error
-                continue
-            better = error < best[3]
-            each = self.granularity.spread(better, *w.shape)
-            best = (
-                np.where(each, codes, best[0]),
-                np.where(better, scales, best[1]),
-                np.where(better, zeros, best[2]),
-                np.minimum(error, best[3]),
-            )
-        assert best is not None
-        return best[:3]
-
-    def _numbers(self, codes: NDArray, zeros: NDArray, scales: NDArray) -> NDArray[np.float32]:
-        """What codes, zero points and scales stand for."""
-        shape = codes.shape
-        scale, zero = (
-            self.granularity.spread(a.astype(np.float32), *shape) for a in (scales, zeros)
+        codes, scales, zeros, refusal = native().quantize(
+            **self._arguments(weights),
+            zero_format=self.zero_format.name if self.zero_format else "",
+            search=self.searches,
+            tensor_scale=1.0 if tensor_scale is None else float(tensor_scale),
         )
-        numbers = self.target.numbers[codes - self.target.min_code]
-        return numbers * scale + zero if self.rule == "add" else (numbers - zero) * scale
-
-    def _sum(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The sums of groups."""
-        sums = np.add.reduceat(values, self.granularity.row_starts(values.shape[1]), axis=1)
-        if self.granularity.columns == 1:
-            return sums
-        return np.add.reduceat(sums, self.granularity.column_starts(len(values)))
+        if refusal:
+            self._refuse(*refusal)
+        place = {"k": k, "n": n, "group": str(self.granularity)}
+        pack = native().pack_scales
+        points = None
+        if self.zero_format:
+            bits = zeros.astype(self.zero_format.bits_dtype)
+            points = ZeroPoints(_RULES[self.rule], pack(bits, **place), self.zero_format)
+        elif self.rule == "integer":
+            stored = pack(zeros.astype(np.uint8), **place, zero_bits=self.target.bits)
+            points = ZeroPoints("integer", stored)
+        return QuantizedTensor(
+            format=self.format,
+            layout=self.layout,
+            k=k,
+            n=n,
+            granularity=self.granularity,
+            words=native().pack_codes(codes, self.target.bits),
+            scales=pack(scales.astype(self.scale.bits_dtype), **place),
+            scale_format=self.scale.name,
+            zeros=points,
+            tensor_scale=None if tensor_scale is None else float(tensor_scale),
+            codebook=np.float32(self.target.codebook) if self.target.is_index else None,
+        )
 
     def choose_tensor_scale(self, weights: NDArray) -> np.float32:
         """The number in units of which the largest scale is that of a narrow format, or 1."""
-        largest = 0.0
-        for rows, _ in self._blocks(*weights.shape):
-            needed = self._needed(*self._ranges(self._read(weights, rows, np.float32(1))))
-            largest = max(largest, float(needed.max(initial=0)))
+        largest, refusal = native().largest_scale(**self._arguments(weights))
+        if refusal:
+            self._refuse(*refusal)
         limit = self.scale.largest if self.scale.name in ("e4m3", "ue5m3") else 1
         scale = SCALE_FORMATS["f32"].round_up(np.array([largest / limit]))[0]
         return scale if scale > 0 else np.float32(1)
 
-    def _blocks(self, n: int, k: int) -> list[tuple[slice, slice]]:
-        """Ranges of columns, and those of the groups along N that they are."""
-        columns = self.granularity.columns or max(n, 1)
-        groups = max(1, _BLOCK_WEIGHTS // max(k * columns, 1))
-        total = len(self.granularity.column_starts(n)) if k else 0
-        return [
-            (slice(i * columns, min((i + groups) * columns, n)), slice(i, i + groups))
-            for i in range(0, total, groups)
-        ]
+    def _arguments(self, weights: NDArray) -> dict[str, Any]:
+        """What the runtime is told of weights and of the numbers they are rounded to."""
+        dtype = "f64" if weights.dtype == np.float64 else float_name(weights.dtype, "dtype of w")
+        is_whole = all(stride % weights.itemsize == 0 for stride in weights.strides)
+        is_regular = weights.flags.aligned and is_whole
+        return {
+            "w": weights if is_regular else np.ascontiguousarray(weights),
+            "dtype": dtype,
+            "format": self.format,
+            "codebook": np.float32(self.target.codebook),
+            "ternary": self.target.name == "ternary",
+            "group": str(self.granularity),
+            "scale": self.scale.name,
+            "zero": _RULES[self.rule],
+        }
 
-    def _read(self, weights: NDArray, rows: slice, tensor_scale: np.float32) -> NDArray[np.float32]:
-        w = np.ascontiguousarray(weights[rows], np.float32)
-        _check_finite(w, rows.start, self.layout)
-        return w if tensor_scale == 1 else w / tensor_scale
-
-    def _ranges(self, w: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
-        """The smallest and the largest weight of each group. All ranges hold 0 but those of
-        the rule "add", whose zero point is not a step of the scale away from 0."""
-        columns = self.granularity.column_starts(len(w))
-        rows = self.granularity.row_starts(w.shape[1])
-        low, high = np.minimum.reduceat(w, rows, axis=1), np.maximum.reduceat(w, rows, axis=1)
-        if self.granularity.columns != 1:
-            low, high = np.minimum.reduceat(low, columns), np.maximum.reduceat(high, columns)
-        if self.rule != "add":
-            low, high = np.minimum(low, 0), np.maximum(high, 0)
-        return low, high
-
-    def _needed(self, low: NDArray, high: NDArray) -> NDArray[np.float64]:
-        """The smallest scales with which groups within [low, high] fit.
-
-        With a zero point the codes cover high - low. Without one the positive numbers must
-        reach high and the negative ones low; a side without numbers is left out (clamped).
-        """
-        target = self.target
-        if self.rule != "none":
-            # In float64: the difference of two float32 may overflow.
-            return (high.astype(np.float64) - low) / (target.max_code - target.min_code)
-        needed = np.zeros(low.shape, np.float64)
-        if target.max_number > 0:
-            needed = np.maximum(needed, high.astype(np.float64) / target.max_number)
-        if target.min_number < 0:
-            needed = np.maximum(needed, low.astype(np.float64) / target.min_number)
-        return needed
-
-    def _choose_scales(self, low: NDArray, high: NDArray, first: int) -> NDArray:
-        """The smallest scales of the stored format that are large enough."""
-        needed = self._needed(low, high)
-        rounded = self.scale.round_up(needed)
-        bad = ~np.isfinite(rounded.astype(np.float32))
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            outputs = "output" if self.granularity.columns == 1 else "block of outputs"
-            hint = {"f16": "; use bfloat16", "bf16": "", "f32": ""}
-            raise ArgumentError(
-                f"the scale of group {column} of {outputs} {first + row} is "
-                f"{needed[row, column]:.4g}, too large for "
-                f"{FLOATS[self.scale.name].name if self.scale.name in FLOATS else self.scale.name}"
-                f"{hint.get(self.scale.name, '; use tensor_scale=True')}"
-            )
-        return rounded
-
-    def _choose_zeros(self, low: NDArray, scale: NDArray[np.float64]) -> NDArray:
-        """Zero points that put the smallest weight on the smallest code."""
-        least = self.target.min_code
-        if self.rule == "none":
-            return np.zeros(low.shape, self.zero_dtype)
-        if self.rule == "add":
-            return (low - least * scale).astype(self.zero_dtype)
-        exact = least - low / np.where(scale == 0, 1, scale)
-        if self.rule == "subtract":
-            return exact.astype(self.zero_dtype)
-        return self.target.nearest(np.rint(exact))
-
-    def _choose_codes(
-        self, w: NDArray[np.float32], scale: NDArray[np.float64], zeros: NDArray
-    ) -> NDArray[np.int16]:
-        """The nearest codes for the stored scales and zero points."""
-        spread = lambda numbers: self.granularity.spread(numbers, *w.shape)  # noqa: E731
-        divisor = spread(np.where(scale == 0, 1, scale).astype(np.float32))
-        if self.rule == "add":
-            return self.target.nearest((w - spread(zeros.astype(np.float32))) / divisor)
-        steps = w / divisor
-        if self.rule == "subtract":
-            steps += spread(zeros.astype(np.float32))
-        if self.rule == "integer":
-            steps = np.rint(steps) + spread(zeros)
-        return self.target.nearest(steps)
-
-
-def _check_finite(w: NDArray[np.float32], first: int, layout: str) -> None:
-    if np.isfinite(w).all():
-        return
-    row, k = np.argwhere(~np.isfinite(w))[0]
-    index = (first + int(row), int(k)) if layout == "nk" else (int(k), first + int(row))
-    raise ArgumentError(f"w[{index[0]}, {index[1]}] is {w[row, k]}; expects finite weights")
+    def _refuse(self, kind: str, column: int, row: int, value: float) -> NoReturn:
+        if kind == "not finite":
+            index = (column, row) if self.layout == "nk" else (row, column)
+            raise ArgumentError(f"w[{index[0]}, {index[1]}] is {value}; expects finite weights")
+        outputs = "output" if self.granularity.columns == 1 else "block of outputs"
+        name = FLOATS[self.scale.name].name if self.scale.name in FLOATS else self.scale.name
+        hint = {"f16": "; use bfloat16", "bf16": "", "f32": ""}
+        raise ArgumentError(
+            f"the scale of group {row} of {outputs} {column} is {value:.4g}, too large for {name}"
+            f"{hint.get(self.scale.name, '; use tensor_scale=True')}"
+        )

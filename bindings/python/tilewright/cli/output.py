@@ -96,8 +96,8 @@ def wait_for(task: Callable[[], Result], doing: str) -> Result:
 
 
 class Progress:
-    """How far long work is, on stderr: a line that is rewritten on a terminal, else a line
-    for each tenth of the work. Used as a context.
+    """How far long work is and how fast it goes, on stderr: a line that is rewritten on a
+    terminal, else a line for each tenth of the work. Used as a context.
 
     Args:
         doing: what is being done, "packing".
@@ -107,6 +107,7 @@ class Progress:
     def __init__(self, doing: str, total: int) -> None:
         self._doing, self._total = doing, max(total, 1)
         self._done = self._tenths = 0
+        self._start = time.monotonic()
         self._is_terminal = sys.stderr.isatty()
         self._what = ""
 
@@ -114,7 +115,7 @@ class Progress:
         """Says what is worked on now."""
         self._what = what
         if self._is_terminal:
-            text = f"{self._doing} {self._percent():3d}%  {what}"
+            text = self._line()
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{text[:width]}\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -123,7 +124,7 @@ class Progress:
         self._done += nbytes
         tenths = 10 * self._done // self._total
         if tenths > self._tenths and not self._is_terminal:
-            print(f"{self._doing} {self._percent():3d}%  {self._what}", file=sys.stderr, flush=True)
+            print(self._line(), file=sys.stderr, flush=True)
         self._tenths = tenths
 
     def __enter__(self) -> Progress:
@@ -133,5 +134,7 @@ class Progress:
         if self._is_terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
-    def _percent(self) -> int:
-        return 100 * self._done // self._total
+    def _line(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-3)
+        rate = f"{self._done / 1e6 / seconds:.0f} MB/s  " if self._done else ""
+        return f"{self._doing} {100 * self._done // self._total:3d}%  {rate}{self._what}"
