@@ -20,6 +20,7 @@
 #include "passes/Expand/Passes.h"
 #include "passes/Layout/Passes.h"
 #include "passes/Memory/Passes.h"
+#include "passes/Simplify/Passes.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -30,6 +31,8 @@ static void buildExpand(OpPassManager &passes) {
 }
 
 static void buildSimplify(OpPassManager &passes) {
+  passes.addNestedPass<func::FuncOp>(simplify::createDeferDivision());
+  passes.addNestedPass<func::FuncOp>(simplify::createSplitLoops());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createLoopInvariantCodeMotionPass());
@@ -75,6 +78,7 @@ void compile::registerPasses() {
   expand::registerExpandPasses();
   layoutpasses::registerLayoutPasses();
   memory::registerMemoryPasses();
+  simplify::registerSimplifyPasses();
   nvvm::registerNVVMPasses();
   for (const Phase &phase : getPhases())
     PassPipelineRegistration<>("tw-phase-" + phase.name, "phase " + phase.name, phase.build);

@@ -41,6 +41,7 @@ DIALECTS = [
 #: Phases in the order of codegen/Compile/Pipeline.cpp; upstream passes are not listed.
 PHASES = [
     ("Expand", "passes/Expand/Passes.td"),
+    ("Simplify", "passes/Simplify/Passes.td"),
     ("Layout", "passes/Layout/Passes.td"),
     ("Memory", "passes/Memory/Passes.td"),
     ("Codegen", "codegen/NVVM/Passes.td"),
