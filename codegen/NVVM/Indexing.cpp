@@ -140,11 +140,21 @@ Value nvvm::emitThreadCoordinate(Emitter &emit, const LinearLayout &layout, unsi
   return emit.add(lane, emitWarpCoordinate(emit, layout, dim));
 }
 
+Value nvvm::emitSwizzle(Emitter &emit, tilegpu::MemDescType type, Value row) {
+  int64_t group = layout::SharedLayout::getGroupBytes(type.getRowBytes());
+  Value line = emit.shiftRight(row, 7 - llvm::Log2_64(group));
+  return emit.shiftLeft(emit.bitAnd(line, emit.i32(type.getShared().getSwizzle() / 16 - 1)), 4);
+}
+
 Value nvvm::emitSharedOffset(Emitter &emit, tilegpu::MemDescType type, Value row, Value byte) {
   int64_t swizzle = type.getShared().getSwizzle();
   if (swizzle == 0)
     return emit.add(emit.mul(row, emit.i32(type.getRowBytes())), byte);
-  int64_t panel = std::min<int64_t>(type.getRowBytes(), 128);
+  int64_t panel = layout::SharedLayout::getPanelBytes(type.getRowBytes());
+  if (panel != 128) {
+    Value offset = emit.add(emit.mul(row, emit.i32(panel)), byte);
+    return emit.bitXor(offset, emitSwizzle(emit, type, row));
+  }
   Value start = emit.mul(emit.divide(byte, panel), emit.i32(type.getNumRows() * panel));
   Value within = emit.add(emit.mul(row, emit.i32(panel)), emit.remainder(byte, panel));
   Value offset = emit.add(start, within);

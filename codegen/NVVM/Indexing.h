@@ -54,6 +54,10 @@ mlir::Value emitThreadCoordinate(Emitter &emit, const layout::LinearLayout &layo
 /// What the warp alone contributes.
 mlir::Value emitWarpCoordinate(Emitter &emit, const layout::LinearLayout &layout, unsigned dim);
 
+/// What a row's offsets are XORed with, in a swizzled tile whose panels are rows or
+/// of 128 bytes with a multiple of 8 rows.
+mlir::Value emitSwizzle(Emitter &emit, tilegpu::MemDescType type, mlir::Value row);
+
 /// SharedLayout::getOffset(row, byte) of a tile as instructions.
 mlir::Value emitSharedOffset(Emitter &emit, tilegpu::MemDescType type, mlir::Value row,
                              mlir::Value byte);

@@ -42,29 +42,29 @@ public:
   /// SharedLayout::getOffset of the lane's row displaced by (rows, columns).
   Value at(int64_t rows, int64_t columns) {
     Value line = emit.add(row, emit.i32(rows));
-    int64_t constant = columns * elementBytes, panel = std::min<int64_t>(type.getRowBytes(), 128);
+    int64_t constant = columns * elementBytes;
+    int64_t panel = layout::SharedLayout::getPanelBytes(type.getRowBytes());
+    int64_t swizzle = type.getShared().getSwizzle();
+    if (swizzle != 0 && panel != 128) {
+      Value offset = emit.add(emit.mul(line, emit.i32(panel)), emit.add(byte, emit.i32(constant)));
+      return emit.bitXor(offset, emitSwizzle(emit, type, line));
+    }
     // Places do not share bits of a coordinate: sums within the tile are XORs.
     // A part of a tile may start where they would; then the sum is computed.
     bool isSplit = (constant & byteBits) == 0;
     if (!isSplit || byteBits >= panel)
       return emitSharedOffset(emit, type, line, emit.add(byte, emit.i32(constant)));
-    int64_t swizzle = type.getShared().getSwizzle();
     if (swizzle == 0) {
       Value start = emit.mul(line, emit.i32(type.getRowBytes()));
       return emit.add(emit.add(start, byte), emit.i32(constant));
     }
     int64_t panelStart = constant / panel * type.getNumRows() * panel;
     Value start = emit.mul(line, emit.i32(panel));
-    if (panel == 128) {
-      // A line is a row: only the chunk bits change from matrix to matrix.
-      Value turn = emit.bitAnd(line, emit.i32(swizzle / 16 - 1));
-      Value chunk = emit.bitXor(emit.shiftLeft(turn, 4), byte);
-      chunk = emit.bitXor(chunk, emit.i32(constant % panel));
-      return emit.add(emit.add(start, chunk), emit.i32(panelStart));
-    }
-    Value offset = emit.add(emit.add(start, byte), emit.i32(panelStart + constant % panel));
-    Value turn = emit.bitAnd(emit.shiftRight(offset, 7), emit.i32(swizzle / 16 - 1));
-    return emit.bitXor(offset, emit.shiftLeft(turn, 4));
+    // A line is a row: only the chunk bits change from matrix to matrix.
+    Value turn = emit.bitAnd(line, emit.i32(swizzle / 16 - 1));
+    Value chunk = emit.bitXor(emit.shiftLeft(turn, 4), byte);
+    chunk = emit.bitXor(chunk, emit.i32(constant % panel));
+    return emit.add(emit.add(start, chunk), emit.i32(panelStart));
   }
 
 private:

@@ -6,26 +6,18 @@
 // to it. Accesses outside a view are skipped; loads then yield zero.
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/NVVM/AccessPlan.h"
 #include "codegen/NVVM/Passes.h"
+#include "codegen/NVVM/VectorAccess.h"
 #include "codegen/NVVM/ViewRegisters.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Analysis/Bounds.h"
-#include "passes/Analysis/Divisibility.h"
 
 using namespace mlir;
 using namespace tilewright;
 using namespace tilewright::nvvm;
 using layout::LinearLayout;
-
-static SmallVector<Value> flatten(ArrayRef<ValueRange> ranges) {
-  SmallVector<Value> values;
-  for (ValueRange range : ranges)
-    values.append(range.begin(), range.end());
-  return values;
-}
 
 namespace {
 struct LowerProgramId : OpConversionPattern<tile::ProgramIdOp> {
@@ -140,73 +132,6 @@ private:
   Value base;
   SmallVector<Value> positions; ///< of thread 0's first element, displaced by the thread
 };
-
-/// Reads `width` elements: one scalar or one vector.
-SmallVector<Value> loadVector(Emitter &emit, Value address, Type element, unsigned width,
-                              unsigned align) {
-  OpBuilder &builder = emit.builder;
-  if (width == 1)
-    return {LLVM::LoadOp::create(builder, emit.loc, element, address, align)};
-  Value vector =
-      LLVM::LoadOp::create(builder, emit.loc, VectorType::get(width, element), address, align);
-  SmallVector<Value> elements;
-  for (unsigned i = 0; i < width; ++i)
-    elements.push_back(LLVM::ExtractElementOp::create(builder, emit.loc, vector, emit.i32(i)));
-  return elements;
-}
-
-void storeVector(Emitter &emit, Value address, ArrayRef<Value> elements, unsigned align) {
-  OpBuilder &builder = emit.builder;
-  Value value = elements.front();
-  if (elements.size() > 1) {
-    Type type = VectorType::get(elements.size(), value.getType());
-    value = LLVM::UndefOp::create(builder, emit.loc, type);
-    for (auto [i, element] : llvm::enumerate(elements))
-      value = LLVM::InsertElementOp::create(builder, emit.loc, value, element, emit.i32(i));
-  }
-  LLVM::StoreOp::create(builder, emit.loc, value, address, align);
-}
-
-/// Elements of the widest access a view allows.
-unsigned getMaxWidth(Value view, ValueRange offsets, ArrayRef<int64_t> shape) {
-  int64_t bytes = analysis::getAccessBytes(view, offsets, shape);
-  Type element = getRegisterType(cast<tile::ViewType>(view.getType()).getElementType());
-  return std::max<int64_t>(1, bytes * 8 / element.getIntOrFloatBitWidth());
-}
-
-/// `count` values that `read` builds, where `condition` holds (null: always),
-/// else `zero`.
-SmallVector<Value> buildGuarded(Emitter &emit, Value condition, unsigned count, Value zero,
-                                llvm::function_ref<SmallVector<Value>()> read) {
-  if (!condition)
-    return read();
-  OpBuilder &builder = emit.builder;
-  SmallVector<Type> types(count, zero.getType());
-  auto branch = scf::IfOp::create(builder, emit.loc, types, condition, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(branch.thenBlock());
-  scf::YieldOp::create(builder, emit.loc, read());
-  builder.setInsertionPointToStart(branch.elseBlock());
-  scf::YieldOp::create(builder, emit.loc, SmallVector<Value>(count, zero));
-  return SmallVector<Value>(branch.getResults());
-}
-
-/// The registers of a tile that `read` brings in access by access.
-SmallVector<Value> readRegisters(const AccessPlan &plan, unsigned count,
-                                 llvm::function_ref<SmallVector<Value>(const Access &)> read) {
-  SmallVector<Value> registers(count);
-  for (const Access &access : plan.accesses)
-    for (auto [reg, value] : llvm::zip_equal(access.registers, read(access)))
-      registers[reg] = value;
-  for (auto [copy, original] : plan.copies)
-    registers[copy] = registers[original];
-  return registers;
-}
-
-/// The elements of one access.
-SmallVector<Value> pickRegisters(ValueRange registers, const Access &access) {
-  return llvm::map_to_vector(access.registers, [&](unsigned reg) { return registers[reg]; });
-}
 
 struct LowerLoad : OpConversionPattern<tile::LoadOp> {
   using OpConversionPattern::OpConversionPattern;

@@ -89,6 +89,8 @@ static LogicalResult lowerTiles(ModuleOp module) {
   nvvm::populateFieldPatterns(converter, patterns);
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
+  nvvm::populateCopyPatterns(converter, patterns);
+  nvvm::populateGatherPatterns(converter, patterns);
   nvvm::populateLdmatrixPatterns(converter, patterns);
   nvvm::populateMmaPatterns(converter, patterns);
   nvvm::populateReducePatterns(converter, patterns);

@@ -37,6 +37,8 @@ constexpr llvm::StringLiteral targetAttrName = "tile.target";       ///< on the 
 /// On an scf.for: how many buffers its loads may be spread over.
 constexpr llvm::StringLiteral warpsAttrName = "tile.warps"; ///< rows, columns of products
 constexpr llvm::StringLiteral stagesAttrName = "tile.stages";
+/// On the same: its loads wait one by one, each for its own copies.
+constexpr llvm::StringLiteral staggeredAttrName = "tile.staggered";
 
 /// The attribute form of a schedule and back.
 ScheduleAttr toAttribute(mlir::MLIRContext *context, const schedule::Schedule &schedule);

@@ -90,6 +90,29 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_GatherOp : Tile_Op<"gather", [MemoryEffects<[MemRead]>]> {
+  let summary = "read a tile whose rows are named by a tile";
+  let description = [{
+    Row i of the result is row `rows[i, 0]` of the view, from `column` on. Rows
+    that the view does not have, negative ones among them, are zero and are not
+    read; neither are columns beyond its edge. What pages of a cache need: the
+    index tile may come from a gather itself, with -1 selected where an entry
+    means nothing.
+
+    ```mlir
+    %k = tile.gather %cache[%rows, %c0]
+        : !tile.view<?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32>
+       -> tensor<64x128xf16>
+    ```
+  }];
+  let arguments = (ins Tile_ViewType:$view, Tile_Tensor:$rows, I32:$column);
+  let results = (outs Tile_Tensor:$tile);
+  let assemblyFormat = [{
+    $view `[` $rows `,` $column `]` attr-dict `:` type($view) `,` type($rows) `->` type($tile)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ReadOp : Tile_Op<"read", [MemoryEffects<[MemRead]>]> {
   let summary = "one element of a view, the same for the whole block";
   let description = [{

@@ -61,6 +61,19 @@ LogicalResult LoadOp::verify() {
   return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
 }
 
+LogicalResult GatherOp::verify() {
+  RankedTensorType rows = tensorOf(getRows()), tile = tensorOf(getTile());
+  if (getView().getType().getRank() != 2)
+    return emitOpError() << "expects a view of rank 2, but got " << getView().getType();
+  if (failed(verifyAccess(*this, tile, getView().getType(), 2)))
+    return failure();
+  if (!rows.getElementType().isInteger(32) || rows.getRank() != 2 ||
+      rows.getDimSize(0) != tile.getDimSize(0) || rows.getDimSize(1) != 1)
+    return emitOpError() << "expects rows to be a " << tile.getDimSize(0)
+                         << "x1 tensor of i32, but got " << rows;
+  return success();
+}
+
 LogicalResult ReadOp::verify() {
   ViewType view = getView().getType();
   if (getElement().getType() != view.getElementType())

@@ -144,6 +144,23 @@ def TileGPU_AsyncCopyOp : TileGPU_Op<"async_copy", [
   let hasVerifier = 1;
 }
 
+def TileGPU_AsyncGatherOp : TileGPU_Op<"async_gather", [
+    MemoryEffects<[MemRead, MemWrite<TileGPU_SharedMemory>]>]> {
+  let summary = "start copying rows of a view to shared memory";
+  let description = [{
+    As `async_copy`, but row i of the tile is row `rows[i, 0]` of the view; rows it does
+    not have arrive as zeros. A thread copies parts of the rows whose indices it
+    holds: `rows` has the layout `layout::copiedRows` for the memory.
+  }];
+  let arguments = (ins Tile_ViewType:$view, AnyRankedTensor:$rows, I32:$column,
+                       TileGPU_MemDescType:$memory, Optional<I1>:$predicate);
+  let assemblyFormat = [{
+    $view `[` $rows `,` $column `]` `to` $memory (`if` $predicate^)? attr-dict
+    `:` type($view) `,` type($rows) `->` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
 def TileGPU_AsyncCommitOp : TileGPU_Op<"async_commit", [
     MemoryEffects<[MemWrite<TileGPU_SharedMemory>]>]> {
   let summary = "close a group of asynchronous copies";

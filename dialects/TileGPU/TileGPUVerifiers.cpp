@@ -283,3 +283,29 @@ LogicalResult AsyncCopyOp::verify() {
                          << memory.getRowBytes();
   return success();
 }
+
+LogicalResult AsyncGatherOp::verify() {
+  MemDescType memory = getMemory().getType();
+  tile::ViewType view = getView().getType();
+  if (memory.getSlots() != 1)
+    return emitOpError() << "expects one slot, but got " << memory;
+  if (view.getElementType() != memory.getElementType() || view.getRank() != 2 ||
+      memory.getShape().size() != 2)
+    return emitOpError() << "expects a view and memory of rank 2 and one element type, but got "
+                         << view << " to " << memory;
+  if (view.getStrides().back() != 1)
+    return emitOpError() << "expects rows of consecutive elements, but got " << view;
+  if (memory.getRowBytes() % 16 != 0)
+    return emitOpError() << "expects rows of a multiple of 16 bytes, but got "
+                         << memory.getRowBytes();
+  if (failed(verifyEncoded(*this, getRows(), "rows")))
+    return failure();
+  RankedTensorType rows = tensorOf(getRows());
+  LinearLayout layout = getLayout(getRows());
+  auto expected = tilegpu::withLayout(
+      RankedTensorType::get({memory.getNumRows(), 1}, IntegerType::get(getContext(), 32)),
+      layout::copiedRows(memory.getNumRows(), memory.getRowBytes() / 16, layout.getNumWarps()));
+  if (rows != expected)
+    return emitOpError() << "expects rows of " << expected << ", but got " << rows;
+  return success();
+}

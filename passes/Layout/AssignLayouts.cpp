@@ -125,10 +125,15 @@ public:
     spreadsBlocked = true;
     // Loads that no product reached, then whatever is still open, in program
     // order: each decision spreads before the next.
-    function.walk([&](tile::LoadOp load) { assignBlocked(load.getTile(), &load); });
+    function.walk([&](Operation *op) {
+      if (auto load = dyn_cast<tile::LoadOp>(op))
+        assignBlocked(load.getTile(), load.getOffsets(), load.getView());
+      if (auto gather = dyn_cast<tile::GatherOp>(op))
+        assignBlocked(gather.getTile(), gather.getColumn(), gather.getView());
+    });
     function.walk([&](Operation *op) {
       for (Value result : op->getResults())
-        assignBlocked(result, nullptr);
+        assignBlocked(result);
     });
     rewriteTypes();
     insertConversions();
@@ -148,7 +153,7 @@ private:
       worklist.push_back(value);
   }
   bool refuses(Value value);
-  void assignBlocked(Value value, tile::LoadOp *load);
+  void assignBlocked(Value value, ValueRange offsets = {}, Value view = {});
   void cloneConstants();
   void seedSum(tile::DotOp dot);
   void seedOperands(tile::DotOp dot);
@@ -187,13 +192,14 @@ void Assigner::cloneConstants() {
   }
 }
 
-void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
+/// As wide as accesses to `view` at `offsets` may be, where there are such.
+void Assigner::assignBlocked(Value value, ValueRange offsets, Value view) {
   if (!isTensor(value) || layouts.contains(value))
     return;
   RankedTensorType type = tensorOf(value);
   int64_t vector = 1;
-  if (load) {
-    int64_t bytes = analysis::getAccessBytes(load->getView(), load->getOffsets(), type.getShape());
+  if (view) {
+    int64_t bytes = analysis::getAccessBytes(view, offsets, type.getShape());
     vector = std::max<int64_t>(1, bytes * 8 / type.getElementTypeBitWidth());
   }
   assign(value, layout::blocked(type.getShape(), vector, warps));
@@ -204,11 +210,13 @@ void Assigner::assignBlocked(Value value, tile::LoadOp *load) {
 /// that coalesces it, and goes to the operand's through shared memory.
 bool Assigner::refuses(Value value) {
   auto load = value.getDefiningOp<tile::LoadOp>();
-  if (!load || spreadsBlocked || tensorOf(value).getRank() != 2 ||
-      tensorOf(value).getDimSize(0) == 1)
+  auto gather = value.getDefiningOp<tile::GatherOp>();
+  if ((!load && !gather) || spreadsBlocked || tensorOf(value).getRank() != 2 ||
+      llvm::is_contained(tensorOf(value).getShape(), 1))
     return false;
-  return analysis::getAccessBytes(load.getView(), load.getOffsets(), tensorOf(value).getShape()) <
-         16;
+  ArrayRef<int64_t> shape = tensorOf(value).getShape();
+  return (load ? analysis::getAccessBytes(load.getView(), load.getOffsets(), shape)
+               : analysis::getAccessBytes(gather.getView(), gather.getColumn(), shape)) < 16;
 }
 
 /// mma selection: m16n8k of 256 bits, the one shape all our targets have.
@@ -296,6 +304,8 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
   // A word is where its fields are.
   if (isa<tile::FieldsOp>(op))
     return result.squeeze(type.getRank()).reshape(type.getShape());
+  if (isa<tile::GatherOp>(op))
+    return result.squeeze(1); // each thread the rows it reads
   if (isa<tile::UnpackOp>(op))
     return layout::packedWords(type.getShape(), getPackedGrid(result));
   if (auto dequant = dyn_cast<tile::DequantOp>(op)) {

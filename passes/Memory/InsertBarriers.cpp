@@ -86,6 +86,13 @@ static ByteRange getRange(Value memory) {
   return {offset, offset + type.getSlots() * type.getSlotBytes()};
 }
 
+/// The memory that an asynchronous copy fills.
+static Value getTarget(Operation *copy) {
+  if (auto gather = dyn_cast<tilegpu::AsyncGatherOp>(copy))
+    return gather.getMemory();
+  return cast<tilegpu::AsyncCopyOp>(copy).getMemory();
+}
+
 void Analyzer::require(Operation *op, bool conflict, State &state) {
   if (!conflict)
     return;
@@ -99,8 +106,8 @@ void Analyzer::require(Operation *op, bool conflict, State &state) {
 void Analyzer::visit(Operation *op, State &state) {
   if (isa<tilegpu::BarrierOp, tile::ArriveOp>(op)) {
     state.meet();
-  } else if (auto copy = dyn_cast<tilegpu::AsyncCopyOp>(op)) {
-    ByteRange range = getRange(copy.getMemory());
+  } else if (isa<tilegpu::AsyncCopyOp, tilegpu::AsyncGatherOp>(op)) {
+    ByteRange range = getRange(getTarget(op));
     require(op, state.read.overlaps(range) || state.written.overlaps(range), state);
     state.flying.insert(range);
   } else if (isa<tilegpu::AsyncWaitOp>(op)) {

@@ -7,7 +7,8 @@ include "mlir/Pass/PassBase.td"
 def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
   let summary = "overlap a loop's loads with its work through shared memory";
   let description = [{
-    Precondition: layouts are assigned; a loop asks for `tile.stages` = s > 1.
+    Precondition: layouts are assigned; a loop asks for `tile.stages` = s > 1, or for
+    any number of stages and `tile.staggered`.
 
     Every load of the loop that 16-byte copies can serve gets s slots of shared
     memory. The copies of the first s - 1 iterations start before the loop;
@@ -17,7 +18,17 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
     at each wait. A load that 16-byte copies cannot serve stays where it is, and
     a remark says why.
 
-    Postcondition: the attribute is gone. Barriers are not placed here; that is
+    A gather is copied like a load; the indices of its rows are computed anew for
+    the iteration that is copied, in the layout that copies need
+    (`layout::copiedRows`), page tables read again included.
+
+    In a loop that is also `tile.staggered` every load has a group of copies of its
+    own and is read, after a wait for that group only, where it is first used. With
+    one slot (s = 1) the copy for the next iteration starts where the last use of
+    the tile ends: the copy of the next keys runs during softmax and the second
+    product, that of the next values during the first one.
+
+    Postcondition: the attributes are gone. Barriers are not placed here; that is
     `tw-insert-barriers`.
 
     From `test/passes/Memory/pipeline-loops.mlir`:

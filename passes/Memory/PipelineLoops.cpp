@@ -8,73 +8,35 @@
 //   for i: wait(s - 2); copy(i + s-1 -> slot (i + s-1) % s); commit
 //          t = read(slot i % s); use(t)
 //
+// Loads of a staggered loop have a group of copies each and wait only for their
+// own, where they are used. Then one slot is enough to overlap: the next copy
+// starts when the work on this one is done, and runs during the rest of the body.
+//
 //===----------------------------------------------------------------------===//
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/IRMapping.h"
-#include "passes/Analysis/Divisibility.h"
-#include "passes/Memory/Passes.h"
-#include "passes/Memory/SharedReads.h"
+#include "passes/Memory/Streams.h"
 
 using namespace mlir;
 using namespace tilewright;
+using memory::Stream;
 
 namespace tilewright::memory {
 #define GEN_PASS_DEF_PIPELINELOOPS
 #include "passes/Memory/Passes.h.inc"
 } // namespace tilewright::memory
 
-/// Bytes one asynchronous copy moves for a thread.
-constexpr int64_t copyBytes = 16;
-
-/// True when the value can be computed for another iteration: it depends on
-/// nothing the loop carries but the induction variable, without side effects.
-static bool dependsOnlyOnInduction(Value value, scf::ForOp loop) {
-  if (auto argument = dyn_cast<BlockArgument>(value))
-    return argument.getOwner() != loop.getBody() || argument == loop.getInductionVar();
-  Operation *op = value.getDefiningOp();
-  if (!loop->isProperAncestor(op))
-    return true;
-  return isMemoryEffectFree(op) && op->getNumRegions() == 0 &&
-         llvm::all_of(op->getOperands(),
-                      [&](Value operand) { return dependsOnlyOnInduction(operand, loop); });
-}
-
-/// The pointer a view comes from; the view itself where that is not known.
-static Value getBase(Value view) {
-  auto op = view.getDefiningOp<tile::ViewOp>();
-  return op ? analysis::getRootPointer(op.getBase()) : view;
-}
-
-/// True when the loop stores to the memory the load reads: a copy that starts
-/// ahead could miss what an earlier iteration writes.
-static bool isWrittenInLoop(tile::LoadOp load, scf::ForOp loop) {
-  return loop
-      .walk([&](tile::StoreOp store) {
-        return getBase(store.getView()) == getBase(load.getView()) ? WalkResult::interrupt()
-                                                                   : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 namespace {
-/// A load of the loop and its slots.
-struct Stream {
-  tile::LoadOp load;
-  Value memory;
-};
-
 class Pipeliner {
 public:
-  Pipeliner(scf::ForOp loop, int64_t stages) : loop(loop), builder(loop), stages(stages) {}
+  Pipeliner(scf::ForOp loop, int64_t stages, bool staggered)
+      : loop(loop), builder(loop), stages(stages), staggered(staggered),
+        ahead(std::max<int64_t>(1, stages - 1)) {}
 
   /// Finds the loads to pipeline; remarks on those that cannot be.
   bool collect();
   void run();
 
 private:
-  std::string whyNot(tile::LoadOp load);
-  Value cloneFor(Value value, Value induction, IRMapping &mapping);
-  void startCopies(Value induction, Value slot);
+  void startCopies(ArrayRef<Stream> group, Value induction, Value slot);
   Value constant(int64_t value) {
     return arith::ConstantOp::create(builder, loop.getLoc(),
                                      builder.getIntegerAttr(loop.getStep().getType(), value));
@@ -82,72 +44,71 @@ private:
   Value index(int64_t value) {
     return arith::ConstantOp::create(builder, loop.getLoc(), builder.getI32IntegerAttr(value));
   }
+  /// The induction variable `distance` turns after `from`.
+  Value turnsAfter(Value from, int64_t distance) {
+    Value steps = arith::MulIOp::create(builder, loop.getLoc(), loop.getStep(), constant(distance));
+    return arith::AddIOp::create(builder, loop.getLoc(), from, steps);
+  }
+  void wait(int64_t pending) {
+    tilegpu::AsyncWaitOp::create(builder, loop.getLoc(), builder.getI32IntegerAttr(pending));
+  }
   Value advance(Value slot);
+  void startBeforeLoop();
   scf::ForOp buildLoop();
+  void buildBody(scf::ForOp next);
+  void visit(Operation &op, scf::ForOp next, IRMapping &mapping);
+  int64_t countPending(const Stream &stream);
   void readFromSlot(Stream &stream, Value slot, IRMapping &mapping);
 
   scf::ForOp loop;
   OpBuilder builder;
   int64_t stages;
+  bool staggered;
+  int64_t ahead; ///< turns between a copy and its use
+  Value readSlot, fillSlot;
   SmallVector<Stream> streams;
 };
 } // namespace
 
-/// Why asynchronous copies cannot serve a load; empty when they can.
-std::string Pipeliner::whyNot(tile::LoadOp load) {
-  auto type = cast<RankedTensorType>(load.getTile().getType());
-  int64_t bytes =
-      analysis::getAccessBytes(load.getView(), load.getOffsets(), type.getShape(), copyBytes);
-  if (bytes < copyBytes)
-    return "16-byte copies need aligned rows, but only " + std::to_string(bytes) +
-           "-byte accesses are known to be aligned and whole";
-  if (!llvm::all_of(load->getOperands(),
-                    [&](Value value) { return dependsOnlyOnInduction(value, loop); }))
-    return "its address depends on a value the loop carries";
-  if (isWrittenInLoop(load, loop))
-    return "the loop writes to the memory it reads";
-  return "";
-}
-
 bool Pipeliner::collect() {
-  for (auto load : loop.getBody()->getOps<tile::LoadOp>()) {
-    if (std::string reason = whyNot(load); reason.empty())
-      streams.push_back({load, nullptr});
+  for (Operation &op : *loop.getBody()) {
+    if (!isa<tile::LoadOp, tile::GatherOp>(op))
+      continue;
+    if (memory::isIndexOnly(&op))
+      continue;
+    if (std::string reason = memory::whyNotCopied(&op, loop); reason.empty())
+      streams.push_back({&op});
     else
-      load.emitRemark() << "load is not pipelined: " << reason;
+      op.emitRemark() << "load is not pipelined: " << reason;
   }
-  return !streams.empty();
-}
-
-/// The value as iteration `induction` would compute it.
-Value Pipeliner::cloneFor(Value value, Value induction, IRMapping &mapping) {
-  if (value == loop.getInductionVar())
-    return induction;
-  if (Value known = mapping.lookupOrNull(value))
-    return known;
-  Operation *op = value.getDefiningOp();
-  if (!op || !loop->isProperAncestor(op))
-    return value;
-  for (Value operand : op->getOperands())
-    mapping.map(operand, cloneFor(operand, induction, mapping));
-  builder.clone(*op, mapping);
-  return mapping.lookup(value);
+  if (streams.empty())
+    return false;
+  if (staggered) {
+    memory::sinkReads(loop, streams);
+    for (Stream &stream : streams)
+      stream.lastUse = memory::findLastUse(stream.op);
+    llvm::sort(streams, [](const Stream &a, const Stream &b) {
+      return a.lastUse == b.lastUse ? a.op->isBeforeInBlock(b.op)
+                                    : a.lastUse->isBeforeInBlock(b.lastUse);
+    });
+  }
+  return true;
 }
 
 /// Starts the copies of one iteration, if it exists, and closes their group.
-void Pipeliner::startCopies(Value induction, Value slot) {
+void Pipeliner::startCopies(ArrayRef<Stream> group, Value induction, Value slot) {
   Location loc = loop.getLoc();
   Value exists = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, induction,
                                        loop.getUpperBound());
-  IRMapping mapping;
-  for (Stream &stream : streams) {
-    Value view = cloneFor(stream.load.getView(), induction, mapping);
-    SmallVector<Value> offsets;
-    for (Value offset : stream.load.getOffsets())
-      offsets.push_back(cloneFor(offset, induction, mapping));
+  memory::IterationCloner cloner(builder, loop, induction);
+  for (const Stream &stream : group) {
     auto type = cast<tilegpu::MemDescType>(stream.memory.getType());
-    Value target = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
-    tilegpu::AsyncCopyOp::create(builder, stream.load.getLoc(), view, offsets, target, exists);
+    auto getTarget = [&]() -> Value {
+      if (stages == 1)
+        return stream.memory;
+      return tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
+    };
+    memory::startCopy(builder, stream.op, cloner, getTarget, exists);
   }
   tilegpu::AsyncCommitOp::create(builder, loc);
 }
@@ -163,79 +124,118 @@ Value Pipeliner::advance(Value slot) {
 /// Reads what the uses of a load need from its slot: the parts that slices
 /// take where they take them, the whole tile for any other use.
 void Pipeliner::readFromSlot(Stream &stream, Value slot, IRMapping &mapping) {
-  Location loc = stream.load.getLoc();
+  Location loc = stream.op->getLoc();
+  Value tile = stream.op->getResult(0), source = stream.memory;
   auto type = cast<tilegpu::MemDescType>(stream.memory.getType());
-  Value source = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
-  if (!memory::isOnlySliced(stream.load.getTile())) {
+  if (stages > 1)
+    source = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
+  if (!memory::isOnlySliced(tile)) {
     SmallVector<int64_t> origin(type.getShape().size(), 0);
-    Value whole =
-        tilegpu::LocalLoadOp::create(builder, loc, stream.load.getTile().getType(), source, origin);
-    mapping.map(stream.load.getTile(), whole);
+    Value whole = tilegpu::LocalLoadOp::create(builder, loc, tile.getType(), source, origin);
+    mapping.map(tile, whole);
     return;
   }
   // The clone of each slice reads its part; the memory travels in the mapping.
-  mapping.map(stream.load.getTile(), source);
+  mapping.map(tile, source);
 }
 
-scf::ForOp Pipeliner::buildLoop() {
-  Location loc = loop.getLoc();
-  SmallVector<Value> inits(loop.getInitArgs());
-  inits.push_back(index(0));          // slot to read
-  inits.push_back(index(stages - 1)); // slot to fill
-  auto next = scf::ForOp::create(builder, loc, loop.getLowerBound(), loop.getUpperBound(),
-                                 loop.getStep(), inits);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(next.getBody());
+/// Groups of a staggered loop that are committed after the one a stream waits
+/// for: those of the turns ahead and of this one, less what this turn has yet to
+/// start. With several slots each stream starts its next copy right after its own
+/// wait; with one, where the work on it ends.
+int64_t Pipeliner::countPending(const Stream &stream) {
+  int64_t count = streams.size();
+  if (stages > 1)
+    return count * ahead - 1;
+  int64_t position = &stream - streams.begin(), started = 0;
+  for (const Stream &other : streams)
+    started += other.lastUse->isBeforeInBlock(stream.op);
+  return count - 1 - position + started;
+}
+
+void Pipeliner::visit(Operation &op, scf::ForOp next, IRMapping &mapping) {
+  auto stream = llvm::find_if(streams, [&](Stream &s) { return s.op == &op; });
+  if (stream != streams.end()) {
+    if (staggered) {
+      wait(countPending(*stream));
+      if (stages > 1)
+        startCopies(*stream, turnsAfter(next.getInductionVar(), ahead), fillSlot);
+    }
+    return readFromSlot(*stream, readSlot, mapping);
+  }
+  auto slice = dyn_cast<tile::SliceOp>(op);
+  Value source = slice ? mapping.lookupOrNull(slice.getSource()) : Value();
+  if (source && isa<tilegpu::MemDescType>(source.getType())) {
+    mapping.map(slice.getResult(),
+                tilegpu::LocalLoadOp::create(builder, op.getLoc(), slice.getResult().getType(),
+                                             source, slice.getOffsets()));
+  } else {
+    builder.clone(op, mapping);
+  }
+}
+
+void Pipeliner::buildBody(scf::ForOp next) {
+  if (!staggered) {
+    wait(stages - 2);
+    startCopies(streams, turnsAfter(next.getInductionVar(), ahead), fillSlot);
+  }
   unsigned carried = loop.getNumRegionIterArgs();
-  Value readSlot = next.getRegionIterArg(carried), fillSlot = next.getRegionIterArg(carried + 1);
-
-  tilegpu::AsyncWaitOp::create(builder, loc, builder.getI32IntegerAttr(stages - 2));
-  Value ahead = arith::MulIOp::create(builder, loc, loop.getStep(), constant(stages - 1));
-  startCopies(arith::AddIOp::create(builder, loc, next.getInductionVar(), ahead), fillSlot);
-
   IRMapping mapping;
   mapping.map(loop.getInductionVar(), next.getInductionVar());
   for (unsigned i = 0; i < carried; ++i)
     mapping.map(loop.getRegionIterArg(i), next.getRegionIterArg(i));
-  for (Operation &op : loop.getBody()->without_terminator()) {
-    auto stream = llvm::find_if(streams, [&](Stream &s) { return s.load == &op; });
-    if (stream != streams.end()) {
-      readFromSlot(*stream, readSlot, mapping);
-      continue;
-    }
-    auto slice = dyn_cast<tile::SliceOp>(op);
-    Value source = slice ? mapping.lookupOrNull(slice.getSource()) : Value();
-    if (source && isa<tilegpu::MemDescType>(source.getType())) {
-      mapping.map(slice.getResult(),
-                  tilegpu::LocalLoadOp::create(builder, op.getLoc(), slice.getResult().getType(),
-                                               source, slice.getOffsets()));
-      continue;
-    }
-    builder.clone(op, mapping);
+  for (Operation &op : *loop.getBody()) {
+    if (!op.hasTrait<OpTrait::IsTerminator>())
+      visit(op, next, mapping);
+    if (stages == 1)
+      for (Stream &stream : streams)
+        if (stream.lastUse == &op)
+          startCopies(stream, turnsAfter(next.getInductionVar(), 1), Value());
   }
   SmallVector<Value> yielded;
   for (Value value : loop.getYieldedValues())
     yielded.push_back(mapping.lookupOrDefault(value));
-  yielded.push_back(advance(readSlot));
-  yielded.push_back(advance(fillSlot));
-  scf::YieldOp::create(builder, loc, yielded);
+  if (stages > 1)
+    yielded.append({advance(readSlot), advance(fillSlot)});
+  scf::YieldOp::create(builder, loop.getLoc(), yielded);
+}
+
+scf::ForOp Pipeliner::buildLoop() {
+  SmallVector<Value> inits(loop.getInitArgs());
+  if (stages > 1)
+    inits.append({index(0), index(ahead)}); // slots to read and to fill
+  auto next = scf::ForOp::create(builder, loop.getLoc(), loop.getLowerBound(), loop.getUpperBound(),
+                                 loop.getStep(), inits);
+  OpBuilder::InsertionGuard guard(builder);
+  // Without iteration arguments the builder makes the terminator itself.
+  if (inits.empty())
+    next.getBody()->getTerminator()->erase();
+  builder.setInsertionPointToStart(next.getBody());
+  if (stages > 1) {
+    readSlot = next.getRegionIterArgs().drop_back().back();
+    fillSlot = next.getRegionIterArgs().back();
+  }
+  buildBody(next);
   return next;
 }
 
+/// The copies of the first turns, in the order in which the loop goes on.
+void Pipeliner::startBeforeLoop() {
+  for (int64_t i = 0; i < ahead; ++i) {
+    Value induction = turnsAfter(loop.getLowerBound(), i), slot = index(i);
+    if (!staggered) {
+      startCopies(streams, induction, slot);
+      continue;
+    }
+    for (Stream &stream : streams)
+      startCopies(stream, induction, slot);
+  }
+}
+
 void Pipeliner::run() {
-  Location loc = loop.getLoc();
-  for (Stream &stream : streams) {
-    auto type = cast<RankedTensorType>(stream.load.getTile().getType());
-    unsigned swizzle = memory::getOperandSwizzle(stream.load.getTile()).value_or(0);
-    auto memory = tilegpu::MemDescType::get(
-        builder.getContext(), stages, type.getShape(), type.getElementType(),
-        tilegpu::SharedAttr::get(builder.getContext(), swizzle));
-    stream.memory = tilegpu::AllocOp::create(builder, stream.load.getLoc(), memory, IntegerAttr());
-  }
-  for (int64_t i = 0; i < stages - 1; ++i) {
-    Value distance = arith::MulIOp::create(builder, loc, loop.getStep(), constant(i));
-    startCopies(arith::AddIOp::create(builder, loc, loop.getLowerBound(), distance), index(i));
-  }
+  for (Stream &stream : streams)
+    stream.memory = memory::allocateSlots(builder, stream.op, stages);
+  startBeforeLoop();
   scf::ForOp next = buildLoop();
   loop.replaceAllUsesWith(next.getResults().take_front(loop.getNumResults()));
   loop.erase();
@@ -251,13 +251,14 @@ struct PipelineLoopsPass : memory::impl::PipelineLoopsBase<PipelineLoopsPass> {
     });
     for (scf::ForOp loop : loops) {
       auto attr = dyn_cast<IntegerAttr>(loop->removeAttr(tile::stagesAttrName));
+      bool staggered = bool(loop->removeAttr(tile::staggeredAttrName));
       if (!attr || attr.getInt() < 1) {
         loop.emitError() << "expects " << tile::stagesAttrName << " to be a positive integer";
         return signalPassFailure();
       }
-      if (attr.getInt() == 1)
+      if (attr.getInt() == 1 && !staggered)
         continue;
-      Pipeliner pipeliner(loop, attr.getInt());
+      Pipeliner pipeliner(loop, attr.getInt(), staggered);
       if (pipeliner.collect())
         pipeliner.run();
     }

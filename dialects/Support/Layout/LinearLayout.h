@@ -179,6 +179,13 @@ LinearLayout mmaOperandFragment(unsigned index, unsigned elementBits = 16);
 /// the power of two in the last extent is cut to that.
 LinearLayout blocked(llvm::ArrayRef<int64_t> shape, unsigned vector, unsigned warps);
 
+/// The row indices of a gathered copy to shared memory, `rows` x 1, where a row is
+/// `chunksPerRow` chunks of 16 bytes: getLanesPerRow neighbouring lanes hold the same
+/// index and copy the row together; surplus lanes and warps replicate.
+LinearLayout copiedRows(int64_t rows, int64_t chunksPerRow, unsigned warps);
+/// Lanes that copy a row together: the power of two in its chunks, at most a warp.
+unsigned getLanesPerRow(int64_t chunksPerRow);
+
 /// The words of packed weights (Packing.h) as threads load them: `shape` is
 /// (N/32 strips, K/128 blocks, 128*bits words a block); a 16-byte load a lane
 /// takes words 128i + 4*lane + 0..3. Register order: the four words of a load,

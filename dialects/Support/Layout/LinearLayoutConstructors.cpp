@@ -160,6 +160,20 @@ LinearLayout blocked(ArrayRef<int64_t> shape, unsigned vector, unsigned warps) {
   return builder.build();
 }
 
+unsigned getLanesPerRow(int64_t chunksPerRow) {
+  return std::min<int64_t>(32, chunksPerRow & -chunksPerRow);
+}
+
+LinearLayout copiedRows(int64_t rows, int64_t chunksPerRow, unsigned warps) {
+  unsigned lanes = getLanesPerRow(chunksPerRow);
+  Builder builder(ArrayRef<int64_t>{rows, 1});
+  builder.replicate(Place::Lane, lanes);
+  builder.fill(Place::Lane, 32 / lanes);
+  builder.fill(Place::Warp, warps);
+  builder.spread(Place::Register, 0, builder.remaining(0));
+  return builder.build();
+}
+
 LinearLayout packedWords(ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
   assert(shape.size() == 3 && warps.size() == 2 && "packed words have three dimensions");
   assert(shape[2] % 128 == 0 && "a block holds 128 words a bit");

@@ -27,18 +27,22 @@ uint64_t SharedLayout::getOffset(uint64_t rows, uint64_t rowBytes, uint64_t row,
   if (swizzleBytes == 0)
     return row * rowBytes + byte;
   assert(isCompatible(rowBytes) && "rows do not hold whole swizzle units");
-  uint64_t panel = std::min<uint64_t>(rowBytes, lineBytes);
+  uint64_t panel = getPanelBytes(rowBytes);
   uint64_t offset = (byte / panel) * (rows * panel) + row * panel + byte % panel;
-  uint64_t line = offset / lineBytes;
+  uint64_t line = (panel == lineBytes ? offset : row * getGroupBytes(rowBytes)) / lineBytes;
   return offset ^ (line & (swizzleBytes / chunkBytes - 1)) * chunkBytes;
 }
 
 bool SharedLayout::isCompatible(uint64_t rowBytes) const {
-  if (swizzleBytes == 0)
-    return true;
-  if (rowBytes >= lineBytes)
-    return rowBytes % lineBytes == 0;
-  return isPowerOf2_64(rowBytes) && rowBytes >= swizzleBytes;
+  return swizzleBytes == 0 || getGroupBytes(rowBytes) >= swizzleBytes;
+}
+
+uint64_t SharedLayout::getPanelBytes(uint64_t rowBytes) {
+  return rowBytes % lineBytes == 0 ? lineBytes : rowBytes;
+}
+
+uint64_t SharedLayout::getGroupBytes(uint64_t rowBytes) {
+  return std::min<uint64_t>(rowBytes & -rowBytes, lineBytes);
 }
 
 /// Lanes served together: as many as can move one 128-byte line.
@@ -77,8 +81,7 @@ unsigned countIdealWavefronts(ArrayRef<uint64_t> addresses, unsigned bytesPerLan
 }
 
 SharedLayout chooseLdmatrixSwizzle(uint64_t rowBytes) {
-  assert(rowBytes % chunkBytes == 0 && (isPowerOf2_64(rowBytes) || rowBytes % lineBytes == 0) &&
-         "no swizzle serves such rows");
+  assert(rowBytes % chunkBytes == 0 && "matrices have rows of whole chunks");
   for (unsigned swizzle : {0u, 32u, 64u, 128u}) {
     SharedLayout layout{swizzle};
     if (!layout.isCompatible(rowBytes))
@@ -89,7 +92,7 @@ SharedLayout chooseLdmatrixSwizzle(uint64_t rowBytes) {
     if (countWavefronts(addresses, chunkBytes) == 1)
       return layout;
   }
-  llvm_unreachable("the swizzle of the row's own width is free of conflicts");
+  llvm_unreachable("the swizzle of the group's own width is free of conflicts");
 }
 
 } // namespace tilewright::layout

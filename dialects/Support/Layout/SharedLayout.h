@@ -1,15 +1,24 @@
 //===- SharedLayout.h - Where a tile's bytes lie in shared memory ---------===//
 //
-// A shared-memory tile of R rows is row-major, in panels of at most 128 bytes
-// a row when swizzled (the form tensor maps and wgmma descriptors know), with
-// one XOR on top: the 16-byte chunk index is XORed with the number of the
-// 128-byte line, so that the eight rows an ldmatrix reads fall in eight
-// different bank groups. Only byte-multiple elements live in shared memory.
+// A shared-memory tile of R rows is row-major, in panels of 128 bytes a row where
+// rows are a multiple of that (the form tensor maps and wgmma descriptors know),
+// with one XOR on top: the 16-byte chunk index is XORed with the number of the
+// 128-byte line, so that the eight rows an ldmatrix reads fall in eight different
+// bank groups. Only byte-multiple elements live in shared memory.
 //
 //   swizzleBytes = 0:  offset = row * rowBytes + byte
-//   else, with P = min(rowBytes, 128) the panel width:
+//   else, with P = 128 where that divides rowBytes, and rowBytes otherwise:
 //     offset  = (byte / P) * (rows * P) + row * P + byte % P
-//     offset' = offset ^ ((offset >> 7) & (swizzleBytes/16 - 1)) << 4
+//     offset' = offset ^ (line & (swizzleBytes/16 - 1)) << 4
+//   The line is offset / 128; where P is no power of two, that of a tile whose rows
+//   are as long as the power of two in rowBytes, since only such groups of chunks
+//   start at the same place in each row.
+//
+//   Rows of 192 bytes (96 halves) have groups of 64: odd rows start half a line
+//   later than even ones, and an XOR with bits 1 and 2 of the row spreads the four
+//   rows of a kind over the four chunks of a group. Neighbouring chunks stay in
+//   neighbouring banks, so copies have no conflict either. Rows of 144 bytes, an
+//   odd number of chunks, need nothing.
 //
 // Tiles of rank other than two are flat (swizzle 0), last dimension fastest.
 //
@@ -33,9 +42,14 @@ struct SharedLayout {
   /// Modes"), where the tile's base is a multiple of 8 * swizzleBytes.
   /// Requires isCompatible(rowBytes).
   uint64_t getOffset(uint64_t rows, uint64_t rowBytes, uint64_t row, uint64_t byte) const;
-  /// Whether rows of `rowBytes` can be swizzled so: a power of two from
-  /// swizzleBytes to 128, or whole panels of 128 bytes. Always true unswizzled.
+  /// Whether rows of `rowBytes` can be swizzled so: the power of two in them is at
+  /// least the swizzle. Always true unswizzled.
   bool isCompatible(uint64_t rowBytes) const;
+  /// Width of the panels of a swizzled tile: P above.
+  static uint64_t getPanelBytes(uint64_t rowBytes);
+  /// Bytes of a row that count for its line where panels are rows: the power of two
+  /// in `rowBytes`, at most 128.
+  static uint64_t getGroupBytes(uint64_t rowBytes);
 };
 
 /// One warp-wide shared-memory access: the byte address each active lane asks
@@ -48,8 +62,7 @@ unsigned countWavefronts(llvm::ArrayRef<uint64_t> addresses, unsigned bytesPerLa
 unsigned countIdealWavefronts(llvm::ArrayRef<uint64_t> addresses, unsigned bytesPerLane);
 
 /// The smallest swizzle under which ldmatrix reads (8 rows x 16 bytes) of a
-/// row-major tile with `rowBytes` a row take one wavefront. `rowBytes` is a
-/// power-of-two multiple of 16, or a multiple of 128.
+/// row-major tile with `rowBytes` a row, a multiple of 16, take one wavefront.
 SharedLayout chooseLdmatrixSwizzle(uint64_t rowBytes);
 
 } // namespace tilewright::layout

@@ -125,3 +125,39 @@ func.func @offsets_of_read(%v: !tile.view<8xi32, strides = [1], align = 4>, %i: 
   %0 = tile.read %v[%i, %i] : !tile.view<8xi32, strides = [1], align = 4> -> i32
   return
 }
+
+// -----
+
+// Rows are those of a matrix.
+func.func @rank_of_gather(%v: !tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>, %r: tensor<16x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects a view of rank 2, but got '!tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>'}}
+  %0 = tile.gather %v[%r, %i] : !tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>, tensor<16x1xi32> -> tensor<16x64xf16>
+  return
+}
+
+// -----
+
+// A gathered tile has the view's element type.
+func.func @type_of_gather(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects tile elements of type 'f16', but got 'f32'}}
+  %0 = tile.gather %v[%r, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32> -> tensor<16x64xf32>
+  return
+}
+
+// -----
+
+// A row has one index.
+func.func @rows_of_gather(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %r: tensor<8x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects rows to be a 16x1 tensor of i32, but got 'tensor<8x1xi32>'}}
+  %0 = tile.gather %v[%r, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<8x1xi32> -> tensor<16x64xf16>
+  return
+}
+
+// -----
+
+// An index is i32.
+func.func @index_of_gather(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi64>, %i: i32) {
+  // expected-error @+1 {{expects rows to be a 16x1 tensor of i32, but got 'tensor<16x1xi64>'}}
+  %0 = tile.gather %v[%r, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi64> -> tensor<16x64xf16>
+  return
+}

@@ -79,3 +79,12 @@ func.func @read(%v: !tile.view<?xi32, strides = [1], align = 4>, %w: !tile.view<
   %1 = tile.read %w[%i, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16> -> f16
   return
 }
+
+// Rows by index, from a column on.
+// CHECK-LABEL: func.func @gather(
+// CHECK-SAME: %[[VIEW:.+]]: !tile.view<{{.*}}>, %[[ROWS:.+]]: tensor<64x1xi32>, %[[J:.+]]: i32
+// CHECK: tile.gather %[[VIEW]][%[[ROWS]], %[[J]]] : <?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32> -> tensor<64x32xf16>
+func.func @gather(%view: !tile.view<?x128xf16, strides = [1024, 1], align = 16>, %rows: tensor<64x1xi32>, %j: i32) {
+  %0 = tile.gather %view[%rows, %j] : !tile.view<?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32> -> tensor<64x32xf16>
+  return
+}

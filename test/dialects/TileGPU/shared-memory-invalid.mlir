@@ -125,3 +125,58 @@ func.func @pending_of_wait() {
   tilegpu.async_wait -1
   return
 }
+
+// -----
+
+#indices = #tilegpu.layout<register = [[4, 0], [8, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>
+
+// A gather fills one slot.
+func.func @slots_of_gather(%v: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi32, #indices>, %i: i32, %m: !tilegpu.memdesc<slots = 2, 16x64xf16, #tilegpu.shared<swizzle = 128>>) {
+  // expected-error @+1 {{expects one slot, but got}}
+  tilegpu.async_gather %v[%r, %i] to %m : !tile.view<?x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<slots = 2, 16x64xf16, #tilegpu.shared<swizzle = 128>>
+  return
+}
+
+// -----
+
+#indices = #tilegpu.layout<register = [[4, 0], [8, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>
+
+// A gather does not convert.
+func.func @type_of_gather(%v: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi32, #indices>, %i: i32, %m: !tilegpu.memdesc<16x64xbf16, #tilegpu.shared<swizzle = 128>>) {
+  // expected-error @+1 {{expects a view and memory of rank 2 and one element type, but got}}
+  tilegpu.async_gather %v[%r, %i] to %m : !tile.view<?x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x64xbf16, #tilegpu.shared<swizzle = 128>>
+  return
+}
+
+// -----
+
+#indices = #tilegpu.layout<register = [[4, 0], [8, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>
+
+// A row is consecutive.
+func.func @strides_of_gather(%v: !tile.view<?x64xf16, strides = [1, 64], align = 16>, %r: tensor<16x1xi32, #indices>, %i: i32, %m: !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>) {
+  // expected-error @+1 {{expects rows of consecutive elements, but got}}
+  tilegpu.async_gather %v[%r, %i] to %m : !tile.view<?x64xf16, strides = [1, 64], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>
+  return
+}
+
+// -----
+
+#indices = #tilegpu.layout<register = [[4, 0], [8, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>
+
+// Rows travel in 16 bytes.
+func.func @width_of_gather(%v: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi32, #indices>, %i: i32, %m: !tilegpu.memdesc<16x12xf16, #tilegpu.shared<swizzle = 0>>) {
+  // expected-error @+1 {{expects rows of a multiple of 16 bytes, but got 24}}
+  tilegpu.async_gather %v[%r, %i] to %m : !tile.view<?x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x12xf16, #tilegpu.shared<swizzle = 0>>
+  return
+}
+
+// -----
+
+#indices = #tilegpu.layout<register = [[8, 0], [4, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>
+
+// A thread has the indices of the rows it copies.
+func.func @layout_of_gather(%v: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %r: tensor<16x1xi32, #indices>, %i: i32, %m: !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>) {
+  // expected-error @+1 {{expects rows of 'tensor<16x1xi32, #tilegpu.layout<register = }}
+  tilegpu.async_gather %v[%r, %i] to %m : !tile.view<?x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>
+  return
+}

@@ -37,3 +37,16 @@ func.func @store(%tile: tensor<16x64xf16, #rows>) {
   tilegpu.local_store %tile, %memory : tensor<16x64xf16, #rows>, !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 0>>
   return
 }
+
+#indices = #tilegpu.layout<register = [[8, 0]], lane = [[0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [[4, 0]], repeat = [1, 1]>
+
+// Rows named by indices: eight lanes copy a row of eight chunks.
+// CHECK-LABEL: func.func @gather(
+// CHECK-SAME: %[[VIEW:.+]]: !tile.view<{{.*}}>, %[[ROWS:.+]]: tensor<16x1xi32, {{.*}}>, %[[J:.+]]: i32, %[[SLOT:.+]]: !tilegpu.memdesc<{{.*}}>, %[[EXISTS:.+]]: i1
+// CHECK: tilegpu.async_gather %[[VIEW]][%[[ROWS]], %[[J]]] to %[[SLOT]] : <?x64xf16,
+// CHECK: tilegpu.async_gather %[[VIEW]][%[[ROWS]], %[[J]]] to %[[SLOT]] if %[[EXISTS]] : <?x64xf16,
+func.func @gather(%view: !tile.view<?x64xf16, strides = [512, 1], align = 16>, %rows: tensor<16x1xi32, #indices>, %j: i32, %slot: !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>, %exists: i1) {
+  tilegpu.async_gather %view[%rows, %j] to %slot : !tile.view<?x64xf16, strides = [512, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>
+  tilegpu.async_gather %view[%rows, %j] to %slot if %exists : !tile.view<?x64xf16, strides = [512, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x64xf16, #tilegpu.shared<swizzle = 128>>
+  return
+}

@@ -303,3 +303,29 @@ func.func @converted_reduction(%p: !tile.ptr) attributes {tile.kernel = #tile.ke
   tile.store %y, %v[%c0, %c0] : tensor<16x16xf32>, !tile.view<32x16xf32, strides = [16, 1], align = 16>
   return
 }
+
+// -----
+
+// The indices of gathered rows are where the rows are read: those of operand B,
+// repeated over lanes that hold other columns. A gather of an operand that 16-byte
+// accesses cannot serve keeps the layout that coalesces it.
+// CHECK-LABEL: func.func @gather(
+// CHECK: %[[ROWS:.+]] = tile.load {{.*}} -> tensor<16x1xi32, #tilegpu.layout<register = {{\[\[}}1, 0], [8, 0]], lane = {{\[\[}}2, 0], [4, 0], [0, 0], [0, 0], [0, 0]], warp = [], repeat = [1, 1]>>
+// CHECK: tile.gather %{{.+}}[%[[ROWS]], {{.*}} -> tensor<16x8xf16, #tilegpu.layout<mma_operand 1, shape = [16, 8], warps = [1, 1]>>
+// CHECK: tile.gather {{.*}} -> tensor<16x8xf16, #tilegpu.layout<blocked 1,
+func.func @gather(%p: !tile.ptr, %n: i32) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %a = arith.constant dense<1.0> : tensor<16x16xf16>
+  %c = arith.constant dense<0.0> : tensor<16x8xf32>
+  %t = tile.view %p : !tile.view<16x1xi32, strides = [1, 1], align = 4>
+  %fine = tile.view %p sizes(%n) : !tile.view<?x8xf16, strides = [8, 1], align = 16>
+  %odd = tile.view %p sizes(%n) : !tile.view<?x8xf16, strides = [9, 1], align = 2>
+  %vy = tile.view %p : !tile.view<16x8xf32, strides = [8, 1], align = 16>
+  %rows = tile.load %t[%c0, %c0] : !tile.view<16x1xi32, strides = [1, 1], align = 4> -> tensor<16x1xi32>
+  %b = tile.gather %fine[%rows, %c0] : !tile.view<?x8xf16, strides = [8, 1], align = 16>, tensor<16x1xi32> -> tensor<16x8xf16>
+  %d = tile.gather %odd[%rows, %c0] : !tile.view<?x8xf16, strides = [9, 1], align = 2>, tensor<16x1xi32> -> tensor<16x8xf16>
+  %s = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xf16> -> tensor<16x8xf32>
+  %y = tile.dot %a, %d, %s : tensor<16x16xf16>, tensor<16x8xf16> -> tensor<16x8xf32>
+  tile.store %y, %vy[%c0, %c0] : tensor<16x8xf32>, !tile.view<16x8xf32, strides = [8, 1], align = 16>
+  return
+}

@@ -179,3 +179,90 @@ func.func @one_stage(%view: !tile.view<512xf16, strides = [1], align = 16>) {
   } {tile.stages = 1 : i32}
   return
 }
+
+// -----
+
+#a = #tilegpu.layout<mma_operand 0, shape = [16, 64], warps = [1, 1]>
+#k = #tilegpu.layout<mma_operand 1, shape = [64, 16], warps = [1, 1]>
+#v = #tilegpu.layout<mma_operand 1, shape = [16, 64], warps = [1, 1]>
+#s = #tilegpu.layout<mma_accumulator, shape = [16, 16], warps = [1, 1]>
+#p = #tilegpu.layout<mma_operand 0, shape = [16, 16], warps = [1, 1]>
+#o = #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 1]>
+
+// Staggered loads, one slot each: a group for each load. The load that stands first
+// but is used last waits where it is used; the copy of the next turn starts when
+// the product that reads its slot is done. At each wait one group stays in flight:
+// the other load's.
+// CHECK-LABEL: func.func @staggered(
+// CHECK-SAME: %[[K:[^:]+]]: !tile.view<{{.*}}>, %[[V:[^:]+]]: !tile.view<
+// CHECK-DAG: %[[V_SLOT:.+]] = tilegpu.alloc : <16x64xf16, #tilegpu.shared<swizzle = 128>>
+// CHECK-DAG: %[[K_SLOT:.+]] = tilegpu.alloc : <64x16xf16, #tilegpu.shared<swizzle = 32>>
+// CHECK: tilegpu.async_copy %[[K]]{{.*}} to %[[K_SLOT]]
+// CHECK-NEXT: tilegpu.async_commit
+// CHECK: tilegpu.async_copy %[[V]]{{.*}} to %[[V_SLOT]]
+// CHECK-NEXT: tilegpu.async_commit
+// CHECK: scf.for
+// CHECK:   tilegpu.async_wait 1
+// CHECK-NEXT: %[[K_TILE:.+]] = tilegpu.local_load %[[K_SLOT]]
+// CHECK-NEXT: tilegpu.mma %{{.+}}, %[[K_TILE]],
+// CHECK:   tilegpu.async_copy %[[K]]{{.*}} to %[[K_SLOT]]
+// CHECK-NEXT: tilegpu.async_commit
+// CHECK:   arith.truncf
+// CHECK:   tilegpu.async_wait 1
+// CHECK-NEXT: %[[V_TILE:.+]] = tilegpu.local_load %[[V_SLOT]]
+// CHECK-NEXT: tilegpu.mma %{{.+}}, %[[V_TILE]],
+// CHECK:   tilegpu.async_copy %[[V]]{{.*}} to %[[V_SLOT]]
+// CHECK-NEXT: tilegpu.async_commit
+// CHECK-NEXT: scf.yield
+// CHECK-NOT: tile.staggered
+func.func @staggered(%kv: !tile.view<512x16xf16, strides = [16, 1], align = 16>, %vv: !tile.view<16x512xf16, strides = [512, 1], align = 16>, %q: tensor<16x64xf16, #a>, %s0: tensor<16x16xf32, #s>, %o0: tensor<16x64xf32, #o>) -> tensor<16x64xf32, #o> {
+  %c0 = arith.constant 0 : i32
+  %c64 = arith.constant 64 : i32
+  %c512 = arith.constant 512 : i32
+  %r = scf.for %j = %c0 to %c512 step %c64 iter_args(%acc = %o0) -> (tensor<16x64xf32, #o>) : i32 {
+    %v = tile.load %vv[%c0, %j] : !tile.view<16x512xf16, strides = [512, 1], align = 16> -> tensor<16x64xf16, #v>
+    %k = tile.load %kv[%j, %c0] : !tile.view<512x16xf16, strides = [16, 1], align = 16> -> tensor<64x16xf16, #k>
+    %s = tilegpu.mma %q, %k, %s0 : tensor<16x64xf16, #a>, tensor<64x16xf16, #k> -> tensor<16x16xf32, #s>
+    %p = arith.truncf %s : tensor<16x16xf32, #s> to tensor<16x16xf16, #p>
+    %next = tilegpu.mma %p, %v, %acc : tensor<16x16xf16, #p>, tensor<16x64xf16, #v> -> tensor<16x64xf32, #o>
+    scf.yield %next : tensor<16x64xf32, #o>
+  } {tile.stages = 1 : i32, tile.staggered}
+  return %r : tensor<16x64xf32, #o>
+}
+
+// -----
+
+#a = #tilegpu.layout<mma_operand 0, shape = [16, 64], warps = [1, 1]>
+#v = #tilegpu.layout<mma_operand 1, shape = [64, 64], warps = [1, 1]>
+#o = #tilegpu.layout<mma_accumulator, shape = [16, 64], warps = [1, 1]>
+#rows = #tilegpu.layout<register = [[1, 0], [8, 0], [16, 0], [32, 0]], lane = [[2, 0], [4, 0], [0, 0], [0, 0], [0, 0]], warp = [], repeat = [1, 1]>
+
+// Rows by a page table. The indices of another turn are computed where its copies
+// need them: eight lanes share a row of eight chunks. Two slots, staggered: the copy
+// starts right after the wait.
+// CHECK-LABEL: func.func @gather(
+// CHECK-SAME: %[[CACHE:[^:]+]]: !tile.view<{{.*}}>, %[[TABLE:[^:]+]]: !tile.view<
+// CHECK: tilegpu.alloc : <slots = 2, 64x64xf16, #tilegpu.shared<swizzle = 128>>
+// CHECK: scf.for %[[J:[^ ]+]] =
+// CHECK:   tilegpu.async_wait 0
+// CHECK:   %[[AHEAD:.+]] = arith.addi %[[J]],
+// CHECK:   %[[POSITIONS:.+]] = tile.iota %[[AHEAD]] along 0 : tensor<64x1xi32, #tilegpu.layout<register = {{\[\[}}4, 0], [8, 0], [16, 0], [32, 0]], lane = {{\[\[}}0, 0], [0, 0], [0, 0], [1, 0], [2, 0]], warp = [], repeat = [1, 1]>>
+// CHECK:   %[[ENTRIES:.+]] = tile.gather %[[TABLE]][%[[POSITIONS]],
+// CHECK:   %[[ROWS:.+]] = arith.addi %[[ENTRIES]], %{{.+}} : tensor<64x1xi32, #tilegpu.layout<register = {{\[\[}}4, 0],
+// CHECK:   tilegpu.async_gather %[[CACHE]][%[[ROWS]], %{{.+}}] to %{{.+}} if
+// CHECK-NEXT: tilegpu.async_commit
+// CHECK:   tilegpu.local_load
+func.func @gather(%cache: !tile.view<?x64xf16, strides = [64, 1], align = 16>, %table: !tile.view<?x1xi32, strides = [1, 1], align = 4>, %p: tensor<16x64xf16, #a>, %o0: tensor<16x64xf32, #o>, %n: i32) -> tensor<16x64xf32, #o> {
+  %c0 = arith.constant 0 : i32
+  %c64 = arith.constant 64 : i32
+  %seven = arith.constant dense<7> : tensor<64x1xi32, #rows>
+  %r = scf.for %j = %c0 to %n step %c64 iter_args(%acc = %o0) -> (tensor<16x64xf32, #o>) : i32 {
+    %positions = tile.iota %j along 0 : tensor<64x1xi32, #rows>
+    %entries = tile.gather %table[%positions, %c0] : !tile.view<?x1xi32, strides = [1, 1], align = 4>, tensor<64x1xi32, #rows> -> tensor<64x1xi32, #rows>
+    %rows = arith.addi %entries, %seven : tensor<64x1xi32, #rows>
+    %v = tile.gather %cache[%rows, %c0] : !tile.view<?x64xf16, strides = [64, 1], align = 16>, tensor<64x1xi32, #rows> -> tensor<64x64xf16, #v>
+    %next = tilegpu.mma %p, %v, %acc : tensor<16x64xf16, #a>, tensor<64x64xf16, #v> -> tensor<16x64xf32, #o>
+    scf.yield %next : tensor<16x64xf32, #o>
+  } {tile.stages = 2 : i32, tile.staggered}
+  return %r : tensor<16x64xf32, #o>
+}

@@ -76,7 +76,7 @@ TEST(Wavefronts, KnownPatterns) {
 
 TEST(SharedLayout, IsABijection) {
   for (unsigned swizzle : {0u, 32u, 64u, 128u})
-    for (uint64_t rowBytes : {16u, 32u, 48u, 64u, 96u, 128u, 256u, 384u, 512u})
+    for (uint64_t rowBytes : {16u, 32u, 48u, 64u, 96u, 128u, 160u, 192u, 256u, 384u, 512u})
       for (uint64_t rows : {1u, 2u, 3u, 8u, 12u, 64u}) {
         SharedLayout layout{swizzle};
         if (!layout.isCompatible(rowBytes))
@@ -123,7 +123,21 @@ TEST(SharedLayout, SwizzlesAsTensorMapsDo) {
 
 TEST(SharedLayout, ChosenSwizzlesServeLdmatrixWithoutConflicts) {
   const std::pair<uint64_t, unsigned> expected[] = {
-      {16, 0}, {32, 32}, {64, 64}, {128, 128}, {256, 128}, {384, 128}, {512, 128}, {1024, 128}};
+      {16, 0},
+      {32, 32},
+      {64, 64},
+      {128, 128},
+      {256, 128},
+      {384, 128},
+      {512, 128},
+      {1024, 128},
+      // Head sizes that are no powers of two: 72, 80, 96, 112, 160, 192, 576 halves.
+      {144, 0},
+      {160, 32},
+      {192, 64},
+      {224, 32},
+      {320, 64},
+      {1152, 128}};
   for (auto [rowBytes, swizzle] : expected) {
     SharedLayout layout = chooseLdmatrixSwizzle(rowBytes);
     EXPECT_EQ(layout.swizzleBytes, swizzle) << rowBytes;
@@ -153,7 +167,8 @@ TEST(SharedLayout, KnowsWhichRowsItFits) {
   EXPECT_TRUE(SharedLayout{0}.isCompatible(100));
   EXPECT_TRUE(SharedLayout{32}.isCompatible(64));
   EXPECT_FALSE(SharedLayout{64}.isCompatible(32));
-  EXPECT_FALSE(SharedLayout{32}.isCompatible(96));
+  EXPECT_TRUE(SharedLayout{32}.isCompatible(96));
+  EXPECT_FALSE(SharedLayout{64}.isCompatible(96));
   EXPECT_FALSE(SharedLayout{128}.isCompatible(192));
   EXPECT_TRUE(SharedLayout{128}.isCompatible(384));
 }
