@@ -278,8 +278,8 @@ private:
         int64_t elements = step * chunkBytes / elementBytes;
         Value inside = exists;
         if (!isWhole)
-          inside = emit.bitAnd(exists,
-                               emit.isBelow(emit.add(first, emit.i32(elements)), view.sizes[1]));
+          inside =
+              emit.bitAnd(exists, emit.isBelow(emit.add(first, emit.i32(elements)), view.sizes[1]));
         target.copy({row, layout.apply(reg, 0, 0)[0]}, {lane, step},
                     emit.displace(start, step * chunkBytes), inside);
       }

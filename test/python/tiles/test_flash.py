@@ -80,6 +80,11 @@ def test_warps(warps):
     run(Flash(tile_m=tile_m, warps=warps, staggered=True), 40, 150, heads=1)
 
 
+def test_latent_heads():
+    """D = 576 and Dv = 512, an odd repetition of layouts: one row of warps shares the keys."""
+    run(Flash(d=576, dv=512, tile_m=16, tile_n=32, warps=(1, 4), stages=1), 10, 40, heads=1)
+
+
 def test_bf16():
     run(Flash(dtype="bf16", causal=True), 65, 130)
 
@@ -120,3 +125,31 @@ def test_head_sizes_without_bank_conflicts(d):
     for line in result.report.lines:
         wavefronts = line.counters.get("sharedWavefronts", 0)
         assert wavefronts == line.counters.get("sharedIdealWavefronts", 0), line.instruction
+
+
+@pytest.mark.parametrize("queries,keys", [(1, 1), (100, 230), (64, 128), (130, 70), (65, 3)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_masks_split_by_the_pass(queries, keys, causal):
+    """One loop with a mask in every turn is as right, and visits the same tiles, as two loops
+    with bounds that the program computes."""
+    by_pass = run(Flash(causal=causal, mask="pass"), queries, keys)
+    by_hand = run(Flash(causal=causal, mask="split"), queries, keys)
+    assert by_pass.out.tobytes() == by_hand.out.tobytes()
+    products = "matrixOperations"
+    assert by_pass.report.counters.get(products) == by_hand.report.counters.get(products)
+
+
+def test_full_tiles_have_no_mask():
+    loops = Flash(causal=True, mask="pass").compile().phases["simplify"].split("scf.for")[1:]
+    assert [loop.count("arith.cmpi") > 0 for loop in loops] == [False, True]
+
+
+def test_one_division_is_left():
+    """A program that divides in every turn is rewritten to divide once, and as right."""
+    naive, deferred = (run(Flash(naive=n), 70, 200, heads=1) for n in (True, False))
+    assert "arith.divf" in naive.phases["expand"].split("scf.for")[1].split("scf.yield")[0]
+    loop = naive.phases["simplify"].split("scf.for")[1].split("scf.yield")[0]
+    assert "arith.divf" not in loop
+    np.testing.assert_allclose(
+        naive.out.astype(np.float32), deferred.out.astype(np.float32), atol=2e-3
+    )

@@ -211,4 +211,31 @@ TEST(PackedWords, EveryWordIsLoadedOnceByItsWarp) {
       }
 }
 
+TEST(Constructors, CopiedRowsHaveNeighboursThatShareThem) {
+  for (int64_t rows : {8, 16, 32, 48, 64, 128})
+    for (int64_t chunks : {1, 4, 9, 10, 12, 16, 24, 64, 72})
+      for (unsigned warps : {1u, 2u, 4u, 8u}) {
+        LinearLayout layout = copiedRows(rows, chunks, warps);
+        unsigned lanes = getLanesPerRow(chunks);
+        SCOPED_TRACE(layout.str());
+        EXPECT_EQ(chunks % lanes, 0);
+        ASSERT_TRUE(layout.isOnto());
+        EXPECT_EQ(layout.getShape(), (llvm::SmallVector<int64_t, 4>{rows, 1}));
+        std::vector<unsigned> holders(rows);
+        for (unsigned warp = 0; warp < warps; ++warp)
+          for (unsigned lane = 0; lane < 32; ++lane)
+            for (unsigned reg = 0; reg < layout.getNumRegisters(); ++reg) {
+              int64_t row = layout.apply(reg, lane, warp)[0];
+              ++holders[row];
+              EXPECT_EQ(row, layout.apply(reg, lane / lanes * lanes, warp)[0]);
+            }
+        // All rows have as many, and no more than there must be.
+        for (unsigned count : holders) {
+          EXPECT_EQ(count, holders.front());
+          EXPECT_EQ(count % lanes, 0u);
+        }
+        EXPECT_EQ(holders.front() * rows, 32 * warps * layout.getNumRegisters());
+      }
+}
+
 } // namespace

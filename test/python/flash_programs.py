@@ -25,8 +25,11 @@ class Flash:
     staggered: bool = False
     causal: bool = False
     dtype: str = "f16"
-    #: "select": every tile is masked; "split": full tiles are not.
+    #: "select": every tile is masked; "split": full tiles are not; "pass": tw-split-loops
+    #: finds out which.
     mask: str = "select"
+    #: Divide in every turn, for tw-defer-division to take out.
+    naive: bool = False
     #: Keys and values through a table of rows.
     paged: bool = False
 
@@ -160,8 +163,15 @@ class Flash:
         q = tensor((self.tile_m, self.d), self.dtype)
         init = dict(zip(("m", "l", "acc"), inits.split(", "), strict=True))
         staggered = ", tile.staggered" if self.staggered else ""
-        mask = self.masked() if masks else f"\n    %s = arith.addf %raw, %raw0 : {s}"
-        mask = mask if masks else ""
+        if self.mask == "pass":
+            staggered += ", tile.split_masks, tile.hidden_turns_are_idle"
+        carried, division, result = "%acc", "", "%acc2"
+        if self.naive:
+            carried, result = "%sum_so_far", "%mean"
+            division = f"""
+    %l1s = tile.broadcast %l1 : {rows} -> {acc}
+    %mean = arith.divf %acc2, %l1s fastmath<reassoc> : {acc}"""
+        mask = self.masked() if masks else ""
         score = "%s" if masks else "%raw"
         return f"""
   %r{tag}:3 = scf.for %j = {low} to {high} step %cn iter_args(%m = {init["m"]}, %l = {
@@ -185,10 +195,12 @@ class Flash:
     %sum = tile.reduce add %p along 1 : {s} -> {rows}
     %l1 = math.fma %l, %alpha, %sum : {rows}
     %alphas = tile.broadcast %alpha : {rows} -> {acc}
-    %acc1 = arith.mulf %acc, %alphas : {acc}
+    %ls = tile.broadcast %l : {rows} -> {acc}
+    %sum_so_far = arith.mulf %acc, %ls : {acc}
+    %acc1 = arith.mulf {carried}, %alphas : {acc}
     %p16 = arith.truncf %p : {s} to {p}{self.load("v", self.values)}
-    %acc2 = tile.dot %p16, %v_tile, %acc1 : {p}, {v} -> {acc}
-    scf.yield %m1, %l1, %acc2 : {rows}, {rows}, {acc}
+    %acc2 = tile.dot %p16, %v_tile, %acc1 : {p}, {v} -> {acc}{division}
+    scf.yield %m1, %l1, {result} : {rows}, {rows}, {acc}
   }} {{tile.stages = {self.stages} : i32{staggered}}}"""
 
     def epilogue(self) -> str:
@@ -200,7 +212,7 @@ class Flash:
   %empty = arith.cmpf oeq, %rb#1, %none : {rows}
   %l2 = arith.select %empty, %one, %rb#1 : {tensor((self.tile_m, 1), "i1")}, {rows}
   %inverse = arith.divf %one, %l2 : {rows}
-  %inverses = tile.broadcast %inverse : {rows} -> {acc}
+  %inverses = tile.broadcast {"%one" if self.naive else "%inverse"} : {rows} -> {acc}
   %result = arith.mulf %rb#2, %inverses : {acc}
   %o_tile = arith.truncf %result : {acc} to {out}
   tile.store %o_tile, %ov[%m0, %c0] : {out}, {view(("?", self.values), self.dtype)}"""
