@@ -151,7 +151,9 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
                               {"v", &launch::AttentionCall::v},
                               {"o", &launch::AttentionCall::o}})
     call.*member = describeArray(py::cast<py::array>(arrays[name]));
-  for (auto [name, member] : {std::pair("q_offset", &launch::AttentionCall::qOffset),
+  for (auto [name, member] : {std::pair("q_starts", &launch::AttentionCall::qStarts),
+                              {"k_starts", &launch::AttentionCall::kStarts},
+                              {"q_offset", &launch::AttentionCall::qOffset},
                               {"alibi_slopes", &launch::AttentionCall::alibiSlopes},
                               {"sinks", &launch::AttentionCall::sinks},
                               {"lse", &launch::AttentionCall::lse}})

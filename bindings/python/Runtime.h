@@ -80,9 +80,9 @@ public:
                              const std::string &device, const std::optional<std::string> &schedule,
                              bool deterministic, int detail);
 
-  /// Runs attention: `arrays` has q, k, v, o and, where there are such, q_offset,
-  /// alibi_slopes, sinks, lse (arrays) and captures (a list); `constants` the texts of
-  /// launch::AttentionCall.
+  /// Runs attention: `arrays` has q, k, v, o and, where there are such, q_starts,
+  /// k_starts, q_offset, alibi_slopes, sinks, lse (arrays) and captures (a list); `constants` the
+  /// texts of launch::AttentionCall.
   pybind11::object runAttention(const pybind11::dict &arrays, const pybind11::dict &constants,
                                 const std::string &device,
                                 const std::optional<std::string> &schedule, int detail);

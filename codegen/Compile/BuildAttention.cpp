@@ -57,7 +57,7 @@ public:
       return llvm::joinErrors(scale.takeError(), softcap.takeError());
     if (!softcap)
       return softcap.takeError();
-    std::string op = "nn.attention %q, %k, %v" + optional("offset", "q_offset") +
+    std::string op = "nn.attention %q, %k, %v" + sequences() + optional("offset", "q_offset") +
                      optional("alibi", "alibi_slopes") + optional("sinks", "sinks") + captures() +
                      " scale " + *scale + " softcap " + *softcap;
     if (problem.getAttribute("causal") == "true")
@@ -82,6 +82,11 @@ private:
     if (!problem.findOperand(name))
       return "";
     return (" " + keyword + " %" + name + " : ").str() + type(name);
+  }
+  std::string sequences() {
+    if (!problem.findOperand("q_starts") || !problem.findOperand("k_starts"))
+      return "";
+    return " sequences %q_starts, %k_starts : " + type("q_starts") + ", " + type("k_starts");
   }
   std::string captures() {
     std::string names, types;
@@ -210,9 +215,21 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
   add("q", op.getQ(), {"B", "Sq", "Hq", "D"});
   add("k", op.getK(), {"B", "Sk", "Hkv", "D"});
   add("v", op.getV(), {"B", "Sk", "Hkv", "Dv"});
-  add("q_offset", op.getQOffset(), {"B"});
+  std::string batches = "B";
+  if (op.hasSequences()) {
+    batches = "N";
+    int64_t starts = op.getTypeOf(op.getQStarts()).getDimSize(0);
+    setExtent("starts", starts);
+    bool isPerSequence = op.getQOffset() ||
+                         (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2);
+    if (isPerSequence)
+      setExtent("N", ShapedType::isDynamic(starts) ? starts : starts - 1);
+  }
+  add("q_starts", op.getQStarts(), {"starts"});
+  add("k_starts", op.getKStarts(), {"starts"});
+  add("q_offset", op.getQOffset(), {batches});
   if (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2)
-    add("alibi_slopes", op.getAlibiSlopes(), {"B", "Hq"});
+    add("alibi_slopes", op.getAlibiSlopes(), {batches, "Hq"});
   else
     add("alibi_slopes", op.getAlibiSlopes(), {"Hq"});
   add("sinks", op.getSinks(), {"Hq"});

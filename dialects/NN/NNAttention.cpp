@@ -73,8 +73,27 @@ static LogicalResult verifyType(AttentionOp op, StringRef name, Value value,
                           << value.getType();
 }
 
+static LogicalResult verifySequences(AttentionOp op, int64_t batch) { // C14
+  if (!op.getQStarts() && !op.getKStarts())
+    return success();
+  if (!op.getQStarts() || !op.getKStarts())
+    return op.emitOpError() << "expects q_starts and k_starts, but got only one of them";
+  RankedTensorType starts = tensorOf(op.getQStarts());
+  if (starts.getRank() != 1 || !starts.getElementType().isInteger(32) ||
+      starts != op.getKStarts().getType())
+    return op.emitOpError() << "expects q_starts and k_starts of i32 and one length, but got "
+                            << starts << " and " << op.getKStarts().getType();
+  if (batch != 1)
+    return op.emitOpError() << "expects sequences in a batch of 1, but got " << op.getQ().getType();
+  return success();
+}
+
 /// C8 and C11: what else the op reads.
 static LogicalResult verifyVectors(AttentionOp op, int64_t batch, int64_t heads) {
+  if (op.hasSequences()) {
+    int64_t starts = tensorOf(op.getQStarts()).getDimSize(0);
+    batch = ShapedType::isDynamic(starts) ? starts : starts - 1;
+  }
   Type f32 = Float32Type::get(op.getContext()), i32 = IntegerType::get(op.getContext(), 32);
   auto slopes = RankedTensorType::get({heads}, f32);
   if (op.getAlibiSlopes() && tensorOf(op.getAlibiSlopes()).getRank() == 2)
@@ -207,10 +226,12 @@ LogicalResult AttentionOp::verify() {
   float softcap = getSoftcap().convertToFloat();
   if (!std::isfinite(softcap) || softcap < 0) // C6
     return emitOpError() << "expects softcap to be finite and at least zero, but got " << softcap;
-  if (getWindow().size() != 2 || llvm::any_of(getWindow(), [](int64_t w) { return w < -1; })) // C7
-    return emitOpError() << "expects window to be two numbers of -1 (unbounded) or more, but got ["
-                         << getWindow() << "]";
-  if (failed(verifyVectors(*this, batch, heads)))
+  constexpr int64_t maxWindow = int64_t(1) << 30;
+  auto isWindow = [](int64_t w) { return w >= -1 && w <= maxWindow; };
+  if (getWindow().size() != 2 || !llvm::all_of(getWindow(), isWindow)) // C7
+    return emitOpError() << "expects window to be two numbers from -1 (unbounded) to " << maxWindow
+                         << ", but got [" << getWindow() << "]";
+  if (failed(verifySequences(*this, batch)) || failed(verifyVectors(*this, batch, heads)))
     return failure();
   if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||
       failed(verifyRegion(*this, getMask(), "mask", {i32, i32, i32, i32}, i1)))

@@ -126,6 +126,11 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     `alibi_slopes` and `sinks` their terms are 0. A row that sees no key has o = 0 and
     lse = -inf. The score of a key that is not visible has no effect, NaN or not.
 
+    With `sequences` b is one of several that lie behind each other in the only batch:
+    rows q_starts[b] .. q_starts[b + 1] of q and o, k_starts[b] .. k_starts[b + 1] of k
+    and v; i, j, Sq and Sk count within it. `q_offset` and `alibi_slopes` have one entry a
+    sequence. Rows of no sequence are not written.
+
     Products of q and k are exact and summed in the tensor cores' f32; scores,
     maxima and sums are f32. The e[j] are taken relative to the running maximum, so
     that they are at most 1, and rounded to the dtype of v before the second product,
@@ -144,7 +149,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`.
     - (C5) `lse`, when there, is f32: batch x heads x length of `q`.
     - (C6) `scale` is finite and greater than zero, `softcap` finite and at least zero.
-    - (C7) `window` is two numbers, left and right, -1 (unbounded) or more.
+    - (C7) `window` is two numbers, left and right, -1 (unbounded) to 2^30.
     - (C8) `q_offset`, when given, is one i32 a batch; `alibi_slopes` one f32 a head of
       `q`, or a batch and head; `sinks` one f32 a head of `q`.
     - (C9) `score` has arguments (f32, i32, i32, i32, i32) and yields f32; `mask`
@@ -155,6 +160,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     - (C12) an attached schedule belongs to the family "attention".
     - (C13) where an attached problem gives strides of `q`, `k`, `v` or `o`, they are
       four, the last of them 1.
+    - (C14) `q_starts` and `k_starts` come together, are i32 of one length, and the batch
+      of `q` is 1.
 
     ```mlir
     %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
@@ -173,6 +180,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   }];
   let arguments = (ins
     AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v,
+    Optional<AnyRankedTensor>:$q_starts,
+    Optional<AnyRankedTensor>:$k_starts,
     Optional<AnyRankedTensor>:$q_offset,
     Optional<AnyRankedTensor>:$alibi_slopes,
     Optional<AnyRankedTensor>:$sinks,
@@ -186,7 +195,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let results = (outs AnyRankedTensor:$o, Optional<AnyRankedTensor>:$lse);
   let regions = (region AnyRegion:$score, AnyRegion:$mask);
   let assemblyFormat = [{
-    $q `,` $k `,` $v (`offset` $q_offset^ `:` type($q_offset))?
+    $q `,` $k `,` $v
+    (`sequences` $q_starts^ `,` $k_starts `:` type($q_starts) `,` type($k_starts))? (`offset` $q_offset^ `:` type($q_offset))?
     (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
     (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?
     (`causal` $causal^)? (`window` $window^)? attr-dict
@@ -200,6 +210,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     }
     int64_t getQueryHeads() { return getTypeOf(getQ()).getDimSize(2); }
     int64_t getKeyHeads() { return getTypeOf(getK()).getDimSize(2); }
+    /// Whether q is several sequences behind each other.
+    bool hasSequences() { return bool(getQStarts()); }
     /// Head size of q and k, and that of v and o.
     int64_t getHeadSize() { return getTypeOf(getQ()).getDimSize(3); }
     int64_t getValueSize() { return getTypeOf(getV()).getDimSize(3); }

@@ -63,11 +63,14 @@ void AttentionProgram::buildFunction() {
   declare(q, attention.getQ(), "q", {"B", "Sq", "Hq", "D"});
   declare(k, attention.getK(), "k", {"B", "Sk", "Hkv", "D"});
   declare(v, attention.getV(), "v", {"B", "Sk", "Hkv", "Dv"});
-  declare(offset, attention.getQOffset(), "q_offset", {"B"});
+  StringRef batches = attention.hasSequences() ? "N" : "B";
+  declare(qStarts, attention.getQStarts(), "q_starts", {"starts"});
+  declare(kStarts, attention.getKStarts(), "k_starts", {"starts"});
+  declare(offset, attention.getQOffset(), "q_offset", {batches});
   bool isPerBatch =
       attention.getAlibiSlopes() && tensorOf(attention.getAlibiSlopes()).getRank() == 2;
   declare(slopes, attention.getAlibiSlopes(), "alibi_slopes",
-          isPerBatch ? ArrayRef<StringRef>{"B", "Hq"} : ArrayRef<StringRef>{"Hq"});
+          isPerBatch ? ArrayRef<StringRef>{batches, "Hq"} : ArrayRef<StringRef>{"Hq"});
   declare(sinks, attention.getSinks(), "sinks", {"Hq"});
   for (auto [i, capture] : llvm::enumerate(attention.getCaptures())) {
     std::string number = std::to_string(i);
@@ -79,14 +82,14 @@ void AttentionProgram::buildFunction() {
   declare(lse, attention.getLse(), "lse", {"B", "Hq", "Sq"});
   declare(o, attention.getO(), "o", {"B", "Sq", "Hq", "Dv"});
 
-  SmallVector<Operand *> operands = {&q, &k, &v, &offset, &slopes, &sinks};
+  SmallVector<Operand *> operands = {&q, &k, &v, &qStarts, &kStarts, &offset, &slopes, &sinks};
   for (Operand &capture : captures)
     operands.push_back(&capture);
   operands.append({&lse, &o});
   for (Operand *operand : operands)
     for (auto [axis, name] : llvm::enumerate(operand->extents)) {
       bool isKnown = llvm::any_of(extentArgs, [&](auto &known) { return known.first == name; });
-      if (!isKnown && name != "B" && tensorOf(operand->value).isDynamicDim(axis))
+      if (!isKnown && name != "B" && name != "N" && tensorOf(operand->value).isDynamicDim(axis))
         extentArgs.push_back(
             {name, addParameter(tile::ParameterKind::Dimension, name, builder.getI32Type(), "")});
     }
@@ -100,119 +103,21 @@ void AttentionProgram::buildFunction() {
 }
 
 /// Grid: tiles of rows, heads, batches; blocks that read the same keys are neighbours.
+/// Of sequences no launch knows the tiles: each has at most one more than its rows fill.
 tile::KernelAttr AttentionProgram::getKernelAttr() {
   RankedTensorType type = tensorOf(attention.getQ());
   int64_t batches = type.getDimSize(0), rows = type.getDimSize(1), tile = schedule.tileQ;
   std::string tiles = ShapedType::isDynamic(rows) ? "ceildiv(Sq, " + std::to_string(tile) + ")"
                                                   : std::to_string(llvm::divideCeil(rows, tile));
+  if (attention.hasSequences()) {
+    int64_t starts = tensorOf(attention.getQStarts()).getDimSize(0);
+    tiles += " + " + (ShapedType::isDynamic(starts) ? "starts" : std::to_string(starts)) + " - 1";
+  }
   return tile::KernelAttr::get(
       builder.getContext(),
       builder.getStrArrayAttr({tiles, std::to_string(attention.getQueryHeads()),
                                ShapedType::isDynamic(batches) ? "B" : std::to_string(batches)}),
       schedule.warps, {});
-}
-
-/// i64, of which is known what the launcher checked.
-Value AttentionProgram::getStride(const Operand &operand, unsigned axis) {
-  if (!operand.strideArgs[axis])
-    return arith::ConstantOp::create(builder, loc,
-                                     builder.getI64IntegerAttr(operand.strides[axis]));
-  unsigned bytes = tensorOf(operand.value).getElementTypeBitWidth() / 8;
-  int64_t divisor = std::max<int64_t>(1, getAlign(operand.name) / bytes);
-  return tile::AssumeOp::create(builder, loc, argument(*operand.strideArgs[axis]), divisor);
-}
-
-Value AttentionProgram::getExtent(StringRef name) {
-  for (auto &[known, index] : extentArgs)
-    if (known == name)
-      return argument(index);
-  bool isQuery = name == "Sq";
-  return constant(tensorOf(isQuery ? attention.getQ() : attention.getK()).getDimSize(1));
-}
-
-//===----------------------------------------------------------------------===//
-// Places
-//===----------------------------------------------------------------------===//
-
-Value AttentionProgram::getHead(const Operand &operand, Value batch, Value head) {
-  Type i64 = builder.getI64Type();
-  Value distance;
-  for (auto [axis, name] : llvm::enumerate(operand.extents)) {
-    Value index = name == "B" ? batch : StringRef(name).starts_with("H") ? head : Value();
-    if (!index)
-      continue;
-    Value wide = arith::ExtUIOp::create(builder, loc, i64, index);
-    Value part = arith::MulIOp::create(builder, loc, wide, getStride(operand, axis));
-    distance = distance ? add(distance, part) : part;
-  }
-  return tile::AdvanceOp::create(builder, loc, argument(operand.pointer), distance,
-                                 tensorOf(operand.value).getElementType());
-}
-
-Value AttentionProgram::viewHead(const Operand &operand, Value head) {
-  RankedTensorType type = tensorOf(operand.value);
-  Values sizes, strides;
-  if (type.isDynamicDim(1))
-    sizes.push_back(getExtent(operand.extents[1]));
-  if (operand.strideArgs[1])
-    strides.push_back(getStride(operand, 1));
-  return view(getHead(operand, batch, head), {type.getDimSize(1), type.getDimSize(3)},
-              type.getElementType(), {operand.strides[1], 1}, getAlign(operand.name), sizes,
-              strides);
-}
-
-Value AttentionProgram::readNumber(const Operand &operand) {
-  Type type = tensorOf(operand.value).getElementType();
-  Value cell = view(getHead(operand, batch, head), {1}, type, {1}, 4);
-  return tile::ReadOp::create(builder, loc, type, cell, ValueRange(constant(0)));
-}
-
-/// Which rows, and their positions. With causal masks later rows see more keys: blocks
-/// start from the last, so that long ones do not come at the end.
-void AttentionProgram::placeBlock() {
-  head = programId(1);
-  batch = programId(2);
-  int64_t ratio = attention.getQueryHeads() / attention.getKeyHeads();
-  keyHead = ratio == 1 ? head : Value(arith::DivUIOp::create(builder, loc, head, constant(ratio)));
-  queryCount = getExtent("Sq");
-  keyCount = getExtent("Sk");
-  Value tile = programId(0);
-  if (attention.getCausal()) {
-    Value tiles = arith::DivUIOp::create(
-        builder, loc, add(queryCount, constant(schedule.tileQ - 1)), constant(schedule.tileQ));
-    tile = sub(sub(tiles, constant(1)), tile);
-  }
-  rowStart = scaled(tile, schedule.tileQ);
-  Value difference = sub(keyCount, queryCount);
-  if (offset.value)
-    difference = add(difference, readNumber(offset));
-  firstPosition = add(rowStart, difference);
-  Value rows = minimum(constant(schedule.tileQ), sub(queryCount, rowStart));
-  lastPosition = sub(add(firstPosition, rows), constant(1));
-}
-
-/// Which tiles of keys: those that some row may see.
-void AttentionProgram::placeKeys() {
-  Value end = keyCount, begin;
-  if (attention.getCausal())
-    end = minimum(end, add(lastPosition, constant(1)));
-  if (getWindow(1) >= 0)
-    end = minimum(end, add(lastPosition, constant(getWindow(1) + 1)));
-  if (getWindow(0) >= 0)
-    begin = maximum(constant(0), sub(firstPosition, constant(getWindow(0))));
-  Value tile = constant(schedule.tileK);
-  firstTile = begin ? Value(arith::DivUIOp::create(builder, loc, begin, tile)) : constant(0);
-  end = maximum(end, constant(0));
-  endTile = arith::DivUIOp::create(builder, loc, add(end, constant(schedule.tileK - 1)), tile);
-  if (begin) // a window beyond the last key may still begin in its tile
-    endTile = arith::SelectOp::create(builder, loc, compare(arith::CmpIPredicate::slt, begin, end),
-                                      endTile, constant(0));
-
-  kView = viewHead(k, keyHead);
-  vView = viewHead(v, keyHead);
-  Value qView = viewHead(q, head);
-  for (schedule::HeadPart part : headParts)
-    queries.push_back(load(qView, {rowStart, constant(part.start)}, {schedule.tileQ, part.width}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -231,7 +136,7 @@ void AttentionProgram::storeResults(const State &state) {
   Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, total, zero);
   Value inverse = arith::DivFOp::create(builder, loc, splat(1, rowShape()), total);
   inverse = arith::SelectOp::create(builder, loc, isEmpty, zero, inverse);
-  Value oView = viewHead(o, head);
+  Value oView = viewHead(o, head, queryStart, queryCount);
   for (auto [part, acc] : llvm::zip_equal(valueParts, state.acc)) {
     SmallVector<int64_t> shape = {schedule.tileQ, part.width};
     Value rows = arith::MulFOp::create(builder, loc, acc, spread(inverse, shape));
@@ -251,13 +156,16 @@ void AttentionProgram::storeResults(const State &state) {
 void AttentionProgram::storeLogarithms(Value column) {
   Type i64 = builder.getI64Type();
   auto widen = [&](Value value) { return arith::ExtUIOp::create(builder, loc, i64, value); };
-  Value row = add(scaled(batch, attention.getQueryHeads()), head);
-  Value distance = arith::MulIOp::create(builder, loc, widen(row), widen(queryCount));
+  Value row = head;
+  if (!queryStart)
+    row = add(scaled(batch, attention.getQueryHeads()), head);
+  Value distance = arith::MulIOp::create(builder, loc, widen(row), widen(getExtent("Sq")));
+  if (queryStart)
+    distance = add(distance, widen(queryStart));
   Value base = tile::AdvanceOp::create(builder, loc, argument(lse.pointer), distance, f32());
-  bool isDynamic = tensorOf(attention.getQ()).isDynamicDim(1);
-  int64_t rows = tensorOf(attention.getQ()).getDimSize(1);
-  Value lseView =
-      view(base, {rows, 1}, f32(), {1, 1}, 4, isDynamic ? ValueRange(queryCount) : ValueRange());
+  int64_t rows = queryStart ? ShapedType::kDynamic : tensorOf(attention.getQ()).getDimSize(1);
+  Value lseView = view(base, {rows, 1}, f32(), {1, 1}, 4,
+                       ShapedType::isDynamic(rows) ? ValueRange(queryCount) : ValueRange());
   tile::StoreOp::create(builder, loc, column, lseView, ValueRange{rowStart, constant(0)});
 }
 

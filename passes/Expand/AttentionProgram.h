@@ -57,23 +57,29 @@ private:
     Values acc; ///< a tile for each part of the value's head
   };
 
-  // AttentionProgram.cpp: parameters, places, the ends of a block.
+  // AttentionProgram.cpp: parameters and results of a block.
   void declare(Operand &operand, mlir::Value value, llvm::StringRef name,
                llvm::ArrayRef<llvm::StringRef> extents);
   void buildFunction();
   tile::KernelAttr getKernelAttr();
+  void storeResults(const State &state);
+  void storeLogarithms(mlir::Value column);
+
+  // AttentionPlaces.cpp: where a block's rows and keys are.
   mlir::Value getStride(const Operand &operand, unsigned axis);
   mlir::Value getExtent(llvm::StringRef name);
   /// The pointer to `batch` and `head` of an operand, along its axes with those names.
   mlir::Value getHead(const Operand &operand, mlir::Value batch, mlir::Value head);
   /// Rows of one head: length x head size.
-  mlir::Value viewHead(const Operand &operand, mlir::Value head);
+  mlir::Value viewHead(const Operand &operand, mlir::Value head, mlir::Value start,
+                       mlir::Value count);
   /// The number of an operand with one for each head, or batch and head.
   mlir::Value readNumber(const Operand &operand);
   void placeBlock();
+  /// Finds the block's sequence and its place among the tiles of that.
+  mlir::Value findSequence();
+  mlir::Value readStart(const Operand &operand, mlir::Value index);
   void placeKeys();
-  void storeResults(const State &state);
-  void storeLogarithms(mlir::Value column);
 
   // AttentionLoop.cpp: the loop over keys.
   State buildLoop();
@@ -117,12 +123,13 @@ private:
   llvm::SmallVector<schedule::HeadPart, 3> headParts, valueParts;
   double exponentScale; ///< c above
 
-  Operand q, k, v, o, offset, slopes, sinks, lse;
+  Operand q, k, v, o, qStarts, kStarts, offset, slopes, sinks, lse;
   llvm::SmallVector<Operand> captures;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
 
   mlir::Value batch, head, keyHead;        ///< of this block
   mlir::Value queryCount, keyCount;        ///< Sq and Sk
+  mlir::Value queryStart, keyStart;        ///< of its sequence; null without
   mlir::Value rowStart;                    ///< first row of q
   mlir::Value firstPosition, lastPosition; ///< of the block's rows
   mlir::Value firstTile, endTile;          ///< of keys

@@ -53,9 +53,15 @@ Call describe(const AttentionCall &call) {
   Call described;
   described.op = "attention";
   described.rows = getExtent(call.q, 1);
-  described.dimensions = {{"B", std::nullopt},           {"Sq", std::nullopt},
-                          {"Sk", std::nullopt},          {"Hq", getExtent(call.q, 2)},
-                          {"Hkv", getExtent(call.k, 2)}, {"D", getExtent(call.q, 3)},
+  std::optional<int64_t> batch;
+  if (call.qStarts)
+    batch = getExtent(call.q, 0);
+  described.dimensions = {{"B", batch},
+                          {"Sq", std::nullopt},
+                          {"Sk", std::nullopt},
+                          {"Hq", getExtent(call.q, 2)},
+                          {"Hkv", getExtent(call.k, 2)},
+                          {"D", getExtent(call.q, 3)},
                           {"Dv", getExtent(call.v, 3)}};
   described.attributes = {{"scale", call.scale},
                           {"softcap", call.softcap},
@@ -68,9 +74,18 @@ Call describe(const AttentionCall &call) {
   described.add("q", call.q, {"B", "Sq", "Hq", "D"});
   described.add("k", call.k, {"B", "Sk", "Hkv", "D"});
   described.add("v", call.v, {"B", "Sk", "Hkv", "Dv"});
-  described.addOptional("q_offset", call.qOffset, {"B"});
-  if (call.alibiSlopes && call.alibiSlopes->shape.size() == 2)
-    described.add("alibi_slopes", *call.alibiSlopes, {"B", "Hq"});
+  bool hasSlopesOfBatches = call.alibiSlopes && call.alibiSlopes->shape.size() == 2;
+  StringRef batches = call.qStarts ? "N" : "B";
+  if (call.qStarts) {
+    described.dimensions.push_back({"starts", std::nullopt});
+    if (call.qOffset || hasSlopesOfBatches)
+      described.dimensions.push_back({"N", std::nullopt});
+  }
+  described.addOptional("q_starts", call.qStarts, {"starts"});
+  described.addOptional("k_starts", call.kStarts, {"starts"});
+  described.addOptional("q_offset", call.qOffset, {batches});
+  if (hasSlopesOfBatches)
+    described.add("alibi_slopes", *call.alibiSlopes, {batches, "Hq"});
   else
     described.addOptional("alibi_slopes", call.alibiSlopes, {"Hq"});
   described.addOptional("sinks", call.sinks, {"Hq"});
@@ -109,6 +124,22 @@ static Error checkCaptures(ArrayRef<Tensor> captures) {
   return Error::success();
 }
 
+static Error checkSequences(const AttentionCall &call) {
+  if (!call.qStarts && !call.kStarts)
+    return Error::success();
+  if (!call.qStarts || !call.kStarts)
+    return createStringError("expects 'q_starts' and 'k_starts', but got only one of them");
+  if (call.q.shape[0] != 1)
+    return createStringError("'q' has a batch of " + Twine(call.q.shape[0]) +
+                             ", but expects 1 of sequences");
+  int64_t starts = call.qStarts->shape.empty() ? 0 : call.qStarts->shape[0];
+  if (starts < 1)
+    return createStringError("'q_starts' is empty, but expects an entry more than sequences");
+  if (Error error = checkVector(call.qStarts, "q_starts", {starts}, "i32"))
+    return error;
+  return checkVector(call.kStarts, "k_starts", {starts}, "i32");
+}
+
 static Error checkCall(const AttentionCall &call) {
   for (auto [name, tensor] : {std::pair("q", &call.q), {"k", &call.k}, {"v", &call.v}})
     if (tensor->shape.size() != 4)
@@ -126,12 +157,15 @@ static Error checkCall(const AttentionCall &call) {
     return error;
   if (Error error = checkShape(call.o, "o", {batch, queries, heads, valueSize}))
     return error;
-  if (Error error = checkVector(call.qOffset, "q_offset", {batch}, "i32"))
+  if (Error error = checkSequences(call))
+    return error;
+  int64_t entries = call.qStarts ? call.qStarts->shape[0] - 1 : batch;
+  if (Error error = checkVector(call.qOffset, "q_offset", {entries}, "i32"))
     return error;
   bool isPerBatch = call.alibiSlopes && call.alibiSlopes->shape.size() == 2;
   SmallVector<int64_t, 2> slopes = {heads};
   if (isPerBatch)
-    slopes = {batch, heads};
+    slopes = {entries, heads};
   if (Error error = checkVector(call.alibiSlopes, "alibi_slopes", slopes, "f32"))
     return error;
   if (Error error = checkVector(call.sinks, "sinks", {heads}, "f32"))

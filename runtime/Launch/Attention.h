@@ -16,9 +16,11 @@ namespace tilewright::launch {
 /// Tensors of rank 4 are [batch, length, heads, head size] whatever their strides;
 /// only the last axis must be contiguous.
 struct AttentionCall {
-  Tensor q, k, v, o;                 ///< "f16" or "bf16", all alike
-  std::optional<Tensor> qOffset;     ///< [B] "i32"
-  std::optional<Tensor> alibiSlopes; ///< [Hq] or [B,Hq] "f32"
+  Tensor q, k, v, o; ///< "f16" or "bf16", all alike
+  /// [N+1] "i32": N sequences lie behind each other in the only batch. Both or none.
+  std::optional<Tensor> qStarts, kStarts;
+  std::optional<Tensor> qOffset;     ///< [B], of sequences [N], "i32"
+  std::optional<Tensor> alibiSlopes; ///< [Hq] or [B,Hq], of sequences [N,Hq], "f32"
   std::optional<Tensor> sinks;       ///< [Hq] "f32"
   std::vector<Tensor> captures;      ///< what the regions read, row-major
   std::optional<Tensor> lse;         ///< [B,Hq,Sq] "f32", row-major
@@ -30,8 +32,8 @@ struct AttentionCall {
   std::string score, mask;      ///< regions of nn.attention as MLIR text; empty: none
 };
 
-/// The call by names. Operands are q, k, v, q_offset, alibi_slopes, sinks,
-/// capture0, ..., lse, o; dimensions B, Sq and Sk are dynamic.
+/// The call by names. Operands are q, k, v, q_starts, k_starts, q_offset, alibi_slopes,
+/// sinks, capture0, ..., lse, o; dimensions B (1 of sequences), Sq and Sk are dynamic.
 Call describe(const AttentionCall &call);
 
 /// The problem a call is an instance of. Fails on extents that do not belong

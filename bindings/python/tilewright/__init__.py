@@ -9,7 +9,7 @@ Importing this loads NumPy and nothing else of weight; the compiler is loaded by
 first call that needs it, torch never.
 """
 
-from .attention import attention
+from .attention import attention, attention_varlen
 from .checking import check
 from .checkpoints import (
     Checkpoint,
@@ -80,6 +80,7 @@ __all__ = [
     "UnsupportedError",
     "WorstAccess",
     "attention",
+    "attention_varlen",
     "check",
     "compile",
     "device",

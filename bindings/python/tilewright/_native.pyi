@@ -135,9 +135,9 @@ class Runtime:
         schedule: str | None,
         detail: int,
     ) -> dict[str, Any] | None:
-        """Writes to o and lse of `arrays`: q, k, v, o [B, S, H, D], lse, q_offset,
-        alibi_slopes, sinks (or None), captures (a list). `constants`: scale, softcap, causal,
-        window, score, mask as texts.
+        """Writes to o and lse of `arrays`: q, k, v, o [B, S, H, D], lse, q_starts, k_starts,
+        q_offset, alibi_slopes, sinks (or None), captures (a list). `constants`: scale, softcap,
+        causal, window, score, mask as texts.
         """
 
 class CompiledKernel:

@@ -96,31 +96,137 @@ def attention(
     """
     if layout not in ("bshd", "bhsd"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'bshd', 'bhsd' (as torch)")
-    arrays = {name: _tensor(value, name, layout) for name, value in (("q", q), ("k", k), ("v", v))}
-    batch, queries, heads, size = _check_shapes(arrays, layout)
-    constants = {
+    tensors = {name: _tensor(value, name, layout) for name, value in (("q", q), ("k", k), ("v", v))}
+    shape = _check_shapes(tensors, layout)
+    constants = _constants(shape[3], scale, causal, window, softcap)
+    operands = tensors | _operands(
+        constants, shape[0], shape[2], q_offset, alibi_slopes, sinks, score_mod, mask_mod
+    )
+    out, lse = _run(operands, constants, layout, return_lse, device, schedule)
+    result = like(out if layout == "bshd" else out.transpose(0, 2, 1, 3), q)
+    return result if lse is None else (result, like(lse, q))
+
+
+def attention_varlen(
+    q: ArrayLike | Any,
+    k: ArrayLike | Any,
+    v: ArrayLike | Any,
+    cu_seqlens_q: ArrayLike | Any,
+    cu_seqlens_k: ArrayLike | Any,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    window: tuple[int, int] = (-1, -1),
+    softcap: float = 0.0,
+    alibi_slopes: ArrayLike | Any | None = None,
+    sinks: ArrayLike | Any | None = None,
+    score_mod: Callable[..., Any] | None = None,
+    mask_mod: Callable[..., Any] | None = None,
+    q_offset: int | ArrayLike | Any | None = None,
+    return_lse: bool = False,
+    deterministic: bool = False,
+    device: str | Device | None = None,
+    schedule: str | None = None,
+) -> Any:
+    """The same for sequences that lie behind each other, each attending to its own keys.
+
+    Args:
+        q: [Tq, Hq, D]: the rows of all sequences.
+        k: [Tk, Hkv, D].
+        v: [Tk, Hkv, Dv].
+        cu_seqlens_q: int32 [N + 1]: sequence n has rows `cu_seqlens_q[n]` up to
+            `cu_seqlens_q[n + 1]` of `q`. It begins with 0, ends with Tq and never falls.
+        cu_seqlens_k: the same for `k` and `v`. Sequences may be empty.
+        alibi_slopes: float32 [Hq] or [N, Hq].
+        q_offset: int, or int32 [N].
+        scale, causal, window, softcap, sinks, score_mod, mask_mod, return_lse, deterministic,
+            device, schedule: as for `attention`, lengths and positions being those within
+            a sequence, and the batch that functions get its number.
+
+    Returns:
+        [Tq, Hq, Dv], the kind of array `q` is; with `return_lse` also float32 [Hq, Tq].
+
+    One kernel, for any number of sequences and any lengths: the host knows neither.
+
+    Raises: as `attention`.
+    """
+    tensors = {}
+    for name, value in (("q", q), ("k", k), ("v", v)):
+        array = to_numpy(value, name)
+        if array.ndim != 3:
+            raise ShapeError(f"{name} has shape {array.shape}; expects [T, H, D]")
+        tensors[name] = _tensor(array[None], name, "bshd")
+    shape = _check_shapes(tensors, "bshd")
+    starts = {
+        "q_starts": _starts(cu_seqlens_q, "cu_seqlens_q", shape[1]),
+        "k_starts": _starts(cu_seqlens_k, "cu_seqlens_k", tensors["k"].shape[1]),
+    }
+    count = len(starts["q_starts"]) - 1
+    if len(starts["k_starts"]) != count + 1:
+        raise ShapeError(
+            f"cu_seqlens_k has {len(starts['k_starts'])} entries; expects {count + 1} as "
+            "cu_seqlens_q has"
+        )
+    constants = _constants(shape[3], scale, causal, window, softcap)
+    operands = tensors | starts
+    operands |= _operands(
+        constants, count, shape[2], q_offset, alibi_slopes, sinks, score_mod, mask_mod
+    )
+    out, lse = _run(operands, constants, "bshd", return_lse, device, schedule)
+    result = like(out[0], q)
+    return result if lse is None else (result, like(lse[0], q))
+
+
+def _constants(
+    size: int, scale: float | None, causal: bool, window: tuple[int, int], softcap: float
+) -> dict[str, str]:
+    """What a kernel is compiled for, as texts."""
+    return {
         "scale": _number(size**-0.5 if scale is None else scale, "scale", above=0),
         "softcap": _number(softcap, "softcap", least=0),
         "causal": "true" if causal else "false",
         "window": ",".join(str(side) for side in _window(window)),
     }
-    operands: dict[str, Any] = {
-        **arrays,
+
+
+def _operands(
+    constants: dict[str, str],
+    batch: int,
+    heads: int,
+    q_offset: Any,
+    alibi_slopes: Any,
+    sinks: Any,
+    score_mod: Callable[..., Any] | None,
+    mask_mod: Callable[..., Any] | None,
+) -> dict[str, Any]:
+    """What a kernel reads beside q, k and v; functions are added to `constants`."""
+    traced = trace(score_mod, mask_mod)
+    constants |= {"score": traced.score or "", "mask": traced.mask or ""}
+    return {
         "q_offset": _offsets(q_offset, batch),
         "alibi_slopes": _vector(alibi_slopes, "alibi_slopes", ((heads,), (batch, heads))),
         "sinks": _vector(sinks, "sinks", ((heads,),)),
+        "captures": [np.ascontiguousarray(array) for array in traced.operands],
     }
-    traced = trace(score_mod, mask_mod)
-    constants |= {"score": traced.score or "", "mask": traced.mask or ""}
-    operands["captures"] = [np.ascontiguousarray(array) for array in traced.operands]
+
+
+def _run(
+    operands: dict[str, Any],
+    constants: dict[str, str],
+    layout: Layout,
+    return_lse: bool,
+    device: str | Device | None,
+    schedule: str | None,
+) -> tuple[NDArray, NDArray | None]:
+    """The result [B, S, H, D], in memory in the order of `layout`, and the logarithms."""
     where = hardware.device(device).name
-    out = _allocate((batch, queries, heads, arrays["v"].shape[3]), arrays["q"].dtype, layout)
-    lse = np.empty((batch, heads, queries), np.float32) if return_lse else None
+    (batch, rows, heads, _), values = operands["q"].shape, operands["v"].shape[3]
+    out = _allocate((batch, rows, heads, values), operands["q"].dtype, layout)
+    lse = np.empty((batch, heads, rows), np.float32) if return_lse else None
     if out.size:
-        operands |= {"o": out, "lse": lse}
-        note_facts(runtime().attention(operands, constants, where, schedule, detail()), where)
-    result = like(out if layout == "bshd" else out.transpose(0, 2, 1, 3), q)
-    return result if lse is None else (result, like(lse, q))
+        arrays = {**operands, "o": out, "lse": lse}
+        note_facts(runtime().attention(arrays, constants, where, schedule, detail()), where)
+    return out, lse
 
 
 def _tensor(value: ArrayLike | Any, name: str, layout: Layout) -> NDArray:
@@ -204,6 +310,27 @@ def _offsets(value: Any, batch: int) -> NDArray | None:
     if offsets.size and np.abs(offsets.astype(np.int64)).max() >= _FAR:
         raise ArgumentError(f"q_offset is {value!r}; expects numbers between -{_FAR} and {_FAR}")
     return np.ascontiguousarray(np.broadcast_to(offsets.astype(np.int32), (batch,)))
+
+
+def _starts(value: Any, name: str, rows: int) -> NDArray:
+    """Where sequences start, the end of the last included."""
+    starts = to_numpy(value, name)
+    if starts.ndim != 1 or len(starts) == 0 or starts.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{name} is {starts.dtype.name} {list(starts.shape)}; expects int32 [N + 1]"
+        )
+    if starts[0] != 0 or starts[-1] != rows:
+        raise ArgumentError(
+            f"{name} goes from {starts[0]} to {starts[-1]}; expects 0 to {rows}, the rows there are"
+        )
+    falls = np.flatnonzero(np.diff(starts.astype(np.int64)) < 0)
+    if falls.size:
+        n = int(falls[0])
+        raise ArgumentError(
+            f"{name} falls from {starts[n]} to {starts[n + 1]} at entry {n + 1}; expects entries "
+            "that do not fall"
+        )
+    return np.ascontiguousarray(starts, np.int32)
 
 
 def _vector(value: Any, name: str, shapes: tuple[tuple[int, ...], ...]) -> NDArray | None:

@@ -111,7 +111,7 @@ func.func @c6(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8
 
 // C7: -1 is no limit, less has no meaning.
 func.func @c7(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
-  // expected-error @+1 {{expects window to be two numbers of -1 (unbounded) or more, but got [-2, 0]}}
+  // expected-error @+1 {{expects window to be two numbers from -1 (unbounded) to 1073741824, but got [-2, 0]}}
   %o = nn.attention %q, %k, %v scale 0.125 window [-2, 0] : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
@@ -307,5 +307,41 @@ func.func @element_c2_order(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, 
     %e = nn.element 0[%j, %i] : f32
     nn.yield %e : f32
   }
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C7: positions have 31 bits.
+func.func @c7_most(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects window to be two numbers from -1 (unbounded) to 1073741824, but got [0, 1073741825]}}
+  %o = nn.attention %q, %k, %v scale 0.125 window [0, 1073741825] : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C14: sequences of q have keys.
+func.func @c14_length(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %a: tensor<3xi32>, %b: tensor<4xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects q_starts and k_starts of i32 and one length, but got 'tensor<3xi32>' and 'tensor<4xi32>'}}
+  %o = nn.attention %q, %k, %v sequences %a, %b : tensor<3xi32>, tensor<4xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C14: sequences take the place of the batch.
+func.func @c14_batch(%q: tensor<2x8x4x64xf16>, %k: tensor<2x8x4x64xf16>, %v: tensor<2x8x4x64xf16>, %a: tensor<3xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects sequences in a batch of 1, but got 'tensor<2x8x4x64xf16>'}}
+  %o = nn.attention %q, %k, %v sequences %a, %a : tensor<3xi32>, tensor<3xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C8: an offset for each sequence.
+func.func @c8_sequences(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>, %a: tensor<3xi32>, %b: tensor<1xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects q_offset of type 'tensor<2xi32>', but got 'tensor<1xi32>'}}
+  %o = nn.attention %q, %k, %v sequences %a, %a : tensor<3xi32>, tensor<3xi32> offset %b : tensor<1xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }

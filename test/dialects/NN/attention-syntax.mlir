@@ -46,3 +46,11 @@ func.func @regions(%q: tensor<2x7x4x8xf16>, %slopes: tensor<4xf16>, %documents: 
   }
   return %o : tensor<2x7x4x8xf16>
 }
+
+// Sequences behind each other.
+// CHECK-LABEL: func.func @sequences(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} sequences %{{.+}}, %{{.+}} : tensor<?xi32>, tensor<?xi32> scale 1.250000e-01 causal : {{.*}} -> tensor<1x?x8x64xf16>, tensor<1x8x?xf32>
+func.func @sequences(%q: tensor<1x?x8x64xf16>, %starts: tensor<?xi32>) -> tensor<1x?x8x64xf16> {
+  %o, %lse = nn.attention %q, %q, %q sequences %starts, %starts : tensor<?xi32>, tensor<?xi32> scale 0.125 causal : tensor<1x?x8x64xf16>, tensor<1x?x8x64xf16>, tensor<1x?x8x64xf16> -> tensor<1x?x8x64xf16>, tensor<1x8x?xf32>
+  return %o : tensor<1x?x8x64xf16>
+}

@@ -69,6 +69,29 @@ func.func @causal(%q: tensor<1x?x2x72xbf16>, %k: tensor<1x?x2x72xbf16>) -> tenso
 
 // -----
 
+// Sequences: a block looks for its own, and its views begin and end there.
+// CHECK-LABEL: func.func @sequences(
+// CHECK-SAME: #tile.parameter<pointer "q_starts", dtype = "i32"
+// CHECK-SAME: %[[STARTS:[a-z0-9]+]]: i32 {tile.parameter = #tile.parameter<dimension "starts">}
+// CHECK-SAME: grid = ["ceildiv(Sq, 16) + starts - 1", "2", "1"]
+// CHECK: %[[BLOCK:.+]] = tile.program_id 0
+// CHECK: %[[FOUND:.+]]:3 = scf.for %[[INDEX:.+]] = {{.*}} iter_args(%[[BEFORE:.+]] = %{{.+}}, %[[SEQUENCE:.+]] = %{{.+}}, %[[TILE:.+]] = %{{.+}})
+// CHECK: %[[OWN:.+]] = arith.subi %[[BLOCK]], %[[BEFORE]]
+// CHECK: %[[HERE:.+]] = arith.cmpi ult, %[[OWN]], %[[TILES:.+]] : i32
+// CHECK-DAG: arith.addi %[[BEFORE]], %[[TILES]]
+// CHECK-DAG: arith.select %[[HERE]], %[[INDEX]], %[[SEQUENCE]]
+// CHECK-DAG: arith.select %[[HERE]], %[[OWN]], %[[TILE]]
+// CHECK: %[[EXISTS:.+]] = arith.cmpi sge, %[[FOUND]]#2, %{{.+}} : i32
+// CHECK: %[[FIRST:.+]] = tile.read %{{.+}}[%[[FOUND]]#1]
+// CHECK: %[[COUNT:.+]] = arith.select %[[EXISTS]], %{{.+}}, %{{.+}} : i32
+// CHECK: tile.view %{{.+}} sizes(%{{.+}}) : <?x16xf16, strides = [32, 1], align = 16>
+func.func @sequences(%q: tensor<1x?x2x16xf16>, %starts: tensor<?xi32>) -> tensor<1x?x2x16xf16> {
+  %o = nn.attention %q, %q, %q sequences %starts, %starts : tensor<?xi32>, tensor<?xi32> scale 0.25 {schedule = #tile.schedule<"attention", {tile_q = 16, tile_k = 32, warps = 1, stages = 2}>} : tensor<1x?x2x16xf16>, tensor<1x?x2x16xf16>, tensor<1x?x2x16xf16> -> tensor<1x?x2x16xf16>
+  return %o : tensor<1x?x2x16xf16>
+}
+
+// -----
+
 // A region is inlined on tiles: what depends on the head alone stays a scalar, on the key
 // alone a row.
 // CHECK-LABEL: func.func @regions(

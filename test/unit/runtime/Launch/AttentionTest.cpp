@@ -65,6 +65,30 @@ TEST(AttentionCallTest, LengthsAndBatchesAreOneProblem) {
   EXPECT_NE(llvm::cantFail(makeProblem(call)).str(), llvm::cantFail(makeProblem(longer)).str());
 }
 
+TEST(AttentionCallTest, SequencesAreOneProblemWhateverTheirNumber) {
+  auto makeSequences = [](int64_t starts) {
+    AttentionCall call = makeCall();
+    call.q = call.o = makeTensor({1, 10 * starts, 8, 64});
+    call.k = call.v = makeTensor({1, 20 * starts, 4, 64});
+    call.qStarts = call.kStarts = makeDense(nullptr, 0, "i32", {starts});
+    call.qOffset = makeDense(nullptr, 0, "i32", {starts - 1});
+    return call;
+  };
+  EXPECT_EQ(llvm::cantFail(makeProblem(makeSequences(3))).str(),
+            llvm::cantFail(makeProblem(makeSequences(9))).str());
+  AttentionCall call = makeSequences(3);
+  call.qOffset = makeDense(nullptr, 0, "i32", {3});
+  EXPECT_EQ(refuse(call), "'q_offset' has shape [3], but expects [2]");
+  call = makeSequences(3);
+  call.kStarts->shape[0] = 4;
+  EXPECT_EQ(refuse(call), "'k_starts' has shape [4], but expects [3]");
+  call.kStarts.reset();
+  EXPECT_EQ(refuse(call), "expects 'q_starts' and 'k_starts', but got only one of them");
+  call = makeCall();
+  call.qStarts = call.kStarts = makeDense(nullptr, 0, "i32", {3});
+  EXPECT_EQ(refuse(call), "'q' has a batch of 2, but expects 1 of sequences");
+}
+
 TEST(AttentionCallTest, OperandsThatDoNotFitAreNamed) {
   AttentionCall call = makeCall();
   call.k.shape[3] = 32;

@@ -1,0 +1,181 @@
+//===- AttentionPlaces.cpp - Which rows and keys a block has ------------------===//
+//
+// Part of Expand; see AttentionProgram.h.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Expand/AttentionProgram.h"
+
+using namespace mlir;
+using namespace tilewright;
+using expand::AttentionProgram;
+
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+//===----------------------------------------------------------------------===//
+// Heads
+//===----------------------------------------------------------------------===//
+
+/// i64, of which is known what the launcher checked.
+Value AttentionProgram::getStride(const Operand &operand, unsigned axis) {
+  if (!operand.strideArgs[axis])
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(operand.strides[axis]));
+  unsigned bytes = tensorOf(operand.value).getElementTypeBitWidth() / 8;
+  int64_t divisor = std::max<int64_t>(1, getAlign(operand.name) / bytes);
+  return tile::AssumeOp::create(builder, loc, argument(*operand.strideArgs[axis]), divisor);
+}
+
+Value AttentionProgram::getExtent(StringRef name) {
+  for (auto &[known, index] : extentArgs)
+    if (known == name)
+      return argument(index);
+  if (name == "starts")
+    return constant(tensorOf(attention.getQStarts()).getDimSize(0));
+  return constant(tensorOf(name == "Sq" ? attention.getQ() : attention.getK()).getDimSize(1));
+}
+
+Value AttentionProgram::getHead(const Operand &operand, Value batch, Value head) {
+  Type i64 = builder.getI64Type();
+  Value distance;
+  for (auto [axis, name] : llvm::enumerate(operand.extents)) {
+    bool isBatch = name == "N" || (name == "B" && !attention.hasSequences());
+    Value index = isBatch ? batch : StringRef(name).starts_with("H") ? head : Value();
+    if (!index)
+      continue;
+    Value wide = arith::ExtUIOp::create(builder, loc, i64, index);
+    Value part = arith::MulIOp::create(builder, loc, wide, getStride(operand, axis));
+    distance = distance ? add(distance, part) : part;
+  }
+  return tile::AdvanceOp::create(builder, loc, argument(operand.pointer), distance,
+                                 tensorOf(operand.value).getElementType());
+}
+
+Value AttentionProgram::viewHead(const Operand &operand, Value head, Value start, Value count) {
+  RankedTensorType type = tensorOf(operand.value);
+  Value base = getHead(operand, batch, head);
+  int64_t length = start ? ShapedType::kDynamic : type.getDimSize(1);
+  Values sizes, strides;
+  if (ShapedType::isDynamic(length))
+    sizes.push_back(count);
+  if (operand.strideArgs[1])
+    strides.push_back(getStride(operand, 1));
+  if (start) {
+    Value wide = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), start);
+    Value distance = arith::MulIOp::create(builder, loc, wide, getStride(operand, 1));
+    base = tile::AdvanceOp::create(builder, loc, base, distance, type.getElementType());
+  }
+  return view(base, {length, type.getDimSize(3)}, type.getElementType(), {operand.strides[1], 1},
+              getAlign(operand.name), sizes, strides);
+}
+
+Value AttentionProgram::readNumber(const Operand &operand) {
+  Type type = tensorOf(operand.value).getElementType();
+  Value cell = view(getHead(operand, batch, head), {1}, type, {1}, 4);
+  return tile::ReadOp::create(builder, loc, type, cell, ValueRange(constant(0)));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows and keys
+//===----------------------------------------------------------------------===//
+
+/// Blocks are dealt to the tiles of sequences in order:
+///
+///   before = 0; sequence = 0; tile = -1
+///   for b in sequences:
+///     tiles = ceil(length of b / tile_q)
+///     if before <= block < before + tiles: sequence = b; tile = block - before
+///     before += tiles
+///
+/// The grid has more blocks than there are tiles; what is left over has tile -1 of an
+/// empty sequence.
+Value AttentionProgram::findSequence() {
+  Value block = programId(0), one = constant(1), last = sub(getExtent("starts"), one);
+  auto loop = scf::ForOp::create(builder, loc, constant(0), last, one,
+                                 Values{constant(0), constant(0), constant(-1)});
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value index = loop.getInductionVar(), before = loop.getRegionIterArg(0);
+    Value rows = sub(readStart(qStarts, add(index, one)), readStart(qStarts, index));
+    Value tiles = arith::DivUIOp::create(builder, loc, add(rows, constant(schedule.tileQ - 1)),
+                                         constant(schedule.tileQ));
+    Value tile = sub(block, before);
+    Value isHere = compare(arith::CmpIPredicate::ult, tile, tiles);
+    auto select = [&](Value here, unsigned carried) -> Value {
+      return arith::SelectOp::create(builder, loc, isHere, here, loop.getRegionIterArg(carried));
+    };
+    scf::YieldOp::create(builder, loc,
+                         Values{add(before, tiles), select(index, 1), select(tile, 2)});
+  }
+  batch = loop.getResult(1);
+  Value tile = loop.getResult(2), next = add(batch, one);
+  Value exists = compare(arith::CmpIPredicate::sge, tile, constant(0));
+  auto getCount = [&](const Operand &operand, Value start) -> Value {
+    Value count = sub(readStart(operand, next), start);
+    return arith::SelectOp::create(builder, loc, exists, count, constant(0));
+  };
+  queryStart = readStart(qStarts, batch);
+  keyStart = readStart(kStarts, batch);
+  queryCount = getCount(qStarts, queryStart);
+  keyCount = getCount(kStarts, keyStart);
+  return tile;
+}
+
+/// Entry `index` of where sequences start.
+Value AttentionProgram::readStart(const Operand &operand, Value index) {
+  RankedTensorType type = tensorOf(operand.value);
+  Values sizes;
+  if (type.isDynamicDim(0))
+    sizes.push_back(getExtent("starts"));
+  Value entries = view(argument(operand.pointer), type.getShape(), type.getElementType(), {1},
+                       getAlign(operand.name), sizes);
+  return tile::ReadOp::create(builder, loc, type.getElementType(), entries, index);
+}
+
+/// Which rows, and their positions. With causal masks later rows see more keys: blocks
+/// start from the last, so that long ones do not come at the end.
+void AttentionProgram::placeBlock() {
+  head = programId(1);
+  batch = programId(2);
+  int64_t ratio = attention.getQueryHeads() / attention.getKeyHeads();
+  keyHead = ratio == 1 ? head : Value(arith::DivUIOp::create(builder, loc, head, constant(ratio)));
+  queryCount = getExtent("Sq");
+  keyCount = getExtent("Sk");
+  Value tile = attention.hasSequences() ? findSequence() : programId(0);
+  if (attention.getCausal()) {
+    Value tiles = arith::DivUIOp::create(
+        builder, loc, add(queryCount, constant(schedule.tileQ - 1)), constant(schedule.tileQ));
+    tile = sub(sub(tiles, constant(1)), tile);
+  }
+  rowStart = scaled(tile, schedule.tileQ);
+  Value difference = sub(keyCount, queryCount);
+  if (offset.value)
+    difference = add(difference, readNumber(offset));
+  firstPosition = add(rowStart, difference);
+  Value rows = minimum(constant(schedule.tileQ), sub(queryCount, rowStart));
+  lastPosition = sub(add(firstPosition, rows), constant(1));
+}
+
+/// Which tiles of keys: those that some row may see.
+void AttentionProgram::placeKeys() {
+  Value end = keyCount, begin;
+  if (attention.getCausal())
+    end = minimum(end, add(lastPosition, constant(1)));
+  if (getWindow(1) >= 0)
+    end = minimum(end, add(lastPosition, constant(getWindow(1) + 1)));
+  if (getWindow(0) >= 0)
+    begin = maximum(constant(0), sub(firstPosition, constant(getWindow(0))));
+  Value tile = constant(schedule.tileK);
+  firstTile = begin ? Value(arith::DivUIOp::create(builder, loc, begin, tile)) : constant(0);
+  end = maximum(end, constant(0));
+  endTile = arith::DivUIOp::create(builder, loc, add(end, constant(schedule.tileK - 1)), tile);
+  if (begin) // a window beyond the last key may still begin in its tile
+    endTile = arith::SelectOp::create(builder, loc, compare(arith::CmpIPredicate::slt, begin, end),
+                                      endTile, constant(0));
+
+  kView = viewHead(k, keyHead, keyStart, keyCount);
+  vView = viewHead(v, keyHead, keyStart, keyCount);
+  Value qView = viewHead(q, head, queryStart, queryCount);
+  for (schedule::HeadPart part : headParts)
+    queries.push_back(load(qView, {rowStart, constant(part.start)}, {schedule.tileQ, part.width}));
+}
