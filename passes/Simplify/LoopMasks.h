@@ -50,7 +50,7 @@ struct Mask {
   bool isComplete = true;              ///< the mask is nothing else
 };
 
-/// The i1 tile `value` as comparisons of positions.
+/// The i1 tile or scalar `value` as comparisons of positions.
 Mask analyseMask(mlir::Value value, mlir::scf::ForOp loop);
 /// The same of where the scalar `condition` does not hold.
 Mask analyseNegation(mlir::Value condition, mlir::scf::ForOp loop);

@@ -61,12 +61,14 @@ def SplitLoops : Pass<"tw-split-loops", "::mlir::func::FuncOp"> {
     `scf.if`) compares positions that follow the induction variable with bounds
     that do not, the turns in which all of it holds form a range. The loop becomes
     up to three: the turns before that range, the range itself with the mask taken
-    for true (of an `scf.if`: its condition for false), and the turns after it. A
+    for true, and the turns after it. Of an `scf.if` the range is that in which its
+    condition holds, or else that in which it does not, and where it is the only
+    one, the other turns take the other branch. A
     loop that says `tile.hidden_turns_are_idle`, that a turn whose mask holds nowhere
     leaves what it carries unchanged, also loses such turns at either end through
     its bounds.
 
-    Masks may be conjunctions (`arith.andi`) of `cmpi` of `tile.iota`, broadcasts,
+    Masks and conditions may be conjunctions (`arith.andi`) of `cmpi` of `tile.iota`, broadcasts,
     splats and sums of those. A part that is something else keeps its mask
     everywhere; a remark says so.
 

@@ -29,6 +29,12 @@ struct Bounds {
   Value always; ///< i1: what does not depend on j holds
 };
 
+/// The condition of an scf.if, and the value it has in a range of turns.
+struct Condition {
+  Mask mask; ///< what says that it has that value
+  bool value;
+};
+
 class Splitter {
 public:
   Splitter(scf::ForOp loop, bool isIdleWhenHidden)
@@ -54,15 +60,16 @@ private:
   Value minusOne(Value value) { return arith::SubIOp::create(builder, loc, value, number(1)); }
   Value plusOne(Value value) { return arith::AddIOp::create(builder, loc, value, number(1)); }
   void cutIdleTurns();
-  scf::ForOp cloneLoop(Value lower, Value upper, bool isUnmasked, ValueRange inits);
+  scf::ForOp cloneLoop(Value lower, Value upper, bool isInside, ValueRange inits);
   void unmask(const IRMapping &mapping);
+  void decide(const IRMapping &mapping, bool isInside);
 
   scf::ForOp loop;
   OpBuilder builder;
   Location loc;
   bool isIdleWhenHidden;
-  std::vector<Mask> masks;      ///< of selects
-  std::vector<Mask> conditions; ///< of ifs, negated
+  std::vector<Mask> masks;           ///< of selects
+  std::vector<Condition> conditions; ///< of ifs
   Value lo, hi;
 };
 } // namespace
@@ -83,12 +90,18 @@ bool Splitter::collect() {
     Value value = op->getOperand(0);
     if (loop.isDefinedOutsideOfLoop(value))
       return;
-    Mask mask = isSelect ? analyseMask(value, loop) : analyseNegation(value, loop);
+    Mask mask = analyseMask(value, loop);
+    bool holds = isSelect || mask.isComplete;
+    if (!holds)
+      mask = analyseNegation(value, loop);
     if (!followsInduction(mask))
       return;
     if (!mask.isComplete)
       op->emitRemark() << "mask is kept in every turn: a part of it is no comparison of positions";
-    (isSelect ? masks : conditions).push_back(mask);
+    if (isSelect)
+      masks.push_back(mask);
+    else if (mask.isComplete)
+      conditions.push_back({mask, holds});
   });
   return !masks.empty() || !conditions.empty();
 }
@@ -146,32 +159,39 @@ void Splitter::unmask(const IRMapping &mapping) {
   for (const Mask &mask : masks) {
     if (!mask.isComplete)
       continue;
-    for (Operation *user : llvm::make_early_inc_range(mapping.lookup(mask.value).getUsers()))
-      if (auto select = dyn_cast<arith::SelectOp>(user)) {
+    Value copy = mapping.lookup(mask.value);
+    for (Operation *user : llvm::make_early_inc_range(copy.getUsers()))
+      if (auto select = dyn_cast<arith::SelectOp>(user); select && select.getCondition() == copy) {
         select.replaceAllUsesWith(select.getTrueValue());
         select.erase();
       }
   }
-  for (const Mask &mask : conditions) {
-    if (!mask.isComplete)
-      continue;
-    for (Operation *user : mapping.lookup(mask.value).getUsers())
-      if (auto branch = dyn_cast<scf::IfOp>(user)) {
-        OpBuilder before(branch);
-        branch.getConditionMutable().assign(
-            arith::ConstantOp::create(before, loc, before.getBoolAttr(false)));
-      }
-  }
 }
 
-scf::ForOp Splitter::cloneLoop(Value lower, Value upper, bool isUnmasked, ValueRange inits) {
+/// In a copy of the body, conditions have their value inside of the range; outside
+/// of it a single one has the other, since scalars hold for all elements or none.
+void Splitter::decide(const IRMapping &mapping, bool isInside) {
+  if (!isInside && (conditions.size() != 1 || !masks.empty()))
+    return;
+  for (const Condition &condition : conditions)
+    for (Operation *user :
+         llvm::make_early_inc_range(mapping.lookup(condition.mask.value).getUsers()))
+      if (auto branch = dyn_cast<scf::IfOp>(user)) {
+        OpBuilder before(branch);
+        branch.getConditionMutable().assign(arith::ConstantOp::create(
+            before, loc, before.getBoolAttr(condition.value == isInside)));
+      }
+}
+
+scf::ForOp Splitter::cloneLoop(Value lower, Value upper, bool isInside, ValueRange inits) {
   IRMapping mapping;
   auto copy = cast<scf::ForOp>(builder.clone(*loop, mapping));
   copy.setLowerBound(lower);
   copy.setUpperBound(upper);
   copy.getInitArgsMutable().assign(inits);
-  if (isUnmasked)
+  if (isInside)
     unmask(mapping);
+  decide(mapping, isInside);
   return copy;
 }
 
@@ -181,22 +201,23 @@ void Splitter::run() {
     cutIdleTurns();
   Bounds all;
   bool isSplit = false;
-  for (const auto *group : {&masks, &conditions})
-    for (const Mask &mask : *group) {
-      if (!mask.isComplete)
-        continue;
-      isSplit = true;
-      for (const Comparison &comparison : mask.comparisons)
+  auto demand = [&](const Mask &mask) {
+    isSplit |= mask.isComplete;
+    for (const Comparison &comparison : mask.comparisons)
+      if (mask.isComplete)
         add(all, comparison.forAll);
-    }
+  };
+  llvm::for_each(masks, demand);
+  for (const Condition &condition : conditions)
+    demand(condition.mask);
   ValueRange values = loop.getInitArgs();
   scf::ForOp last;
-  auto append = [&](Value lower, Value upper, bool isUnmasked) {
-    last = cloneLoop(lower, upper, isUnmasked, values);
+  auto append = [&](Value lower, Value upper, bool isInside) {
+    last = cloneLoop(lower, upper, isInside, values);
     values = last.getResults();
   };
   if (!isSplit) {
-    append(lo, hi, /*isUnmasked=*/false);
+    append(lo, hi, /*isInside=*/false);
   } else {
     Value begin = lo, end = hi;
     if (all.atLeast)
@@ -208,10 +229,10 @@ void Splitter::run() {
       end = maximum(afterTurns(countTurns(most)), begin);
     }
     if (all.atLeast)
-      append(lo, minimum(begin, hi), /*isUnmasked=*/false);
-    append(begin, end, /*isUnmasked=*/true);
+      append(lo, minimum(begin, hi), /*isInside=*/false);
+    append(begin, end, /*isInside=*/true);
     if (end != hi)
-      append(end, hi, /*isUnmasked=*/false);
+      append(end, hi, /*isInside=*/false);
   }
   loop.replaceAllUsesWith(last.getResults());
   loop.erase();

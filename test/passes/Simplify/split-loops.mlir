@@ -76,14 +76,15 @@ func.func @window(%s: tensor<64x64xf32>, %m: i32, %n: i32) -> tensor<64x64xf32> 
 
 // -----
 
-// An if that masks where the last key of the turn is past the first query: the
-// turns before need no if.
+// An if that masks where the last key of the turn is past the first query: it is
+// taken in none of the turns of the first loop, and in all of the second.
 // CHECK-LABEL: func.func @branch(
 // CHECK: scf.for
-// CHECK-NOT: scf.if
-// CHECK: arith.addf
+// CHECK-NOT: arith.mulf
+// CHECK: scf.yield
 // CHECK: scf.for
-// CHECK: scf.if
+// CHECK: arith.mulf
+// CHECK-NOT: scf.if
 // CHECK: return
 func.func @branch(%s: tensor<64x64xf32>, %masked: tensor<64x64xf32>, %m: i32, %n: i32) -> tensor<64x64xf32> {
   %c0 = arith.constant 0 : i32
@@ -97,6 +98,33 @@ func.func @branch(%s: tensor<64x64xf32>, %masked: tensor<64x64xf32>, %m: i32, %n
       scf.yield %product : tensor<64x64xf32>
     } else {
       scf.yield %s : tensor<64x64xf32>
+    }
+    %next = arith.addf %acc, %t : tensor<64x64xf32>
+    scf.yield %next : tensor<64x64xf32>
+  } {tile.split_masks}
+  return %r : tensor<64x64xf32>
+}
+
+// -----
+
+// A range of full tiles, by number: the if is decided in each of three loops.
+// CHECK-LABEL: func.func @range(
+// CHECK-COUNT-2: arith.mulf
+// CHECK-NOT: arith.mulf
+// CHECK-NOT: scf.if
+// CHECK: return
+func.func @range(%s: tensor<64x64xf32>, %masked: tensor<64x64xf32>, %from: i32, %to: i32, %n: i32) -> tensor<64x64xf32> {
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %r = scf.for %tile = %c0 to %n step %c1 iter_args(%acc = %s) -> (tensor<64x64xf32>) : i32 {
+    %after = arith.cmpi sge, %tile, %from : i32
+    %before = arith.cmpi slt, %tile, %to : i32
+    %isFull = arith.andi %after, %before : i1
+    %t = scf.if %isFull -> (tensor<64x64xf32>) {
+      scf.yield %s : tensor<64x64xf32>
+    } else {
+      %product = arith.mulf %s, %masked : tensor<64x64xf32>
+      scf.yield %product : tensor<64x64xf32>
     }
     %next = arith.addf %acc, %t : tensor<64x64xf32>
     scf.yield %next : tensor<64x64xf32>
