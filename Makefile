@@ -54,9 +54,12 @@ test-device-full: build
 	@TILEWRIGHT_CUDA_FULL=1 TILEWRIGHT_ORDERS=16 $(PYTHON_BIN) tools/run_tests.py --build build \
 	  test/python/device
 
+# In eight processes, one after the other: each keeps the kernels it compiles.
 test-scales-full: build
-	@TILEWRIGHT_SCALES_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build \
-	  test/python/test_scales.py test/python/test_float_weights.py
+	@status=0; for part in 0 1 2 3 4 5 6 7; do \
+	  TILEWRIGHT_SCALES_FULL=$$part/8 $(PYTHON_BIN) tools/run_tests.py --build build \
+	    test/python/test_scales.py test/python/test_float_weights.py || status=1; \
+	done; exit $$status
 
 test-ptxas-full: build
 	@TILEWRIGHT_PTXAS_FULL=1 $(PYTHON_BIN) tools/run_tests.py --build build --jobs $(JOBS) \

@@ -1,13 +1,21 @@
 """Covering arrays: few rows in which given combinations of options all meet.
 
-`TILEWRIGHT_SCALES_FULL=1` (`make test-scales-full`) asks for full products instead.
+`TILEWRIGHT_SCALES_FULL=2/8` (`make test-scales-full`) asks for full products instead, for
+rows 2, 10, 18, ...: a process keeps all kernels it has compiled, about 1.5 MB each.
 """
 
 import itertools
 import os
 import random
 
-FULL = os.environ.get("TILEWRIGHT_SCALES_FULL") == "1"
+
+def read_part(text):
+    """(2, 8) of "2/8"; None of nothing."""
+    return tuple(map(int, text.split("/"))) if text else None
+
+
+#: Which part of full products, of how many; None: covering arrays.
+FULL = read_part(os.environ.get("TILEWRIGHT_SCALES_FULL"))
 
 
 class Combinations:
@@ -80,8 +88,13 @@ def covering_array(options, seed, products=(), allows=lambda part: True):
     return rows
 
 
-def full_product(options, names, seed, allows=lambda part: True):
-    """Every combination of the options `names`, the others drawn at random."""
+def full_product(options, names, seed, allows=lambda part: True, part_of=(0, 1)):
+    """Every combination of the options `names`, the others drawn at random, or a part of them."""
+    first, parts = part_of
+    return list(every_combination(options, names, seed, allows))[first::parts]
+
+
+def every_combination(options, names, seed, allows):
     rng = random.Random(seed)
     for values in itertools.product(*(options[name] for name in names)):
         part = dict(zip(names, values, strict=True))

@@ -166,10 +166,12 @@ class TestCovering:
         def allows(part):
             return (part.get("a"), part.get("b")) != (1, "x") and part.get("c") == part.get("c")
 
-        rows = list(full_product(SMALL, ("a", "b"), 1, allows))
+        rows = full_product(SMALL, ("a", "b"), 1, allows)
         pairs = [(row["a"], row["b"]) for row in rows]
         assert pairs == [pair for pair in itertools.product([1, 2, 3], "xy") if pair != (1, "x")]
         assert all(list(row) == list(SMALL) and allows(row) for row in rows)
+        parts = [full_product(SMALL, ("a", "b"), 1, allows, (i, 2)) for i in range(2)]
+        assert (parts[0], parts[1]) == (rows[0::2], rows[1::2])
 
     def test_an_impossible_demand_is_an_error(self):
         with pytest.raises(ValueError, match=r"expects a row with .*'a'"):

@@ -268,7 +268,7 @@ def allows(part):
 
 PRODUCT = ("format", "group", "scale", "scale_values", "x")
 CASES = (
-    list(full_product(OPTIONS, PRODUCT, 7, allows))
+    full_product(OPTIONS, PRODUCT, 7, allows, FULL)
     if FULL
     else covering_array(OPTIONS, 7, allows=allows)
 )

@@ -4,7 +4,7 @@ A covering array of formats, granularities, scale and zero point dtypes, rules, 
 strides and special values runs on the emulated device with its checkers on: every two
 values meet, and every three of formats, three group sizes, zero points and activation
 dtypes. Half of its rows hold small integers and powers of two, of which every partial sum
-is exact: those must agree bit for bit. `make test-scales-full` (TILEWRIGHT_SCALES_FULL=1)
+is exact: those must agree bit for bit. `make test-scales-full`
 runs the full product of formats, granularities, scale formats, zero points and
 activation dtypes instead. What must meet is counted and printed by test_coverage.py.
 """
@@ -76,7 +76,7 @@ def allows(part):
 
 
 CASES = (
-    list(full_product(OPTIONS, PRODUCT, SEED, allows))
+    full_product(OPTIONS, PRODUCT, SEED, allows, FULL)
     if FULL
     else covering_array(OPTIONS, SEED, TRIPLES, allows)
 )
