@@ -18,8 +18,10 @@ static_assert(llvm::endianness::native == llvm::endianness::little);
 using Codes = uint8_t __attribute__((vector_size(8)));
 using Halves = uint16_t __attribute__((vector_size(16)));
 
-BlockCodec::BlockCodec(unsigned bits) : bits(bits) {
-  const WordLayout &words = WordLayout::get(bits);
+BlockCodec::BlockCodec(unsigned bits, Storage storage) : bits(bits), storage(storage) {
+  const WordLayout &words = hasPlanes(storage)
+                                ? WordLayout::getPlanes(bits, storage == Storage::Stack)
+                                : WordLayout::get(bits);
   for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
     for (unsigned bit = 0; bit < bits;) {
       BitPosition first = words.locate(pair, bit);
@@ -46,7 +48,7 @@ template <typename Body> static void forEachOctet(unsigned fragment, Body body) 
     }
 }
 
-void BlockCodec::encode(const BlockColumns &columns, uint32_t *words) const {
+void BlockCodec::encode(const BlockColumns &columns, uint32_t *words, uint64_t planeWords) const {
   alignas(64) Lanes laneWords[4 * 8];
   std::memset(laneWords, 0, 4 * bits * sizeof(Lanes));
   for (unsigned fragment = 0; fragment < 4; ++fragment) {
@@ -60,28 +62,30 @@ void BlockCodec::encode(const BlockColumns &columns, uint32_t *words) const {
       std::memcpy(&pairs[pair][lane], &halves, sizeof(halves));
     });
     for (const Run &run : runs) {
-      Lanes &to = laneWords[fragment * bits + run.word];
+      Lanes &to = laneWords[getIndex(fragment, run.word)];
       const Lanes &from = pairs[run.pair];
       for (unsigned lane = 0; lane < lanes; ++lane)
         to[lane] |= (from[lane] >> run.codeBit & run.mask) << run.wordBit;
     }
   }
+  uint64_t step = getGroupWords(planeWords);
   for (unsigned group = 0; group < bits; ++group)
     for (unsigned lane = 0; lane < lanes; ++lane)
       for (unsigned i = 0; i < 4; ++i)
-        words[group * 128 + lane * 4 + i] = laneWords[group * 4 + i][lane];
+        words[group * step + lane * 4 + i] = laneWords[group * 4 + i][lane];
 }
 
-void BlockCodec::decode(const uint32_t *words, BlockColumns &columns) const {
+void BlockCodec::decode(const uint32_t *words, uint64_t planeWords, BlockColumns &columns) const {
   alignas(64) Lanes laneWords[4 * 8];
+  uint64_t step = getGroupWords(planeWords);
   for (unsigned group = 0; group < bits; ++group)
     for (unsigned lane = 0; lane < lanes; ++lane)
       for (unsigned i = 0; i < 4; ++i)
-        laneWords[group * 4 + i][lane] = words[group * 128 + lane * 4 + i];
+        laneWords[group * 4 + i][lane] = words[group * step + lane * 4 + i];
   for (unsigned fragment = 0; fragment < 4; ++fragment) {
     alignas(64) Lanes pairs[pairsPerFragment] = {};
     for (const Run &run : runs) {
-      const Lanes &from = laneWords[fragment * bits + run.word];
+      const Lanes &from = laneWords[getIndex(fragment, run.word)];
       Lanes &to = pairs[run.pair];
       for (unsigned lane = 0; lane < lanes; ++lane)
         to[lane] |= (from[lane] >> run.wordBit & run.mask) << run.codeBit;

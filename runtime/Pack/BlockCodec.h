@@ -4,7 +4,8 @@
 //   columns  [32 n][128 k]  codes, one byte each, K contiguous
 //   pairs    [16][32 lanes] per fragment: a pair's two codes in the halves of
 //                           a 32-bit value, as an unpacked mma register
-//   words    [4 * bits][32 lanes], stored 16 bytes a lane at a time
+//   words    [4 * bits][32 lanes], stored 16 bytes a lane at a time; in planes each
+//            four words are those of a plane
 // Between pairs and words, each pair's bits move in runs that stay together;
 // a run is one mask and shift over all 32 lanes.
 //
@@ -24,12 +25,14 @@ using BlockColumns = uint8_t[layout::blockN][layout::blockK];
 class BlockCodec {
 public:
   /// `bits` is 1..8.
-  explicit BlockCodec(unsigned bits);
+  BlockCodec(unsigned bits, layout::Storage storage);
 
-  unsigned getWordsPerBlock() const { return 4 * bits * lanes; }
-  /// `words` has getWordsPerBlock() elements. Codes must be below 2^bits.
-  void encode(const BlockColumns &columns, uint32_t *words) const;
-  void decode(const uint32_t *words, BlockColumns &columns) const;
+  /// Words that follow each other: those of a block, or of its part of a plane.
+  unsigned getWordsPerBlock() const { return storage == layout::Storage::Words ? 128 * bits : 128; }
+  /// `words` is where the block begins, each plane `planeWords` further. Codes must
+  /// be below 2^bits.
+  void encode(const BlockColumns &columns, uint32_t *words, uint64_t planeWords) const;
+  void decode(const uint32_t *words, uint64_t planeWords, BlockColumns &columns) const;
 
 private:
   static constexpr unsigned lanes = 32;
@@ -42,7 +45,17 @@ private:
     uint32_t mask;            ///< of both halves, lowest bit at bit 0 and 16
   };
 
+  /// Of word `word` of a fragment among the words of a lane.
+  unsigned getIndex(unsigned fragment, unsigned word) const {
+    return hasPlanes(storage) ? word * 4 + fragment : fragment * bits + word;
+  }
+  /// Words from the block's first to the next 16 bytes a lane.
+  uint64_t getGroupWords(uint64_t planeWords) const {
+    return hasPlanes(storage) ? planeWords : 128;
+  }
+
   unsigned bits;
+  layout::Storage storage;
   llvm::SmallVector<Run, 64> runs;
 };
 

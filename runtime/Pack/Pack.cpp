@@ -233,7 +233,7 @@ Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
   BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
-  BlockCodec codec(shape.bits);
+  BlockCodec codec(shape.bits, shape.storage);
   std::atomic<uint64_t> firstBad = grid.count();
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
@@ -247,7 +247,8 @@ Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
         }
         continue;
       }
-      codec.encode(columns, words.data() + block.stored * codec.getWordsPerBlock());
+      codec.encode(columns, words.data() + block.stored * codec.getWordsPerBlock(),
+                   shape.getPlaneWords());
     }
   });
   if (firstBad < grid.count())
@@ -262,12 +263,13 @@ Error unpackCodes(const PackedShape &shape, ArrayRef<uint32_t> words, Matrix<uin
   BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
-  BlockCodec codec(shape.bits);
+  BlockCodec codec(shape.bits, shape.storage);
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
     for (uint64_t index = begin; index < end; ++index) {
       Block block = grid.get(index);
-      codec.decode(words.data() + block.stored * codec.getWordsPerBlock(), columns);
+      codec.decode(words.data() + block.stored * codec.getWordsPerBlock(), shape.getPlaneWords(),
+                   columns);
       scatter(block, columns, codes);
     }
   });

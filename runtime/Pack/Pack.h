@@ -6,7 +6,8 @@
 // its own whatever the size of the matrix. PackScales.h has scales and zero
 // points.
 //
-// Words of a block: word i of fragment f is the block's word f*bits + i.
+// Words of a block: word i of fragment f is the block's word f*bits + i. Planes
+// follow each other, each a packed matrix of one-bit codes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_PACK_PACK_H
@@ -24,12 +25,16 @@ struct PackedShape {
   int64_t k = 0, n = 0;
   unsigned bits = 0;
   unsigned version = layout::packingVersion;
+  /// In planes, bit bits - 1 - p of a code is that of plane p.
+  layout::Storage storage = layout::Storage::Words;
 
   /// Fails unless 1 <= bits <= 8, the extents are not negative, the packed
   /// bytes can be counted and the version is the one this build reads.
   llvm::Error verify() const;
   /// 32-bit words of the packed matrix, whole blocks. Needs verify().
   uint64_t getWordCount() const;
+  /// Those of one plane.
+  uint64_t getPlaneWords() const { return getWordCount() / bits; }
 };
 
 /// A matrix in memory: element (row, column) lies at data[row * rowStride +

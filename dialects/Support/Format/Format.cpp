@@ -42,6 +42,12 @@ static Format makeFloat(StringRef name, unsigned bits, unsigned exponentBits,
   return {name.str(), Kind::Float, bits, exponentBits, mantissaBits, bias};
 }
 
+std::string getNestedName(unsigned stored, unsigned bits) {
+  assert(bits >= 1 && bits <= stored && stored <= 8 && "not a part of a nested code");
+  std::string name = "nested" + std::to_string(stored);
+  return bits == stored ? name : name + "." + std::to_string(bits);
+}
+
 static std::vector<Format> makeTable() {
   std::vector<Format> table;
   for (unsigned bits = 1; bits <= 8; ++bits)
@@ -77,6 +83,13 @@ static std::vector<Format> makeTable() {
   }
   for (unsigned bits = 2; bits <= 4; ++bits)
     table.push_back({"lut" + std::to_string(bits), Kind::Index, bits});
+  for (unsigned stored = 1; stored <= 8; ++stored)
+    for (unsigned bits = stored; bits >= 1; --bits) {
+      Format format{getNestedName(stored, bits), Kind::Nested, bits};
+      format.storedBits = stored;
+      table.push_back(format);
+    }
+  table.push_back({"stack", Kind::Nested, 1});
   return table;
 }
 

@@ -21,11 +21,19 @@ enum class Kind {
   Signed,   ///< two's complement codes
   Float,    ///< sign, exponent, mantissa
   Index,    ///< codes that index a table of numbers, the codebook
+  Nested,   ///< codes in planes of one bit; the top bits of one are a code too
 };
 
 /// A number format: `bits` wide in memory; floats also split into exponent and
 /// mantissa bits with an exponent bias. Names are the field's own: "u4", "i8",
 /// "f16", "bf16", "f32", "e4m3", ...
+///
+/// Nested codes lie in planes: the first holds the top bit of every code, the
+/// next the second, and so on. A code of P bits is the number 2q + 1 - 2^P, an odd
+/// one, and its top b bits stand for the mean of the numbers that begin with them,
+/// (2q + 1 - 2^b) * 2^(P - b). "nested8" is all eight bits, "nested8.4" the top four
+/// of them. The planes of a "stack" are independent, each with scales of its own:
+/// a weight is the sum of +-1 times them, over as many planes as a launch says.
 struct Format {
   std::string name;
   Kind kind = Kind::Unsigned;
@@ -33,10 +41,14 @@ struct Format {
   unsigned exponentBits = 0;
   unsigned mantissaBits = 0;
   int exponentBias = 0;
+  unsigned storedBits = 0; ///< of nested codes: those of a whole one, at least `bits`
 
   bool isFloat() const { return kind == Kind::Float; }
   bool isInteger() const { return kind == Kind::Unsigned || kind == Kind::Signed; }
   bool isIndex() const { return kind == Kind::Index; }
+  bool isNested() const { return kind == Kind::Nested; }
+  /// Planes that do not belong to one code; `bits` is that of one.
+  bool isStack() const { return isNested() && storedBits == 0; }
   /// Whether it has a sign: floats whose fields fill their bits have none.
   bool isSigned() const {
     return isFloat() ? bits > exponentBits + mantissaBits : kind == Kind::Signed;
@@ -47,7 +59,9 @@ struct Format {
   /// Floats that are not fixed-point: codes are unpacked bit by bit.
   bool hasExponent() const { return isFloat() && exponentBits > 1; }
   /// Whether codes of weights can be of this format.
-  bool isWeight() const { return bits <= 8 && (isInteger() || isIndex() || isSigned()); }
+  bool isWeight() const {
+    return bits <= 8 && (isInteger() || isIndex() || isNested() || isSigned());
+  }
   bool operator==(const Format &other) const { return name == other.name; }
 
   /// Smallest and largest code of an integer format as numbers.
@@ -63,7 +77,11 @@ struct Format {
 
 /// The formats of which isWeight() holds, for messages.
 constexpr llvm::StringRef weightNames =
-    "u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...)";
+    "u1..u8, i1..i8, lut2..lut4, nested1..nested8, stack or a float with sign of 3 to 8 bits "
+    "(f4e2m1, e4m3, ...)";
+
+/// The name of the top `bits` of nested codes of `stored` bits.
+std::string getNestedName(unsigned stored, unsigned bits);
 
 /// Looks a format up by name. The error names the nearest known formats.
 llvm::Expected<Format> parse(llvm::StringRef name);

@@ -22,6 +22,12 @@ ArrayRef<StringRef> getFloatZeroNames() { return getScaleNames().take_front(3); 
 
 StringRef getName(Zero zero) { return zeroNames[unsigned(zero)]; }
 
+bool canHave(const Format &code, Zero zero) {
+  if (code.isNested() && !code.isStack())
+    return zero == Zero::None || zero == Zero::Offset;
+  return zero == Zero::None || code.isInteger();
+}
+
 Expected<Zero> parseZero(StringRef name) {
   for (auto [i, known] : enumerate(zeroNames))
     if (name == known)

@@ -16,6 +16,7 @@
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_FORMAT_WEIGHTRULE_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_FORMAT_WEIGHTRULE_H
 
+#include "dialects/Support/Format/Format.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/StringRef.h"
@@ -27,6 +28,10 @@ namespace tilewright::format {
 
 /// How zero points enter a weight; see above.
 enum class Zero { None, Integer, Float, Offset };
+
+/// Whether weights of `code` can have such zero points: integers have any, nested
+/// codes an offset, which is the same whatever their width, others none.
+bool canHave(const Format &code, Zero zero);
 
 /// Whether zero points are floating-point numbers.
 inline bool isFloat(Zero zero) { return zero == Zero::Float || zero == Zero::Offset; }

@@ -188,7 +188,8 @@ unsigned getLanesPerRow(int64_t chunksPerRow);
 
 /// The words of packed weights (Packing.h) as threads load them: `shape` is
 /// (N/32 strips, K/128 blocks, 128*bits words a block); a 16-byte load a lane
-/// takes words 128i + 4*lane + 0..3. Register order: the four words of a load,
+/// takes words 128i + 4*lane + 0..3. Where they are planes of one bit, `shape` is
+/// (strips, blocks, planes, 128), a load a plane. Register order: the four words of a load,
 /// the loads of a block, the blocks along K, the strips. Warps along N
 /// (warps[1]) own contiguous strips, warps along M (warps[0]) replicate.
 LinearLayout packedWords(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> warps);

@@ -175,12 +175,15 @@ LinearLayout copiedRows(int64_t rows, int64_t chunksPerRow, unsigned warps) {
 }
 
 LinearLayout packedWords(ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
-  assert(shape.size() == 3 && warps.size() == 2 && "packed words have three dimensions");
-  assert(shape[2] % 128 == 0 && "a block holds 128 words a bit");
+  assert((shape.size() == 3 || shape.size() == 4) && warps.size() == 2 &&
+         "packed words have three dimensions, four with planes");
+  assert(shape.back() % 128 == 0 && "a block holds 128 words a bit");
   Builder builder(shape);
-  builder.spread(Place::Register, 2, 4);
-  builder.spread(Place::Lane, 2, 32);
-  builder.spread(Place::Register, 2, builder.remaining(2));
+  unsigned last = shape.size() - 1;
+  builder.spread(Place::Register, last, 4);
+  builder.spread(Place::Lane, last, 32);
+  for (unsigned dim = last; dim >= 2; --dim)
+    builder.spread(Place::Register, dim, builder.remaining(dim));
   builder.spread(Place::Register, 1, builder.remaining(1));
   builder.spread(Place::Register, 0, builder.remaining(0) / warps[1]);
   builder.distribute(0, warps[1]);

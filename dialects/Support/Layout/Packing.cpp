@@ -37,6 +37,19 @@ unsigned getWordOffset(unsigned bits, unsigned fragment, unsigned word, unsigned
   return w / 4 * 128 + lane * 4 + w % 4;
 }
 
+unsigned getPlaneOffset(unsigned fragment, unsigned lane) {
+  assert(fragment < 4 && lane < 32 && "word outside the block");
+  return lane * 4 + fragment;
+}
+
+SmallVector<int64_t, 4> getWordCoordinates(bool hasPlanes, unsigned bits, int64_t strip,
+                                           int64_t block, unsigned fragment, unsigned word,
+                                           unsigned lane) {
+  if (hasPlanes)
+    return {strip, block, word, getPlaneOffset(fragment, lane)};
+  return {strip, block, getWordOffset(bits, fragment, word, lane)};
+}
+
 uint64_t getPackedBytes(uint64_t k, uint64_t n, unsigned bits) {
   return divideCeil(k, blockK) * divideCeil(n, blockN) * (blockK * blockN / 8) * bits;
 }

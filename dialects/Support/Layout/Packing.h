@@ -20,6 +20,13 @@
 // the remaining pairs ("residue"). A field is one lop3 ((word & mask) | magic)
 // away from a floating-point number of value base + v * 2^offset.
 //
+// Planes: nested codes and stacks (Format.h) are cut by bits first. A plane is a
+// matrix of one-bit codes, blocks in the order above, 4 words a lane and block: that
+// of fragment f lies at lane*4 + f. So the first b planes are b bits a weight
+// wherever there are more. In word p of a fragment, bit (i - p) mod 16 of a half is
+// that of pair i: the bits of a nested code already lie side by side once bits of
+// two words are merged (UnpackPlanes.cpp). Planes of a stack are all like the first.
+//
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
 #define TILEWRIGHT_DIALECTS_SUPPORT_LAYOUT_PACKING_H
@@ -52,6 +59,9 @@ class WordLayout {
 public:
   /// The layout of width `bits` (1..8).
   static const WordLayout &get(unsigned bits);
+  /// That of `bits` (1..8) planes, nested or of a stack: word p holds plane p, bit
+  /// bits-1-p of codes.
+  static const WordLayout &getPlanes(unsigned bits, bool isStack = false);
 
   unsigned getBits() const { return bits; }
   BitPosition locate(unsigned pair, unsigned bit) const { return positions[pair * bits + bit]; }
@@ -65,6 +75,22 @@ private:
   unsigned bits;
   llvm::SmallVector<BitPosition, 128> positions;
 };
+
+/// How the codes of a matrix lie in memory (see above).
+enum class Storage {
+  Words,  ///< the b words of a fragment hold whole codes
+  Nested, ///< planes of nested codes
+  Stack,  ///< planes of a stack, each like the first
+};
+
+inline bool hasPlanes(Storage storage) { return storage != Storage::Words; }
+
+/// How a format is stored.
+inline Storage getStorage(const format::Format &format) {
+  if (!format.isNested())
+    return Storage::Words;
+  return format.isStack() ? Storage::Stack : Storage::Nested;
+}
 
 /// One step of an unpack program; each is one instruction on a 32-bit word.
 struct UnpackStep {
@@ -121,6 +147,10 @@ enum class UnpackScheme {
 struct UnpackProgram {
   unsigned bits = 0;
   UnpackScheme scheme = UnpackScheme::MagicFma;
+  /// Numbers are 2 * code + 1 - 2^bits, those of nested codes: the fma leaves twice
+  /// the code, and its addend is exact where the field has an offset. One at offset 0
+  /// takes one more fma: 2 * (code - 2^(bits - 1)) + 1. Schemes MagicFma and MagicSplit.
+  bool isOdd = false;
   /// Of float codes; 0 for integers.
   unsigned exponentBits = 0;
   uint32_t mask = 0; ///< PlaceFloat: the bits of the number, both halves
@@ -147,6 +177,9 @@ const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
 /// The program for a format of weights (Format::isWeight). That of fixed-point
 /// floats is that of their width: they are stored as biased integers.
 const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation);
+
+/// The program for the top `bits` (1..8) planes of nested codes.
+const UnpackProgram &getPlaneProgram(unsigned bits, Activation activation);
 
 /// The program for codes of `bits` (2..4) that index a table.
 const UnpackProgram &getTableProgram(unsigned bits);
@@ -191,6 +224,15 @@ BlockCoordinates getBlockCoordinates(BlockPosition position);
 /// Offset in its block of word `word` (0..bits-1) of a fragment of a lane, in
 /// 32-bit words.
 unsigned getWordOffset(unsigned bits, unsigned fragment, unsigned word, unsigned lane);
+
+/// The same in a plane of the block, whose lanes have a word a fragment.
+unsigned getPlaneOffset(unsigned fragment, unsigned lane);
+
+/// Where word `word` of a fragment of a lane is in a tile of words: (strip, block,
+/// word), or (strip, block, plane, word) with planes.
+llvm::SmallVector<int64_t, 4> getWordCoordinates(bool hasPlanes, unsigned bits, int64_t strip,
+                                                 int64_t block, unsigned fragment, unsigned word,
+                                                 unsigned lane);
 
 /// Bytes of a packed K x N matrix (padded to whole blocks).
 uint64_t getPackedBytes(uint64_t k, uint64_t n, unsigned bits);

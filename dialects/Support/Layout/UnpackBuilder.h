@@ -16,9 +16,10 @@ class UnpackBuilder {
 public:
   using Value = unsigned;
 
-  explicit UnpackBuilder(unsigned bits)
-      : layout(WordLayout::get(bits)), values(makeSymbolicWords(layout)) {
-    program.bits = bits;
+  explicit UnpackBuilder(unsigned bits) : UnpackBuilder(WordLayout::get(bits)) {}
+  explicit UnpackBuilder(const WordLayout &layout)
+      : layout(layout), values(makeSymbolicWords(layout)) {
+    program.bits = layout.getBits();
   }
 
   Value shiftRight(Value a, unsigned amount) {
@@ -37,6 +38,9 @@ public:
   Value gather(Value a, Value b, unsigned upper = 0) {
     return append({UnpackStep::Kind::Permute, a, b, upper ? 0x7351u : 0x6341u});
   }
+
+  /// In each half: its two bytes swapped.
+  Value swapBytes(Value a) { return append({UnpackStep::Kind::Permute, a, a, 0x2301u}); }
 
   /// In each half: the bits of `a` where `mask` is set, else those of `b`.
   Value select(Value a, Value b, uint16_t mask) {

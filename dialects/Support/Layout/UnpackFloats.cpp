@@ -255,6 +255,8 @@ const UnpackProgram &getUnpackProgram(const format::Format &format, Activation a
   assert(format.isWeight() && "not a format of weights");
   if (format.isIndex())
     return getTableProgram(format.bits);
+  if (format.isNested())
+    return getPlaneProgram(format.bits, activation);
   if (!format.hasExponent())
     return getUnpackProgram(format.bits, activation);
   static const auto programs = [] {
@@ -269,6 +271,8 @@ const UnpackProgram &getUnpackProgram(const format::Format &format, Activation a
 }
 
 int getSumExponent(const format::Format &format, Activation activation) {
+  if (format.isNested() && !format.isStack())
+    return int(format.storedBits - format.bits);
   if (format.isFixedPoint())
     return 1 - int(format.mantissaBits);
   return format.hasExponent() ? getUnpackProgram(format, activation).sumExponent : 0;

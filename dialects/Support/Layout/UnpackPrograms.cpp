@@ -22,6 +22,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/UnpackBuilder.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cassert>
 #include <optional>
@@ -165,6 +166,9 @@ const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation) {
 }
 
 unsigned UnpackProgram::countInstructions() const {
+  unsigned doubled = 0;
+  if (isOdd && scheme == UnpackScheme::MagicFma)
+    doubled = llvm::count_if(fields, [](const UnpackField &field) { return field.offset == 0; });
   unsigned perField = [&] {
     switch (scheme) {
     case UnpackScheme::MagicFma:  // lop3, fma
@@ -182,7 +186,7 @@ unsigned UnpackProgram::countInstructions() const {
   }();
   // Of two pairs together: low and high bytes, of 16 entries twice and selected.
   unsigned lookups = scheme == UnpackScheme::TableLookup ? (bits == 4 ? 6 : 2) : 0;
-  return steps.size() + perField * fields.size() + lookups * fields.size() / 2;
+  return steps.size() + doubled + perField * fields.size() + lookups * fields.size() / 2;
 }
 
 } // namespace tilewright::layout

@@ -74,6 +74,10 @@ static Error verifyPlacement(const UnpackProgram &program) {
 
 /// Checks magic number and width against what the scheme can do.
 static Error verifyScheme(const UnpackProgram &program) {
+  if (program.isOdd && program.scheme != UnpackScheme::MagicFma &&
+      program.scheme != UnpackScheme::MagicSplit)
+    return createStringError("expects odd numbers of magic numbers or split codes, but got another "
+                             "scheme");
   switch (program.scheme) {
   case UnpackScheme::MagicFma:
     return expectMagic(program, {f16Magic, bf16Magic});

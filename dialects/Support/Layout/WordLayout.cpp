@@ -86,6 +86,25 @@ const WordLayout &WordLayout::get(unsigned bits) {
   return layouts[bits - 1];
 }
 
+const WordLayout &WordLayout::getPlanes(unsigned bits, bool isStack) {
+  assert(bits >= 1 && bits <= maxBits && "there are 1 to 8 planes");
+  static const std::vector<WordLayout> layouts = [] {
+    std::vector<WordLayout> all;
+    for (bool isStack : {false, true})
+      for (unsigned width = 1; width <= maxBits; ++width) {
+        SmallVector<BitPosition, 128> positions;
+        for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
+          for (unsigned bit = 0; bit < width; ++bit) {
+            unsigned plane = width - 1 - bit, skew = isStack ? 0 : plane;
+            positions.push_back({uint8_t(plane), uint8_t((pair - skew) % bitsPerHalf)});
+          }
+        all.emplace_back(width, std::move(positions));
+      }
+    return all;
+  }();
+  return layouts[(isStack ? maxBits : 0) + bits - 1];
+}
+
 Error WordLayout::verify() const {
   if (bits < 1 || bits > maxBits)
     return createStringError("expects a width of 1 to 8 bits, but got " + Twine(bits));

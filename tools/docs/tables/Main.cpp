@@ -24,12 +24,16 @@ static void printFormats() {
             "| name | bits | kind | exponent bits | mantissa bits | exponent bias |\n"
             "|---|---|---|---|---|---|\n";
   for (const format::Format &format : format::all()) {
+    if (format.isNested() && format.bits < format.storedBits)
+      continue; // its name says what it is
     if (format.isFloat())
       outs() << formatv("| {0} | {1} | float | {2} | {3} | {4} |\n", format.name, format.bits,
                         format.exponentBits, format.mantissaBits, format.exponentBias);
     else
       outs() << formatv("| {0} | {1} | {2} | | | |\n", format.name, format.bits,
                         format.isIndex()                      ? "index of a codebook"
+                        : format.isStack()                    ? "planes of -1 and 1, summed"
+                        : format.isNested()                   ? "nested, in planes"
                         : format.kind == format::Kind::Signed ? "signed"
                                                               : "unsigned");
   }
@@ -69,6 +73,15 @@ static void printWordLayouts() {
   }
 }
 
+/// Three cells of a table.
+static void printProgram(const layout::UnpackProgram &program) {
+  std::set<unsigned> offsets;
+  for (const layout::UnpackField &field : program.fields)
+    offsets.insert(field.offset);
+  outs() << formatv(" {0} | {1} | {2} |", program.countInstructions(), program.steps.size(),
+                    offsets.size());
+}
+
 static void printUnpackPrograms() {
   outs() << "\n## Unpack programs (`UnpackPrograms.cpp`)\n\n"
             "Instructions for the 32 weights of a fragment of one lane, loads and zero points not\n"
@@ -77,14 +90,8 @@ static void printUnpackPrograms() {
             "|---|---|---|---|---|---|---|\n";
   for (unsigned bits = 1; bits <= 8; ++bits) {
     outs() << formatv("| {0} |", bits);
-    for (Activation activation : {Activation::F16, Activation::BF16}) {
-      const layout::UnpackProgram &program = layout::getUnpackProgram(bits, activation);
-      std::set<unsigned> offsets;
-      for (const layout::UnpackField &field : program.fields)
-        offsets.insert(field.offset);
-      outs() << formatv(" {0} | {1} | {2} |", program.countInstructions(), program.steps.size(),
-                        offsets.size());
-    }
+    for (Activation activation : {Activation::F16, Activation::BF16})
+      printProgram(layout::getUnpackProgram(bits, activation));
     outs() << "\n";
   }
 }
@@ -118,6 +125,21 @@ static void printTablePrograms() {
       outs() << formatv("| {0} | {1} | {2} | {3} |\n", format.name, 1u << format.bits,
                         program.countInstructions(), program.steps.size());
     }
+}
+
+static void printPlanePrograms() {
+  outs()
+      << "\n## Unpack programs of nested codes (`UnpackPlanes.cpp`)\n\n"
+         "The same for the top planes of codes, whatever is stored; a plane of a stack takes\n"
+         "what one bit does.\n\n"
+         "| planes | f16 instructions | steps | offsets | bf16 instructions | steps | offsets |\n"
+         "|---|---|---|---|---|---|---|\n";
+  for (unsigned bits = 1; bits <= 8; ++bits) {
+    outs() << formatv("| {0} |", bits);
+    for (Activation activation : {Activation::F16, Activation::BF16})
+      printProgram(layout::getPlaneProgram(bits, activation));
+    outs() << "\n";
+  }
 }
 
 static void printTargets() {
@@ -165,6 +187,7 @@ int main() {
   printUnpackPrograms();
   printFloatPrograms();
   printTablePrograms();
+  printPlanePrograms();
   printTargets();
   printModels();
   return 0;

@@ -18,6 +18,8 @@ constexpr unsigned seed = 20240611;
 
 std::string text(llvm::Error error) { return llvm::toString(std::move(error)); }
 
+using layout::Storage;
+
 /// Packs dense codes[k * n + n] bit by bit.
 std::vector<uint32_t> packReference(const PackedShape &shape, const std::vector<uint8_t> &codes) {
   const layout::WordLayout &layout = layout::WordLayout::get(shape.bits);
@@ -35,8 +37,15 @@ std::vector<uint32_t> packReference(const PackedShape &shape, const std::vector<
         layout::BitPosition at = layout.locate(pair, bit);
         unsigned w = fragment * shape.bits + at.word;
         uint64_t word = block * wordsPerBlock + (w / 4) * 128 + lane * 4 + w % 4;
+        unsigned offset = at.offset;
+        if (shape.storage != Storage::Words) {
+          // Plane by plane, the top bits first; skewed by the plane where nested.
+          unsigned plane = shape.bits - 1 - bit;
+          offset = (16 + pair - (shape.storage == Storage::Nested ? plane : 0)) % 16;
+          word = (plane * blocksAlongK * blocksAlongN + block) * 128 + lane * 4 + fragment;
+        }
         uint32_t value = codes[k * shape.n + n] >> bit & 1;
-        words[word] |= value << (16 * kp + at.offset);
+        words[word] |= value << (16 * kp + offset);
       }
     }
   return words;
@@ -53,23 +62,29 @@ Matrix<const uint8_t> dense(const std::vector<uint8_t> &codes, int64_t rowLength
   return {codes.data(), rowLength, 1};
 }
 
-/// Every width, on shapes with tails in K, in N, in both and in none.
-class Pack : public testing::TestWithParam<unsigned> {
+/// Every width and storage, on shapes with tails in K, in N, in both and in none.
+class Pack : public testing::TestWithParam<std::tuple<unsigned, Storage>> {
 protected:
+  static unsigned getBits() { return std::get<0>(GetParam()); }
+  static PackedShape makeShape(int64_t k, int64_t n) {
+    PackedShape shape{k, n, getBits()};
+    shape.storage = std::get<1>(GetParam());
+    return shape;
+  }
   static std::vector<PackedShape> makeShapes(std::mt19937 &random) {
     std::vector<PackedShape> shapes;
     for (auto [k, n] :
          {std::pair(128, 32), {1, 1}, {127, 33}, {256, 65}, {129, 32}, {640, 96}, {300, 549}})
-      shapes.push_back({k, n, GetParam()});
+      shapes.push_back(makeShape(k, n));
     for (int i = 0; i < 6; ++i)
-      shapes.push_back({int64_t(random() % 500 + 1), int64_t(random() % 150 + 1), GetParam()});
+      shapes.push_back(makeShape(int64_t(random() % 500 + 1), int64_t(random() % 150 + 1)));
     return shapes;
   }
 };
 
 TEST_P(Pack, MatchesTheFormulaeInBothOrders) {
   SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed + GetParam());
+  std::mt19937 random(seed + getBits());
   for (const PackedShape &shape : makeShapes(random)) {
     SCOPED_TRACE("K=" + std::to_string(shape.k) + " N=" + std::to_string(shape.n));
     std::vector<uint8_t> kn = makeCodes(random, shape), nk(kn.size());
@@ -96,7 +111,7 @@ TEST_P(Pack, MatchesTheFormulaeInBothOrders) {
 }
 
 TEST_P(Pack, GivesTheSameWordsWithAnyNumberOfThreads) {
-  PackedShape shape{128 * 11 + 5, 32 * 23 + 7, GetParam()};
+  PackedShape shape = makeShape(128 * 11 + 5, 32 * 23 + 7);
   std::mt19937 random(seed);
   std::vector<uint8_t> codes = makeCodes(random, shape);
   std::vector<uint32_t> one(shape.getWordCount()), many(one.size());
@@ -115,8 +130,8 @@ TEST_P(Pack, GivesTheSameWordsWithAnyNumberOfThreads) {
 class PackInvalid : public Pack {};
 
 TEST_P(PackInvalid, NamesTheFirstCodeThatIsTooLarge) {
-  unsigned bits = GetParam();
-  PackedShape shape{128 * 40, 64, bits};
+  unsigned bits = getBits();
+  PackedShape shape = makeShape(128 * 40, 64);
   std::vector<uint8_t> codes(shape.k * shape.n);
   // In the order of blocks, (5000, 3) comes before (7, 40): strip 0 is first.
   codes[7 * shape.n + 40] = 0xff;
@@ -129,8 +144,34 @@ TEST_P(PackInvalid, NamesTheFirstCodeThatIsTooLarge) {
                   std::to_string((1u << bits) - 1));
 }
 
-INSTANTIATE_TEST_SUITE_P(Bits, Pack, testing::Range(1u, 9u));
-INSTANTIATE_TEST_SUITE_P(Bits, PackInvalid, testing::Range(1u, 8u));
+/// The first planes are what packing the top bits of codes gives.
+TEST(PackPlanes, BeginWithThoseOfTheTopBits) {
+  std::mt19937 random(seed);
+  PackedShape whole{300, 70, 8};
+  std::vector<uint8_t> codes = makeCodes(random, whole);
+  for (Storage storage : {Storage::Nested, Storage::Stack}) {
+    whole.storage = storage;
+    std::vector<uint32_t> all(whole.getWordCount());
+    ASSERT_EQ(text(packCodes(whole, dense(codes, whole.n), all)), "");
+    for (unsigned bits = 1; bits < 8; ++bits) {
+      PackedShape part = whole;
+      part.bits = bits;
+      std::vector<uint8_t> top(codes.size());
+      for (size_t i = 0; i < codes.size(); ++i)
+        top[i] = codes[i] >> (8 - bits);
+      std::vector<uint32_t> words(part.getWordCount());
+      ASSERT_EQ(text(packCodes(part, dense(top, whole.n), words)), "");
+      EXPECT_TRUE(std::equal(words.begin(), words.end(), all.begin())) << bits;
+      EXPECT_EQ(words.size() * 8, all.size() * bits);
+    }
+  }
+}
+
+constexpr auto storages = {Storage::Words, Storage::Nested, Storage::Stack};
+INSTANTIATE_TEST_SUITE_P(Bits, Pack,
+                         testing::Combine(testing::Range(1u, 9u), testing::ValuesIn(storages)));
+INSTANTIATE_TEST_SUITE_P(Bits, PackInvalid,
+                         testing::Combine(testing::Range(1u, 8u), testing::ValuesIn(storages)));
 
 TEST(PackLayout, PutsEachBitWhereTheCompilerReadsIt) {
   // One code at a time: the only bits set are those that the layout names.

@@ -61,12 +61,12 @@ TEST(Format, FloatsOfTheHostAgree) {
   expectFloat("tf32", 32, 11, 128);
 }
 
-TEST(Format, WeightsAreIntegersIndicesAndFloatsWithASign) {
+TEST(Format, WeightsAreIntegersIndicesPlanesAndFloatsWithASign) {
   std::set<std::string> weights;
   for (const Format &format : format::all())
     if (format.isWeight())
       weights.insert(format.name);
-  EXPECT_EQ(weights.size(), 8u + 8u + 15u + 3u);
+  EXPECT_EQ(weights.size(), 8u + 8u + 15u + 3u + 36u + 1u);
   for (const char *name : {"u1", "i8", "f3e1m1", "f7e5m1", "e4m3", "e5m2", "lut2", "lut4"})
     EXPECT_EQ(weights.count(name), 1u) << name;
   for (const char *name : {"e8m0", "ue5m3", "f16", "u32", "i64"})
@@ -114,6 +114,22 @@ TEST(Format, FieldsFillTheBits) {
                                  std::to_string(format.mantissaBits));
     }
   }
+}
+
+TEST(Format, NestedCodesAreTopBitsOfWholeOnes) {
+  for (unsigned stored = 1; stored <= 8; ++stored)
+    for (unsigned bits = 1; bits <= stored; ++bits) {
+      Format format = format::get(format::getNestedName(stored, bits));
+      EXPECT_EQ(format.bits, bits);
+      EXPECT_EQ(format.storedBits, stored);
+      EXPECT_TRUE(format.isNested() && !format.isStack() && !format.isInteger());
+    }
+  EXPECT_EQ(format::getNestedName(8, 8), "nested8");
+  EXPECT_EQ(format::getNestedName(8, 3), "nested8.3");
+  EXPECT_TRUE(format::get("stack").isStack());
+  EXPECT_FALSE(format::get("u1").isNested());
+  for (const char *name : {"nested9", "nested4.5", "nested8.8", "nested8.0", "nested0"})
+    EXPECT_NE(llvm::toString(format::parse(name).takeError()), "") << name;
 }
 
 TEST(Format, EverySubByteSplitInUseIsThere) {

@@ -57,6 +57,19 @@ TEST(Zero, NamesRoundTrip) {
             0u);
 }
 
+TEST(Zero, IntegersHaveAnyNestedCodesOffsets) {
+  using format::Zero;
+  for (Zero zero : {Zero::None, Zero::Integer, Zero::Float, Zero::Offset}) {
+    bool isOffset = zero == Zero::None || zero == Zero::Offset;
+    for (const char *name : {"u4", "i8"})
+      EXPECT_TRUE(format::canHave(format::get(name), zero)) << name;
+    for (const char *name : {"nested8", "nested8.4"})
+      EXPECT_EQ(format::canHave(format::get(name), zero), isOffset) << name;
+    for (const char *name : {"f4e2m1", "lut4", "stack"})
+      EXPECT_EQ(format::canHave(format::get(name), zero), zero == Zero::None) << name;
+  }
+}
+
 TEST(Zero, FormatsOfNumbersAreInTheTable) {
   for (llvm::StringRef name : format::getScaleNames())
     EXPECT_TRUE(format::get(name).isFloat()) << name.str();
