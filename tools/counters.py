@@ -56,11 +56,27 @@ def parse_schedule(text: str) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", text)}
 
 
+#: Weights in planes by their names here; "stack.2" is two planes of four.
+PLANES = [*(f"nested8.{bits}" for bits in range(1, 9)), *(f"stack.{n}" for n in range(1, 5))]
+
+
 @functools.cache
-def quantize(bits: int, k: int = SIZE, n: int = SIZE) -> tw.QuantizedTensor:
-    """Random weights with zero points."""
-    w = np.random.default_rng(bits).standard_normal((n, k), np.float32)
-    return tw.quantize(w, f"u{bits}", group_size=GROUP, zero_point=True, layout="nk")
+def quantize(weights: int | str, k: int = SIZE, n: int = SIZE) -> tw.QuantizedTensor:
+    """Random weights: of so many bits with zero points, or one of `PLANES`."""
+    if isinstance(weights, str):
+        name, width = weights.split(".")
+        return quantize_planes(name, k, n).truncate(int(width))
+    w = np.random.default_rng(weights).standard_normal((n, k), np.float32)
+    return tw.quantize(w, f"u{weights}", group_size=GROUP, zero_point=True, layout="nk")
+
+
+@functools.cache
+def quantize_planes(name: str, k: int, n: int) -> tw.QuantizedTensor:
+    """All planes of random weights, "nested8" or "stack"."""
+    w = np.random.default_rng(8).standard_normal((n, k), np.float32)
+    if name == "stack":
+        return tw.quantize_residual(w, 4, group_size=GROUP, layout="nk", scale_dtype="f16")
+    return tw.quantize(w, name, group_size=GROUP, layout="nk", scale_dtype="f16")
 
 
 def count(
@@ -74,15 +90,19 @@ def count(
     with tw.profile(report=True) as profile:
         tw.linear(x, qw, device=f"emulated:{device}", **options)
     report = profile.launches[-1].report
-    return _summarise(kernel.ptx, kernel.metadata["parameters"], report, (m, n, k), qw.bits)
+    # A scale for each group, of a stack for each plane too, and a zero point of as many bits
+    # as a code.
+    scale_bits = 16 * (qw.bits if qw.format == "stack" else 1)
+    group_bits = scale_bits + (qw.bits if qw.has_zero_point else 0)
+    needed = (n * k * qw.bits + math.ceil(k / GROUP) * n * group_bits) / 8
+    return _summarise(kernel.ptx, kernel.metadata["parameters"], report, (m, n, k), needed)
 
 
-def _summarise(ptx, parameters, report, shape: tuple[int, int, int], bits: int) -> Counters:
+def _summarise(ptx, parameters, report, shape: tuple[int, int, int], needed: float) -> Counters:
     m, n, k = shape
     lines = report["lines"]
     traffic = read_traffic(ptx, parameters, lines)
-    stored = sum(traffic[name].read for name in ("w", "scales", "zeros"))
-    needed = n * k * bits / 8 + math.ceil(k / GROUP) * n * (16 + bits) / 8
+    stored = sum(traffic[name].read for name in ("w", "scales", "zeros") if name in traffic)
     partials = traffic.get("partials")
     # 16 columns of weights fill the 16 of m16n8k16, the rows of x its 8.
     ideal = math.ceil(n / 16) * math.ceil(m / 8) * math.ceil(k / 16)
@@ -122,16 +142,17 @@ def count_triton(m: int) -> Counters:
     names = ["x", "w", "scales", "zeros", "y", "m", "n", "k", "scratch", "profile"]
     kinds = ["pointer"] * 5 + ["dimension"] * 3 + ["pointer"] * 2
     parameters = [{"name": name, "kind": kind} for name, kind in zip(names, kinds, strict=True)]
-    return _summarise(ptx, parameters, report.raw, (m, n, k), 4)
+    needed = (n * k * 4 + k // GROUP * n * (16 + 4)) / 8
+    return _summarise(ptx, parameters, report.raw, (m, n, k), needed)
 
 
-def get_loop(bits: int, m: int, schedule: str, device: str = "a100") -> assembler.Loop:
+def get_loop(weights: int | str, m: int, schedule: str, device: str = "a100") -> assembler.Loop:
     """The main loop of a schedule. K is long enough that ptxas keeps it a loop: turns known
     to be few it would lay out one after the other.
     """
     s = parse_schedule(schedule)
     tiles = 8 * s["split_k"]
-    qw = quantize(bits, k=tiles * s["tile_k"], n=256)
+    qw = quantize(weights, k=tiles * s["tile_k"], n=256)
     if deterministic := "chunk_k" in s:
         schedule = schedule.replace(f"chunk_k={s['chunk_k']}", f"chunk_k={-(-tiles // 16) * 128}")
     options = {"schedule": schedule, "deterministic": deterministic}
@@ -140,11 +161,11 @@ def get_loop(bits: int, m: int, schedule: str, device: str = "a100") -> assemble
     return assembler.disassemble(assembly)[kernel.name].main_loop
 
 
-def instructions_a_weight(bits: int, m: int, schedule: str, device: str = "a100") -> float:
-    """Of the main loop, for each weight that a lane unpacks."""
+def instructions_a_weight(weights: int | str, m: int, schedule: str, device: str = "a100") -> float:
+    """Of the main loop, for each weight (of a plane, in stacks) that a lane unpacks."""
     s = parse_schedule(schedule)
-    weights = s["tile_k"] * s["tile_n"] / (32 * s["warps_n"])
-    return len(get_loop(bits, m, schedule, device).instructions) / weights
+    count = s["tile_k"] * s["tile_n"] / (32 * s["warps_n"])
+    return len(get_loop(weights, m, schedule, device).instructions) / count
 
 
 def triton_instructions_a_weight() -> float:
@@ -191,6 +212,9 @@ def main() -> int:
         action="store_true",
         help="u4, K = N = 4096: what deterministic=True costs, instead",
     )
+    parser.add_argument(
+        "--planes", action="store_true", help="nested codes and stacks, at every width, instead"
+    )
     options = parser.parse_args()
     if options.deterministic:
         print_cost(options.device)
@@ -199,11 +223,14 @@ def main() -> int:
         print(f"M = {m}:\n")
         print("| | weights | x | partials, KiB | conflicts | mma | SASS | blocks |")
         print("|---|---|---|---|---|---|---|---|")
-        for bits in options.bits:
-            qw = quantize(bits)
+        for weights in PLANES if options.planes else options.bits:
+            qw = quantize(weights)
             schedule = tw.compile("linear", qw, target=options.device, m=m).schedule
-            sass = instructions_a_weight(bits, m, schedule, options.device)
-            print_row(f"u{bits}", count(qw, m, options.device), sass)
+            sass = instructions_a_weight(weights, m, schedule, options.device)
+            name = weights if options.planes else f"u{weights}"
+            print_row(name, count(qw, m, options.device), sass)
+        if options.planes:
+            continue
         print_row("u4, Triton", count_triton(m), triton_instructions_a_weight())
         print()
     return 0

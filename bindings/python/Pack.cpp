@@ -27,10 +27,23 @@ template <typename T> static pack::Matrix<const T> viewMatrix(const py::array_t<
   return {array.data(), array.strides(0) / size, array.strides(1) / size};
 }
 
-static py::array_t<uint32_t> packCodes(const py::array_t<uint8_t> &codes, unsigned bits) {
+static layout::Storage readStorage(const std::string &name) {
+  static constexpr std::pair<const char *, layout::Storage> names[] = {
+      {"words", layout::Storage::Words},
+      {"nested", layout::Storage::Nested},
+      {"stack", layout::Storage::Stack}};
+  for (auto [known, storage] : names)
+    if (name == known)
+      return storage;
+  raise(exception::argument, "expects storage words, nested or stack, but got '" + name + "'");
+}
+
+static py::array_t<uint32_t> packCodes(const py::array_t<uint8_t> &codes, unsigned bits,
+                                       const std::string &storage) {
   // The packer's rows run along K, ours along N.
   pack::Matrix<const uint8_t> matrix = viewMatrix(codes).transposed();
   pack::PackedShape shape{codes.shape(1), codes.shape(0), bits};
+  shape.storage = readStorage(storage);
   check(shape.verify(), exception::shape);
   py::array_t<uint32_t> words(static_cast<py::ssize_t>(shape.getWordCount()));
   llvm::MutableArrayRef<uint32_t> view(words.mutable_data(), words.size());
@@ -43,8 +56,10 @@ static py::array_t<uint32_t> packCodes(const py::array_t<uint8_t> &codes, unsign
 }
 
 static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c_style> &words,
-                                        unsigned bits, int64_t n, int64_t k) {
+                                        unsigned bits, int64_t n, int64_t k,
+                                        const std::string &storage) {
   pack::PackedShape shape{k, n, bits};
+  shape.storage = readStorage(storage);
   check(shape.verify(), exception::shape);
   py::array_t<uint8_t> codes({n, k});
   pack::Matrix<uint8_t> columns{codes.mutable_data(), k, 1};
@@ -196,9 +211,10 @@ template <typename T> static void bindScales(py::module_ &module) {
 void bindPack(py::module_ &module) {
   module.attr("PACKING_VERSION") = layout::packingVersion;
   module.def("checksum", &checksum, py::arg("data").noconvert());
-  module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"));
+  module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"),
+             py::arg("storage") = "words");
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
-             py::arg("n"), py::arg("k"));
+             py::arg("n"), py::arg("k"), py::arg("storage") = "words");
   module.def("quantize", &quantizeWeights, py::kw_only(), "w"_a, "dtype"_a, "format"_a,
              "codebook"_a, "ternary"_a, "group"_a, "scale"_a, "zero"_a, "zero_format"_a, "search"_a,
              "tensor_scale"_a);

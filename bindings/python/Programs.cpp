@@ -42,6 +42,7 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
   launch::QuantMatmulCall call;
   launch::QuantisedWeights &weights = call.weights;
   weights.shape = {k, n, code.bits};
+  weights.shape.storage = layout::getStorage(code);
   check(weights.shape.verify(), exception::unsupported);
   weights.format = formatName;
   weights.group = group;

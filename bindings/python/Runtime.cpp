@@ -30,6 +30,11 @@ PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py
       tensorScale(std::move(tensorScale)), codebook(std::move(codebook)) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   weights.shape = {k, n, code.bits};
+  weights.shape.storage = layout::getStorage(code);
+  if (code.isStack()) {
+    check(weights.shape.verify(), exception::shape);
+    weights.shape.bits = this->words.size() / std::max<uint64_t>(weights.shape.getWordCount(), 1);
+  }
   weights.format = formatName;
   weights.group = group;
   weights.zero = unwrap(format::parseZero(zero), exception::unsupported);
@@ -38,21 +43,50 @@ PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py
   if (this->zeros)
     weights.zeros = describe(*this->zeros, zeroDtype, zerosBuffer);
   if (this->tensorScale) {
+    tensorScaleBuffer = std::make_shared<launch::ResidentBuffer>();
     weights.tensorScale = describeArray(*this->tensorScale);
-    weights.tensorScale->resident = &tensorScaleBuffer;
+    weights.tensorScale->resident = tensorScaleBuffer.get();
   }
   if (this->codebook)
     weights.codebook = describe(*this->codebook, "u32", codebookBuffer);
 }
 
 launch::Tensor PackedWeights::describe(const py::array &array, const std::string &dtype,
-                                       launch::ResidentBuffer &buffer) {
+                                       Buffer &buffer) {
   if (!(array.flags() & py::array::c_style))
     raise(exception::shape, "expects packed weights to be contiguous");
   auto address = reinterpret_cast<uint64_t>(array.data());
   launch::Tensor tensor = launch::makePacked(nullptr, address, dtype, array.nbytes());
-  tensor.resident = &buffer;
+  buffer = std::make_shared<launch::ResidentBuffer>();
+  tensor.resident = buffer.get();
   return tensor;
+}
+
+PackedWeights PackedWeights::takePlanes(unsigned planes, std::optional<py::array> scales,
+                                        std::optional<py::array> zeros) const {
+  PackedWeights part = *this;
+  launch::QuantisedWeights &taken = part.weights;
+  unsigned all = taken.shape.bits;
+  if (taken.shape.storage == layout::Storage::Words || planes < 1 || planes > all)
+    raise(exception::argument, "expects 1 to " + std::to_string(all) + " planes of " +
+                                   taken.format + " weights in planes, but got " +
+                                   std::to_string(planes));
+  bool isStack = taken.shape.storage == layout::Storage::Stack;
+  if (isStack)
+    taken.scales.packedBytes = taken.scales.packedBytes / all * planes;
+  else
+    taken.format = format::getNestedName(all, planes);
+  taken.shape.bits = planes;
+  taken.words.packedBytes = taken.shape.getWordCount() * 4;
+  if (scales) {
+    part.scales = std::move(*scales);
+    taken.scales = part.describe(part.scales, taken.scales.dtype, part.scalesBuffer);
+  }
+  if (zeros && taken.zeros) {
+    part.zeros = std::move(*zeros);
+    taken.zeros = part.describe(*part.zeros, taken.zeros->dtype, part.zerosBuffer);
+  }
+  return part;
 }
 
 launch::Tensor describeArray(const py::array &array) {
@@ -238,7 +272,9 @@ void bindRuntime(py::module_ &module) {
                     const std::string &, const std::string &, const std::string &,
                     const std::string &>(),
            "words"_a, "scales"_a, "zeros"_a, "tensor_scale"_a, "codebook"_a, py::kw_only(), "k"_a,
-           "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a);
+           "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a)
+      .def("take_planes", &PackedWeights::takePlanes, "planes"_a, "scales"_a = py::none(),
+           "zeros"_a = py::none());
   py::class_<Runtime>(module, "Runtime")
       .def(py::init<>())
       .def("device_names", [](Runtime &runtime) { return runtime.getRegistry().list(); })

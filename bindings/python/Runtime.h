@@ -31,7 +31,8 @@ private:
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
-/// Packed weights, kept alive with the copies that devices have of them.
+/// Packed weights, kept alive with the copies that devices have of them. Copies of
+/// an object share both.
 class PackedWeights {
 public:
   /// `scale`: dtype of the scales; `zero`: the rule of format::Zero; `zeroDtype`: that of
@@ -42,13 +43,18 @@ public:
                 const std::string &scale, const std::string &zero, const std::string &zeroDtype);
   const launch::QuantisedWeights &get() const { return weights; }
 
+  /// The first `planes` of nested codes or of a stack. Tables that are given are
+  /// those for this width, in the dtypes of the whole's; the others are the whole's.
+  PackedWeights takePlanes(unsigned planes, std::optional<pybind11::array> scales,
+                           std::optional<pybind11::array> zeros) const;
+
 private:
-  launch::Tensor describe(const pybind11::array &array, const std::string &dtype,
-                          launch::ResidentBuffer &buffer);
+  using Buffer = std::shared_ptr<launch::ResidentBuffer>;
+  launch::Tensor describe(const pybind11::array &array, const std::string &dtype, Buffer &buffer);
 
   pybind11::array words, scales;
   std::optional<pybind11::array> zeros, tensorScale, codebook;
-  launch::ResidentBuffer wordsBuffer, scalesBuffer, zerosBuffer, tensorScaleBuffer, codebookBuffer;
+  Buffer wordsBuffer, scalesBuffer, zerosBuffer, tensorScaleBuffer, codebookBuffer;
   launch::QuantisedWeights weights;
 };
 

@@ -91,8 +91,14 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
     problem.dimensions.push_back({"columns", granularity.getColumnGroups(w.getN())});
     scaleDimensions[1] = "columns";
   }
+  std::vector<std::string> wDimensions = {"N", "K"};
+  if (format.getCodeFormat().isStack()) {
+    problem.dimensions.push_back({"planes", std::nullopt});
+    for (std::vector<std::string> *names : {&wDimensions, &scaleDimensions})
+      names->insert(names->begin(), "planes");
+  }
   problem.operands = {getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
-                      getOperand(op, "w", "u32", {"N", "K"}, {}),
+                      getOperand(op, "w", "u32", wDimensions, {}),
                       getOperand(op, "scales", format.getScale().str(), scaleDimensions, {})};
   if (format.hasZeros())
     problem.operands.push_back(

@@ -3,8 +3,8 @@
 // Part of the lowering to nvvm. Runs the unpack program of the width
 // (Layout/Packing.h) on the words of each fragment: shifts, byte permutes and
 // selects, then one lop3 that turns a field into a floating-point number and
-// one fma that removes the number's base, the bias and the zero point; fields of
-// floats only lack a mask and perhaps a factor. lop3 is
+// one fma that removes the number's base, the bias and the zero point, or makes it
+// odd; fields of floats only lack a mask and perhaps a factor. lop3 is
 // inline assembly without side effects: LLVM has no pattern for it and ptxas
 // does not fuse (w & imm) | imm by itself.
 //
@@ -188,8 +188,26 @@ private:
     return zero.offset ? fma(zero.pair, constant(-scale), rest) : subtract(rest, zero.pair);
   }
 
+  /// 2 * (code - middle) + 1 from the difference.
+  Value makeOdd(Value difference) { return fma(difference, constant(2), constant(1)); }
+
+  /// base + code * 2^offset, doubled over 2^offset: with an offset of 1 or more the
+  /// number that is left to add is an integer within the mantissa.
+  Value emitOdd(const UnpackField &field) {
+    uint32_t mask = both(((1u << program.bits) - 1) << field.offset);
+    double middle = std::ldexp(1.0, program.bits - 1);
+    Value number = asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
+    if (field.offset == 0)
+      return makeOdd(add(number, constant(-(program.base + middle))));
+    double scale = std::ldexp(1.0, 1 - int(field.offset));
+    Value rest = constant(1 - 2 * middle - program.base * scale);
+    return field.offset > 1 ? fma(number, constant(scale), rest) : add(number, rest);
+  }
+
   /// (v & mask) | magic = base + code * 2^offset; the fma is exact.
   Value emitMagicFma(const UnpackField &field, Zero zero) {
+    if (program.isOdd)
+      return emitOdd(field);
     uint32_t mask = both(((1u << program.bits) - 1) << field.offset);
     Value number = asPair(lop3(values[field.value], word(mask), word(program.magic), lutAndOr));
     double scale = std::ldexp(1.0, -int(field.offset));
@@ -212,6 +230,8 @@ private:
     Value top = asPair(lop3(values[field.value], word(both(0x80 << field.offset)),
                             word(program.magic | 0x80008000u), lutNotAndOr));
     Value number = add(low, top);
+    if (program.isOdd)
+      return makeOdd(number);
     if (!zero && bias == 128)
       return number;
     return add(number, minus(bias - 128.0, zero));
@@ -292,8 +312,8 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
       if (isNew) {
         SmallVector<Value> held;
         for (unsigned i = 0; i < bits; ++i)
-          held.push_back(adaptor.getWords()[words.at(
-              {strip, block, layout::getWordOffset(bits, home.fragment, i, 0)})]);
+          held.push_back(adaptor.getWords()[words.at(layout::getWordCoordinates(
+              op.getPacked().hasPlanes(), bits, strip, block, home.fragment, i, 0))]);
         it->second.begin(held);
       }
       FragmentEmitter::Zero zero;

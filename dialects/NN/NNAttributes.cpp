@@ -79,9 +79,10 @@ LogicalResult QFormatAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitE
     return emitError() << llvm::toString(format.takeError());
   if (!format->isWeight())
     return emitError() << "expects codes of " << format::weightNames << ", but got " << code;
-  if (!format->isInteger() && zero != ZeroPoint::None)
-    return emitError() << "expects zero points of integer codes only, but got " << code
-                       << " with zero = " << stringifyZeroPoint(zero);
+  if (!format::canHave(*format, format::Zero(unsigned(zero))))
+    return emitError() << "expects zero points of integer codes only, or offsets of nested ones, "
+                          "but got "
+                       << code << " with zero = " << stringifyZeroPoint(zero);
   if (auto error = granularity.verify())
     return emitError() << llvm::toString(std::move(error));
   if (!llvm::is_contained(format::getScaleNames(), scale))

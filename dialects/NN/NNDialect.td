@@ -69,7 +69,10 @@ def NN_ActivationAttr : EnumAttr<NN_Dialect, NN_Activation, "activation"> {
 def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
   let summary = "how a weight matrix is quantised";
   let description = [{
-    Codes `q` of the number format `code`, a name in the table of formats.
+    Codes `q` of the number format `code`, a name in the table of formats; the
+    numbers they stand for where they are not integers. `nested8.4` is the top
+    four bits of eight, `stack` a sum of `planes` weights of one bit each: how many
+    is for the launch to say, and each plane has scales of its own.
     One scale `s` of the format
     `scale` (`f16`, `bf16`, `f32`, `e8m0`, `e4m3`, `ue5m3`) and at most one zero
     point `z` for each group of weights:
@@ -98,6 +101,8 @@ def NN_QFormatAttr : NN_Attr<"QFormat", "qformat"> {
     #nn.qformat<i8, group = 128x128, scale = f32>
     #nn.qformat<u4, group = 64, scale = f16, zero = offset : f16>
     #nn.qformat<i4, group = 16, scale = e4m3, tensor_scale>
+    #nn.qformat<nested8.4, group = 128, scale = f16, zero = offset : f16>
+    #nn.qformat<stack, group = 128, scale = f16>
     ```
   }];
   let parameters = (ins

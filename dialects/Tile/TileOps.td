@@ -295,9 +295,12 @@ def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
     `words` is a tile of the packed storage layout: strips of 32 columns,
     blocks of 128 rows, 128*b words of 32 bits a block. The result holds the
     (128 * blocks) x (32 * strips) codes as b-bit integers, in matrix order.
+    Codes in planes of one bit come as strips, blocks, b planes, the top bits
+    first, and 128 words.
 
     ```mlir
     %q = tile.unpack %words : tensor<2x1x512xi32> -> tensor<128x64xi4>
+    %p = tile.unpack %planes : tensor<2x1x4x128xi32> -> tensor<128x64xi4>
     ```
   }];
   let arguments = (ins Tile_Tensor:$words);
@@ -317,6 +320,9 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
     format times 2^-e, `e` from `layout::getSumExponent`: 0 for bf16; for f16
     the power of two that makes the code's bits those of the result.
 
+    With `as` a nested format of the codes' width `2 * code + 1 - 2^b`, which
+    is the number times 2^-e for the bits that are left out.
+
     With `as` a format of indices, entries of `table`: the low bytes of all
     2^b entries of the result's type in 2^b / 4 words, then the high bytes.
 
@@ -324,6 +330,7 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
     %w = tile.dequant %q bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     %w = tile.dequant %q zero %z bias 0 : tensor<64x64xi4>, tensor<1x64xi8> -> tensor<64x64xf16>
     %w = tile.dequant %q as "f4e2m1" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+    %w = tile.dequant %p as "nested8.4" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     %w = tile.dequant %q as "lut4" table %t bias 0
         : tensor<64x64xi4> table tensor<8xi32> -> tensor<64x64xf16>
     ```

@@ -236,11 +236,19 @@ LogicalResult UnpackOp::verify() {
   auto element = dyn_cast<IntegerType>(codes.getElementType());
   if (!element || element.getWidth() < 1 || element.getWidth() > 8)
     return emitOpError() << "expects codes of 1 to 8 bits, but got " << codes.getElementType();
-  if (words.getRank() != 3 || !words.getElementType().isInteger(32))
-    return emitOpError() << "expects words to be a strips x blocks x words tensor of i32, but got "
+  bool hasPlanes = words.getRank() == 4;
+  if ((words.getRank() != 3 && !hasPlanes) || !words.getElementType().isInteger(32))
+    return emitOpError() << "expects words to be a strips x blocks x words tensor of i32, or one "
+                            "of strips x blocks x planes x words, but got "
                          << words;
+  constexpr int64_t wordsPerPlane = layout::blockK * layout::blockN / 32;
+  if (hasPlanes &&
+      (words.getDimSize(2) != element.getWidth() || words.getDimSize(3) != wordsPerPlane))
+    return emitOpError() << "expects " << element.getWidth() << " planes of " << wordsPerPlane
+                         << " words in a block of " << element.getWidth() << "-bit codes, but got "
+                         << words.getDimSize(2) << " of " << words.getDimSize(3);
   int64_t wordsPerBlock = layout::blockK * layout::blockN / 32 * element.getWidth();
-  if (words.getDimSize(2) != wordsPerBlock)
+  if (!hasPlanes && words.getDimSize(2) != wordsPerBlock)
     return emitOpError() << "expects " << wordsPerBlock << " words in a block of "
                          << element.getWidth() << "-bit codes, but got " << words.getDimSize(2);
   if (codes.getRank() != 2 || codes.getDimSize(0) != words.getDimSize(1) * layout::blockK ||
@@ -258,10 +266,12 @@ static LogicalResult verifyFormat(DequantOp op, unsigned bits) {
     if (!format)
       return op.emitOpError() << llvm::toString(format.takeError());
     isIndex = format->isIndex();
-    if (!format->isWeight() || !(format->hasExponent() || isIndex) || format->bits != bits)
-      return op.emitOpError()
-             << "expects a format of " << bits
-             << " bits, of indices or of floats with a sign and exponents, but got " << *name;
+    bool isNumber = format->hasExponent() || isIndex || format->isNested();
+    if (!format->isWeight() || !isNumber || format->bits != bits)
+      return op.emitOpError() << "expects a format of " << bits
+                              << " bits, nested, of indices or of floats with a sign and "
+                                 "exponents, but got "
+                              << *name;
     if (op.getBias() != 0 || op.getZero())
       return op.emitOpError() << "expects neither bias nor zero points of " << *name << " codes";
   }

@@ -289,11 +289,11 @@ LogicalResult PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitEr
   auto code = format::parse(format.getValue());
   if (!code)
     return emitError() << llvm::toString(code.takeError());
-  if (!code->isWeight() || !(code->hasExponent() || code->isIndex()) || code->bits != bits ||
-      bias != 0)
+  bool isNumber = code->hasExponent() || code->isIndex() || code->isNested();
+  if (!code->isWeight() || !isNumber || code->bits != bits || bias != 0)
     return emitError() << "expects a format of " << bits
-                       << " bits, of indices or of floats with a sign and exponents, and no bias, "
-                          "but got "
+                       << " bits, nested, of indices or of floats with a sign and exponents, and "
+                          "no bias, but got "
                        << format.getValue() << " and " << bias;
   return success();
 }
@@ -302,6 +302,15 @@ const layout::UnpackProgram &PackedAttr::getUnpackProgram(Type value) const {
   auto activation = value.isF16() ? layout::Activation::F16 : layout::Activation::BF16;
   return getFormat() ? layout::getUnpackProgram(format::get(getFormat().getValue()), activation)
                      : layout::getUnpackProgram(getBits(), activation);
+}
+
+bool PackedAttr::hasPlanes() const {
+  return getFormat() && format::get(getFormat().getValue()).isNested();
+}
+
+const layout::WordLayout &PackedAttr::getWordLayout() const {
+  return hasPlanes() ? layout::WordLayout::getPlanes(getBits())
+                     : layout::WordLayout::get(getBits());
 }
 
 //===----------------------------------------------------------------------===//

@@ -18,7 +18,8 @@
 
 namespace tilewright::layout {
 struct UnpackProgram;
-}
+class WordLayout;
+} // namespace tilewright::layout
 
 #include "dialects/TileGPU/TileGPUDialect.h.inc"
 

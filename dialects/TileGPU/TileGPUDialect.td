@@ -75,8 +75,9 @@ def TileGPU_PackedAttr : AttrDef<TileGPU_Dialect, "Packed"> {
   let summary = "how a thread's words hold the codes of its mma operand registers";
   let description = [{
     `bits` wide codes in words of storage layout `version`, stored with `bias`
-    added; or floats or indices of `format`, as their bits. The op that uses it proves that unpacking the words of each thread
-    yields exactly the elements its operand registers must hold.
+    added; or floats or indices of `format`, as their bits; or nested codes of
+    `format`, in planes. The op that uses it proves that unpacking the words of
+    each thread yields exactly the elements its operand registers must hold.
   }];
   let parameters = (ins
     "unsigned":$bits,
@@ -90,6 +91,10 @@ def TileGPU_PackedAttr : AttrDef<TileGPU_Dialect, "Packed"> {
   let extraClassDeclaration = [{
     /// What unpacks the codes to values of type f16 or bf16.
     const ::tilewright::layout::UnpackProgram &getUnpackProgram(::mlir::Type value) const;
+    /// Whether a plane holds one bit of each code.
+    bool hasPlanes() const;
+    /// How the words of a fragment hold its codes.
+    const ::tilewright::layout::WordLayout &getWordLayout() const;
   }];
 }
 

@@ -126,15 +126,19 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
   for (unsigned warp = 1; warp < values.getNumWarps(); warp *= 2)
     warps.push_back(warp);
   int64_t row = op.getRow();
+  bool hasPlanes = op.getPacked().hasPlanes();
+  auto locate = [&](const layout::Coordinates &at, unsigned fragment, unsigned word,
+                    unsigned lane) {
+    return layout::getWordCoordinates(hasPlanes, bits, at[1] / layout::blockN,
+                                      (at[0] + row) / layout::blockK, fragment, word, lane);
+  };
   for (unsigned reg = 0, e = values.getNumRegisters(); reg != e; ++reg) {
     // Where thread 0 would hold the words that the register's code is in.
     layout::Coordinates base = values.apply(reg, 0, 0);
     layout::BlockPosition baseHome = getHome(base, row);
     SmallVector<std::optional<unsigned>, 8> held;
     for (unsigned i = 0; i < bits; ++i)
-      held.push_back(
-          words.findRegister({base[1] / layout::blockN, (base[0] + row) / layout::blockK,
-                              int64_t(layout::getWordOffset(bits, baseHome.fragment, i, 0))}));
+      held.push_back(words.findRegister(locate(base, baseHome.fragment, i, 0)));
     for (unsigned warp : warps)
       for (unsigned lane : lanes) {
         layout::Coordinates at = values.apply(reg, lane, warp);
@@ -144,13 +148,12 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
                                   << "register " << reg << " of lane " << lane
                                   << " holds a code that lane " << home.lane << " stores";
         for (unsigned i = 0; i < bits; ++i) {
-          unsigned word = layout::getWordOffset(bits, home.fragment, i, lane);
-          layout::Coordinates needed = {at[1] / layout::blockN, (at[0] + row) / layout::blockK,
-                                        int64_t(word)};
+          layout::Coordinates needed = locate(at, home.fragment, i, lane);
           if (!held[i] || words.apply(*held[i], lane, warp) != needed)
-            return op.emitOpError() << "expects lane " << lane << " of warp " << warp
-                                    << " to hold word " << word << " of block (" << needed[0]
-                                    << ", " << needed[1] << ") for its register " << reg;
+            return op.emitOpError()
+                   << "expects lane " << lane << " of warp " << warp << " to hold word "
+                   << needed.back() << " of block (" << needed[0] << ", " << needed[1]
+                   << ") for its register " << reg;
         }
       }
   }
@@ -182,17 +185,30 @@ static LogicalResult verifyTable(DequantOp op) {
   return success();
 }
 
+/// Strips x blocks x words; x planes x words for nested codes.
+static LogicalResult verifyWords(DequantOp op) {
+  RankedTensorType words = tensorOf(op.getWords());
+  int64_t bits = op.getPacked().getBits(), plane = layout::blockK * layout::blockN / 32;
+  SmallVector<int64_t> block = {plane * bits};
+  if (op.getPacked().hasPlanes())
+    block = {bits, plane};
+  if (words.getElementType().isInteger(32) && words.getRank() == 2 + int64_t(block.size()) &&
+      words.getShape().drop_front(2) == ArrayRef<int64_t>(block))
+    return success();
+  auto error = op.emitOpError() << "expects words to be a strips x blocks";
+  for (int64_t extent : block)
+    error << " x " << extent;
+  return error << " tensor of i32, but got " << words;
+}
+
 LogicalResult DequantOp::verify() {
   RankedTensorType words = tensorOf(getWords()), values = tensorOf(getValues());
   if (failed(verifyEncoded(*this, getWords(), "words")) ||
       failed(verifyEncoded(*this, getValues(), "values")))
     return failure();
   unsigned bits = getPacked().getBits();
-  if (words.getRank() != 3 || !words.getElementType().isInteger(32) ||
-      words.getDimSize(2) != layout::blockK * layout::blockN / 32 * int64_t(bits))
-    return emitOpError() << "expects words to be a strips x blocks x "
-                         << layout::blockK * layout::blockN / 32 * bits
-                         << " tensor of i32, but got " << words;
+  if (failed(verifyWords(*this)))
+    return failure();
   if (values.getRank() != 2 ||
       !(values.getElementType().isF16() || values.getElementType().isBF16()))
     return emitOpError() << "expects values to be a rank-2 tensor of f16 or bf16, but got "
@@ -210,7 +226,7 @@ LogicalResult DequantOp::verify() {
                          << ", but got " << getPacked().getVersion();
   if (failed(verifyTable(*this)))
     return failure();
-  if (auto error = layout::verifyUnpack(layout::WordLayout::get(bits),
+  if (auto error = layout::verifyUnpack(getPacked().getWordLayout(),
                                         getPacked().getUnpackProgram(values.getElementType())))
     return emitOpError() << llvm::toString(std::move(error));
   if (getZero()) {

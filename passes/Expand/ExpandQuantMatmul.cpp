@@ -16,6 +16,10 @@
 //   float   (q - z) * s:   acc = (part - z * sum of x) * scale + acc
 //   offset  q * s + z:     acc = part * scale + acc;  acc = z * sum of x + acc
 //
+// A stack of planes is a product whose K repeats for each of them, with rows of w
+// and scales of its own: step plane * (tiles of K) + tile. Their number is for the
+// launch to say.
+//
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/ScaleStorage.h"
 #include "dialects/Support/Schedule/QuantMatmul.h"
@@ -63,8 +67,10 @@ public:
 
 private:
   void addWeightParameters() override;
+  void addWeightStrides() override;
   void buildWeightViews() override;
-  Value addTile(Value kTile, Value acc) override;
+  Value getDynamicSteps() override;
+  Value addTile(Value step, Value acc) override;
   Value finishSum(Value acc) override;
 
   static schedule::QuantMatmulProblem getRule(nn::QuantMatmulOp op);
@@ -75,10 +81,12 @@ private:
     return addPointer(name, element, /*written=*/false, dtype);
   }
   void buildTableView(GroupTable &table, StringRef name);
+  Value loadWords(Value kTile);
   Value loadRows(const GroupTable &table, Value firstRow, int64_t rows);
   Value orderColumns(const GroupTable &table, Value stored);
   Value orderFields(const GroupTable &table, Value words);
   Value getGroup(Value kTile, int64_t segment);
+  int getSumExponent();
   SmallVector<Value> loadTable(const GroupTable &table, Value kTile);
   Value addSegment(const LoadedTile &tile, int64_t segment, Value acc);
 
@@ -98,17 +106,20 @@ private:
   nn::QFormatAttr format;
   schedule::QuantMatmulProblem rule; ///< which groups there are, and when they are scaled
   unsigned wArg = 0;
-  std::optional<unsigned> tensorScaleArg, codebookArg;
+  std::optional<unsigned> tensorScaleArg, codebookArg, planesArg;
   GroupTable scales;
   std::optional<GroupTable> zeroPoints;
   Value wView, tensorScaleView;
   Value codebook; ///< of indices: the table's words
+  Value planes;   ///< of a stack: how many the launch has
+  Value plane;    ///< of a stack: that of the step which is being built
 };
 } // namespace
 
 schedule::QuantMatmulProblem QuantMatmulProgram::getRule(nn::QuantMatmulOp op) {
   nn::QuantizedType w = op.getW().getType();
   schedule::QuantMatmulProblem rule;
+  rule.weight = w.getFormat().getCodeFormat();
   rule.k = w.getK();
   rule.n = w.getN();
   rule.granularity = w.getFormat().getGranularity();
@@ -139,21 +150,41 @@ void QuantMatmulProgram::addWeightParameters() {
     codebookArg = addPointer("codebook", builder.getI32Type());
 }
 
+void QuantMatmulProgram::addWeightStrides() {
+  if (format.getCodeFormat().isStack())
+    planesArg = addParameter(tile::ParameterKind::Dimension, "planes", builder.getI32Type(), "");
+}
+
+/// Tables of a stack follow each other, one a plane.
 void QuantMatmulProgram::buildTableView(GroupTable &table, StringRef name) {
   const ScaleStorage &storage = table.storage;
   Type element = table.hasWords() ? builder.getI16Type()
                                   : expand::getStoredType(builder.getContext(), table.dtype);
   int64_t perStrip = table.getPerStrip();
-  table.view = view(argument(table.argument), {storage.getRows(), storage.strips, perStrip},
-                    element, {storage.strips * perStrip, perStrip, 1}, getAlign(name));
+  SmallVector<Value> rows;
+  if (planes)
+    rows.push_back(scaled(planes, storage.getRows()));
+  table.view = view(argument(table.argument),
+                    {planes ? ShapedType::kDynamic : storage.getRows(), storage.strips, perStrip},
+                    element, {storage.strips * perStrip, perStrip, 1}, getAlign(name), rows);
 }
 
 void QuantMatmulProgram::buildWeightViews() {
   int64_t strips = llvm::divideCeil(n, layout::blockN),
           blocks = llvm::divideCeil(k, layout::blockK);
-  int64_t words = layout::blockK * layout::blockN / 32 * format.getBits();
-  wView = view(argument(wArg), {strips, blocks, words}, builder.getI32Type(),
-               {blocks * words, words, 1}, getAlign("w"));
+  constexpr int64_t planeWords = layout::blockK * layout::blockN / 32;
+  if (planesArg)
+    planes = argument(*planesArg);
+  if (format.getCodeFormat().isNested())
+    wView = view(argument(wArg),
+                 {strips, blocks, planes ? ShapedType::kDynamic : format.getBits(), planeWords},
+                 builder.getI32Type(),
+                 {blocks * planeWords, planeWords, strips * blocks * planeWords, 1}, getAlign("w"),
+                 planes ? ValueRange(planes) : ValueRange());
+  else
+    wView = view(
+        argument(wArg), {strips, blocks, planeWords * format.getBits()}, builder.getI32Type(),
+        {blocks * planeWords * format.getBits(), planeWords * format.getBits(), 1}, getAlign("w"));
   buildTableView(scales, "scales");
   if (zeroPoints)
     buildTableView(*zeroPoints, "zeros");
@@ -175,6 +206,8 @@ void QuantMatmulProgram::buildWeightViews() {
 /// Rows of a table for the strips of this tile, as they are stored.
 Value QuantMatmulProgram::loadRows(const GroupTable &table, Value firstRow, int64_t rows) {
   int64_t strips = schedule.tileN / layout::blockN;
+  if (plane)
+    firstRow = add(scaled(plane, table.storage.getRows()), firstRow);
   return load(table.view, {firstRow, getStripStart(), constant(0)},
               {rows, strips, table.getPerStrip()});
 }
@@ -267,14 +300,14 @@ Value QuantMatmulProgram::addSegment(const LoadedTile &tile, int64_t segment, Va
   // Integer zero points are stored biased as the codes are: the biases cancel.
   bool isInteger = rule.zero == format::Zero::Integer;
   int64_t bias = isInteger ? 0 : format.getCodeFormat().storageBias();
-  StringAttr kind = format.getCodeFormat().hasExponent() || codebook
-                        ? builder.getStringAttr(format.getCode())
-                        : StringAttr();
+  bool isNumber = format.getCodeFormat().hasExponent() || format.getCodeFormat().isNested();
+  StringAttr kind = isNumber || codebook ? builder.getStringAttr(format.getCode()) : StringAttr();
   Value zero = isInteger ? tile.zeroPoints[segment] : Value();
   Value part = rule.scalesInLoop() ? zeros({tileM, tileN}) : acc, sums, ones;
   if (format.hasFloatZeros()) {
+    // The total is multiplied by a power of two, sums of x are not to be.
     sums = zeros({tileM, tileN});
-    ones = splat(tensor({chunk, tileN}, half), 1.0);
+    ones = splat(tensor({chunk, tileN}, half), std::ldexp(1.0, -getSumExponent()));
   }
   for (int64_t row = first; row < first + rows; row += chunk) {
     Value codes = slice(tile.codes, {row, 0}, {chunk, tileN});
@@ -298,13 +331,34 @@ Value QuantMatmulProgram::addSegment(const LoadedTile &tile, int64_t segment, Va
   return rule.zero == format::Zero::Offset ? multiplyAdd(sums, shift, acc) : acc;
 }
 
-Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
+Value QuantMatmulProgram::loadWords(Value kTile) {
+  int64_t strips = schedule.tileN / layout::blockN, blocks = schedule.tileK / layout::blockK;
+  constexpr int64_t planeWords = layout::blockK * layout::blockN / 32;
+  int64_t bits = format.getBits();
+  SmallVector<Value> offsets = {getStripStart(), scaled(kTile, blocks)};
+  if (format.getCodeFormat().isNested()) {
+    offsets.append({plane ? plane : constant(0), constant(0)});
+    return load(wView, offsets, {strips, blocks, bits, planeWords});
+  }
+  offsets.push_back(constant(0));
+  return load(wView, offsets, {strips, blocks, planeWords * bits});
+}
+
+Value QuantMatmulProgram::getDynamicSteps() {
+  return planes ? scaled(planes, getTilesOfK()) : Value();
+}
+
+Value QuantMatmulProgram::addTile(Value step, Value acc) {
   int64_t tileN = schedule.tileN, tileK = schedule.tileK;
-  int64_t blocks = tileK / layout::blockK, words = layout::blockK * layout::blockN / 32;
+  Value kTile = step;
+  if (planes) {
+    Value tiles = constant(getTilesOfK());
+    plane = arith::DivUIOp::create(builder, loc, step, tiles);
+    kTile = arith::RemUIOp::create(builder, loc, step, tiles);
+  }
   LoadedTile tile;
   tile.x = loadX(kTile);
-  Value packed = load(wView, {getStripStart(), scaled(kTile, blocks), constant(0)},
-                      {tileN / layout::blockN, blocks, words * int64_t(format.getBits())});
+  Value packed = loadWords(kTile);
   if (rule.scalesInLoop())
     tile.scales = loadTable(scales, kTile);
   if (zeroPoints)
@@ -316,11 +370,16 @@ Value QuantMatmulProgram::addTile(Value kTile, Value acc) {
   return acc;
 }
 
-Value QuantMatmulProgram::finishSum(Value acc) {
-  // Powers of two, so that nothing is rounded (layout::getSumExponent).
+/// Of the power of two that is left to multiply the sum by; nothing is rounded.
+int QuantMatmulProgram::getSumExponent() {
   bool isF16 = cast<RankedTensorType>(facts.x.getType()).getElementType().isF16();
-  int exponent = layout::getSumExponent(format.getCodeFormat(),
-                                        isF16 ? layout::Activation::F16 : layout::Activation::BF16);
+  return layout::getSumExponent(format.getCodeFormat(),
+                                isF16 ? layout::Activation::F16 : layout::Activation::BF16);
+}
+
+Value QuantMatmulProgram::finishSum(Value acc) {
+  plane = nullptr; // the loop is over
+  int exponent = getSumExponent();
   if (exponent != 0) {
     auto type = cast<RankedTensorType>(acc.getType());
     Value factor = arith::ConstantOp::create(
@@ -347,6 +406,10 @@ LogicalResult expand::expandQuantMatmul(nn::QuantMatmulOp op, func::FuncOp funct
     return op.emitOpError() << llvm::toString(schedule.takeError());
   if (auto error = schedule::verifyQuantMatmulShape(*schedule, op.getW().getType().getK()))
     return op.emitOpError() << llvm::toString(std::move(error));
+  bool isStack = op.getW().getType().getFormat().getCodeFormat().isStack();
+  if (isStack && schedule->chunkK > 0)
+    return op.emitOpError() << "expects chunk_k to be left out with stacks, but got "
+                            << schedule->chunkK;
   QuantMatmulProgram(op, function, *schedule).run();
   return success();
 }

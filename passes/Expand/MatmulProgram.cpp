@@ -18,6 +18,7 @@ static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(va
 void MatmulProgram::run() {
   buildFunction();
   buildViews();
+  dynamicSteps = getDynamicSteps();
   if (schedule.streamK > 0)
     buildStream();
   else
@@ -150,6 +151,20 @@ Value MatmulProgram::multiply(Value x, Value w, Value sum) {
   Value transposed = transpose(sum);
   return transpose(tile::DotOp::create(builder, loc, transposed.getType(), transpose(w),
                                        transpose(x), transposed));
+}
+
+Value MatmulProgram::timesSteps(Value value, int64_t factor) {
+  if (!dynamicSteps)
+    return scaled(value, getTilesOfK() * factor);
+  if (factor != 1)
+    value = scaled(value, factor);
+  return arith::MulIOp::create(builder, loc, value, dynamicSteps);
+}
+
+Value MatmulProgram::plusSteps(Value value, int64_t extra) {
+  if (!dynamicSteps)
+    return add(value, constant(getTilesOfK() + extra));
+  return add(value, extra ? add(dynamicSteps, constant(extra)) : dynamicSteps);
 }
 
 Value MatmulProgram::addSums(Value a, Value b) {
@@ -290,7 +305,7 @@ void MatmulProgram::buildGridOfTiles() {
   int64_t tiles = getTilesOfK(), splits = schedule.splitK;
   Value zero = constant(0);
   if (splits == 1) {
-    Value end = constant(tiles);
+    Value end = dynamicSteps ? dynamicSteps : constant(tiles);
     return buildEpilogue(schedule.chunkK > 0 ? buildChunkedLoop(zero, end, nullptr)
                                              : buildMainLoop(zero, end));
   }
@@ -300,7 +315,8 @@ void MatmulProgram::buildGridOfTiles() {
   int64_t units = llvm::divideCeil(tiles, unit);
   Value split = programId(2), count = constant(splits);
   auto getStart = [&](Value s) {
-    Value first = arith::DivUIOp::create(builder, loc, scaled(s, units), count);
+    Value all = unit == 1 ? timesSteps(s) : scaled(s, units);
+    Value first = arith::DivUIOp::create(builder, loc, all, count);
     return unit == 1 ? first : scaled(first, unit);
   };
   Value lower = getStart(split), upper = getStart(add(split, constant(1)));

@@ -73,14 +73,18 @@ protected:
 
   /// Adds the parameters of w; they follow x.
   virtual void addWeightParameters() = 0;
-  /// Adds the strides of w that only a launch knows; they follow those of x.
+  /// Adds the strides and extents of w that only a launch knows; they follow the
+  /// strides of x.
   virtual void addWeightStrides() {}
   /// Builds the views of w at the start of the program.
   virtual void buildWeightViews() = 0;
   /// What products are summed in: f32 or i32.
   virtual mlir::Type getSumType() { return f32(); }
-  /// Adds tile `kTile` of the product to the accumulator.
-  virtual mlir::Value addTile(mlir::Value kTile, mlir::Value acc) = 0;
+  /// Steps of the main loop for a tile of y where only a launch knows them; null
+  /// where a step is a tile of K.
+  virtual mlir::Value getDynamicSteps() { return {}; }
+  /// Adds step `step`, a tile of K, of the product to the accumulator.
+  virtual mlir::Value addTile(mlir::Value step, mlir::Value acc) = 0;
   /// What is left to do to the sum over all of K, in f32.
   virtual mlir::Value finishSum(mlir::Value acc) { return acc; }
 
@@ -96,6 +100,7 @@ protected:
   const MatmulFacts facts;
   const schedule::ProductTiles schedule;
   const int64_t m, n, k;
+  int64_t getTilesOfK() const { return llvm::divideCeil(k, schedule.tileK); }
 
   /// Tile of y that is being built: its numbers and its first row and column.
   mlir::Value programM, programN, rowStart, columnStart;
@@ -138,14 +143,17 @@ private:
   int64_t getPartCount() const {
     return schedule.chunkK > 0 ? llvm::divideCeil(k, schedule.chunkK) : schedule.splitK;
   }
-  int64_t getTilesOfK() const { return llvm::divideCeil(k, schedule.tileK); }
+  /// value * (steps of a tile of y * factor), and value + (those steps + extra).
+  mlir::Value timesSteps(mlir::Value value, int64_t factor = 1);
+  mlir::Value plusSteps(mlir::Value value, int64_t extra);
   bool leavesParts() const { return schedule.splitK > 1 || schedule.streamK > 0; }
   /// Columns of y that a block writes.
   int64_t getTileOutputs() const { return hasPairs() ? schedule.tileN / 2 : schedule.tileN; }
 
   Rows x, y, residual;
   std::optional<unsigned> biasArg, rowScaleArg, columnScaleArg, mArg, partialsArg, countersArg;
-  mlir::Value mSize; ///< M as an i32 when it is dynamic
+  mlir::Value mSize;        ///< M as an i32 when it is dynamic
+  mlir::Value dynamicSteps; ///< from getDynamicSteps()
   mlir::Value biasView, rowScaleView, columnScaleView;
 };
 

@@ -78,20 +78,21 @@ Value MatmulProgram::buildPartialsOfStream() {
 
 void MatmulProgram::buildStream() {
   using arith::CmpIPredicate;
-  int64_t depth = getTilesOfK(), across = llvm::divideCeil(n, schedule.tileN);
+  int64_t across = llvm::divideCeil(n, schedule.tileN);
   Value tilesM = constant(llvm::divideCeil(m, schedule.tileM));
   if (mSize)
     tilesM = arith::DivUIOp::create(builder, loc, add(mSize, constant(schedule.tileM - 1)),
                                     constant(schedule.tileM));
-  Shares shares(builder, loc, scaled(tilesM, depth * across), schedule.streamK);
-  Value block = programId(0), kTiles = constant(depth), one = constant(1), zero = constant(0);
+  Shares shares(builder, loc, timesSteps(tilesM, across), schedule.streamK);
+  Value kTiles = dynamicSteps ? dynamicSteps : constant(getTilesOfK());
+  Value block = programId(0), one = constant(1), zero = constant(0);
   Value begin = shares.getStart(block), end = shares.getStart(add(block, one));
   Value firstTile = arith::DivUIOp::create(builder, loc, begin, kTiles);
-  Value endTile = arith::DivUIOp::create(builder, loc, add(end, constant(depth - 1)), kTiles);
+  Value endTile = arith::DivUIOp::create(builder, loc, plusSteps(end, -1), kTiles);
   auto tiles = scf::ForOp::create(builder, loc, firstTile, endTile, one);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(tiles.getBody());
-  Value tile = tiles.getInductionVar(), origin = scaled(tile, depth);
+  Value tile = tiles.getInductionVar(), origin = timesSteps(tile);
   placeTile(arith::DivUIOp::create(builder, loc, tile, constant(across)),
             arith::RemUIOp::create(builder, loc, tile, constant(across)));
   Value isFirst = compare(CmpIPredicate::eq, tile, firstTile);
@@ -114,7 +115,7 @@ void MatmulProgram::buildStream() {
   SmallVector<int64_t> shape = {1, schedule.tileM, schedule.tileN};
   Value mine = add(scaled(block, 2), arith::SelectOp::create(builder, loc, isFirst, zero, one));
   tile::StoreOp::create(builder, loc, reshape(acc, shape), partials, ValueRange{mine, zero, zero});
-  Value first = shares.getBlock(origin), last = shares.getBlock(add(origin, constant(depth - 1)));
+  Value first = shares.getBlock(origin), last = shares.getBlock(plusSteps(origin, -1));
   Value behind = add(last, one);
   Value arrived = arrive(arith::SubIOp::create(builder, loc, behind, first));
   auto adds = scf::IfOp::create(builder, loc, TypeRange(acc.getType()), arrived, true);

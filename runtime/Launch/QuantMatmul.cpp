@@ -67,9 +67,19 @@ Call describe(const QuantMatmulCall &call) {
   consumeError(parsed.takeError());
   int64_t groups = granularity.getGroups(k), columns = granularity.getColumnGroups(n);
   StringRef columnsName = granularity.isPerColumn() ? "N" : "columns";
+  bool isStack = weights.shape.storage == layout::Storage::Stack;
   auto packed = [](Tensor tensor, ArrayRef<int64_t> shape) {
     tensor.shape.assign(shape.begin(), shape.end());
     return tensor;
+  };
+  // An operand with a part for each plane of a stack.
+  auto addPlanes = [&](Call &call, StringRef name, const Tensor &tensor,
+                       SmallVector<int64_t, 3> shape, SmallVector<StringRef, 3> dimensions) {
+    if (isStack) {
+      shape.insert(shape.begin(), weights.shape.bits);
+      dimensions.insert(dimensions.begin(), "planes");
+    }
+    call.add(name, packed(tensor, shape), dimensions);
   };
   Call described;
   described.op = "quant_matmul";
@@ -77,6 +87,8 @@ Call describe(const QuantMatmulCall &call) {
   described.dimensions = {{"M", std::nullopt}, {"N", n}, {"K", k}, {"groups", groups}};
   if (!granularity.isPerColumn())
     described.dimensions.push_back({"columns", columns});
+  if (isStack)
+    described.dimensions.push_back({"planes", std::nullopt});
   if (weights.tensorScale)
     described.dimensions.push_back({"tensors", 1});
   described.attributes = {{"format", weights.format},
@@ -86,8 +98,8 @@ Call describe(const QuantMatmulCall &call) {
   if (call.deterministic)
     described.attributes.push_back({"deterministic", "true"});
   described.add("x", call.x, {"M", "K"});
-  described.add("w", packed(weights.words, {n, k}), {"N", "K"});
-  described.add("scales", packed(weights.scales, {groups, columns}), {"groups", columnsName});
+  addPlanes(described, "w", weights.words, {n, k}, {"N", "K"});
+  addPlanes(described, "scales", weights.scales, {groups, columns}, {"groups", columnsName});
   if (weights.zeros)
     described.add("zeros", packed(*weights.zeros, {groups, columns}), {"groups", columnsName});
   if (weights.tensorScale)
@@ -122,7 +134,8 @@ static Error checkScaleBytes(const Tensor &tensor, StringRef name,
   Expected<unsigned> bytes = getElementBytes(tensor);
   if (!bytes)
     return bytes.takeError();
-  return checkPackedBytes(tensor, name, uint64_t(storage.getElements()) * *bytes, weights);
+  uint64_t tables = weights.shape.storage == layout::Storage::Stack ? weights.shape.bits : 1;
+  return checkPackedBytes(tensor, name, tables * storage.getElements() * *bytes, weights);
 }
 
 static Error checkWeights(const QuantisedWeights &weights) {
@@ -131,7 +144,10 @@ static Error checkWeights(const QuantisedWeights &weights) {
   Expected<format::Format> format = format::parse(weights.format);
   if (!format)
     return format.takeError();
-  if (format->bits != weights.shape.bits)
+  if (weights.shape.storage != layout::getStorage(*format))
+    return createStringError("weights of format " + weights.format +
+                             " are stored in another way than those they are packed as");
+  if (format->bits != weights.shape.bits && !format->isStack())
     return createStringError("weights of format " + weights.format + " have " +
                              Twine(format->bits) + " bits, but they are packed with " +
                              Twine(weights.shape.bits));

@@ -14,6 +14,8 @@ namespace tilewright::launch {
 
 /// Packed weights (runtime/Pack) and what they mean.
 struct QuantisedWeights {
+  /// Of nested codes the bits that the format names, of a stack as many planes as are
+  /// to be added: both begin where the whole begins in memory.
   pack::PackedShape shape;
   std::string format;          ///< of the codes: "u4", "i8"
   std::string group;           ///< format::Granularity: "128", "channel", "128x128", "tensor"
@@ -39,7 +41,7 @@ Tensor makePacked(std::shared_ptr<device::Device> device, uint64_t address, llvm
                   uint64_t bytes);
 
 /// How the scales and the zero points of `weights` are stored, whose shape has
-/// been verified.
+/// been verified; of a stack, those of one plane.
 llvm::Expected<layout::ScaleStorage> getScaleStorage(const QuantisedWeights &weights);
 llvm::Expected<layout::ScaleStorage> getZeroStorage(const QuantisedWeights &weights);
 

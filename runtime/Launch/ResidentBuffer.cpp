@@ -43,7 +43,7 @@ Expected<device::DevicePointer> ResidentBuffer::get(const std::shared_ptr<device
   for (Copy *copy = copies.begin(); copy != copies.end(); ++copy) {
     if (copy->device.lock() != device)
       continue;
-    if (copy->bytes == bytes)
+    if (copy->bytes >= bytes)
       return copy->pointer;
     release(*copy);
     copies.erase(copy);

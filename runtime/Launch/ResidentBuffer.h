@@ -24,7 +24,8 @@ public:
   ResidentBuffer(const ResidentBuffer &) = delete;
 
   /// The copy of `bytes` bytes at `data` on a device, made at the first call
-  /// and again after invalidate() or for another size. Work on `stream` sees it.
+  /// and again after invalidate() or for more bytes. Fewer are the beginning of
+  /// what is there. Work on `stream` sees it.
   llvm::Expected<device::DevicePointer> get(const std::shared_ptr<device::Device> &device,
                                             const void *data, uint64_t bytes,
                                             device::Stream stream = 0);

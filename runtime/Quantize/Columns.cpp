@@ -138,9 +138,10 @@ static void chooseIntegers(const Rule &rule, Step step, llvm::ArrayRef<float> we
 void chooseCodes(const Rule &rule, Step step, llvm::ArrayRef<float> weights, uint8_t *codes) {
   if (rule.target.isInteger())
     return chooseIntegers(rule, step, weights, codes);
+  // Of these only nested codes have a zero point, an offset.
   float divisor = step.scale == 0 ? 1 : step.scale;
   for (size_t i = 0; i < weights.size(); ++i)
-    codes[i] = rule.target.getNearest(weights[i] / divisor);
+    codes[i] = rule.target.getNearest((weights[i] - step.zero) / divisor);
 }
 
 //===- Errors ---------------------------------------------------------------===//

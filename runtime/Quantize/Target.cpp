@@ -19,6 +19,8 @@ Target::Target(const format::Format &format, llvm::ArrayRef<float> codebook, boo
     addEntries(codebook);
   else if (format.isFloat())
     addFloats();
+  else if (format.isNested())
+    addOdd();
   else
     addIntegers(isTernary);
 }
@@ -30,6 +32,17 @@ void Target::addIntegers(bool isTernary) {
   maxNumber = most;
   for (size_t stored = 0; stored < numbers.size(); ++stored)
     numbers[stored] = float(int64_t(stored) - format.storageBias());
+}
+
+/// 2q + 1 - 2^b, times what the bits that were cut off make of it.
+void Target::addOdd() {
+  int scale = 1 << (format.isStack() ? 0 : format.storedBits - format.bits);
+  most = scale * ((1 << format.bits) - 1);
+  least = -most;
+  minNumber = least;
+  maxNumber = most;
+  for (size_t stored = 0; stored < numbers.size(); ++stored)
+    numbers[stored] = float(scale * (2 * int(stored) + 1) + least - scale);
 }
 
 /// Fixed-point floats are stored as integers, their bits are a sign and a size.
@@ -76,6 +89,11 @@ uint8_t Target::getNearest(float value) const {
   if (format.isInteger()) {
     float held = value > float(least) ? value : float(least);
     return uint8_t(std::nearbyint(std::min(held, float(most))) + double(format.storageBias()));
+  }
+  if (format.isNested()) {
+    double step = double(numbers[1]) - double(numbers[0]);
+    double code = std::nearbyint((double(value) - minNumber) / step);
+    return uint8_t(std::clamp(code, 0.0, double(numbers.size() - 1)));
   }
   float size = std::fabs(value);
   auto above = std::lower_bound(betweenSizes.begin(), betweenSizes.end(), size);

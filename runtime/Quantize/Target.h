@@ -21,7 +21,8 @@ public:
   Target(const format::Format &format, llvm::ArrayRef<float> codebook, bool isTernary = false);
 
   bool isInteger() const { return format.isInteger(); }
-  /// Of an integer format: the first and the last code that is used.
+  /// Of an integer format: the first and the last code that is used; of nested codes
+  /// their numbers.
   int getLeast() const { return least; }
   int getMost() const { return most; }
   int64_t getStorageBias() const { return format.storageBias(); }
@@ -38,6 +39,7 @@ public:
 
 private:
   void addIntegers(bool isTernary);
+  void addOdd();
   void addFloats();
   void addEntries(llvm::ArrayRef<float> codebook);
 

@@ -123,7 +123,7 @@ class Rounding:
         target = self.target
         if self.rule != "none":
             # In float64: the difference of two float32 may overflow.
-            return (high.astype(np.float64) - low) / (target.max_code - target.min_code)
+            return (high.astype(np.float64) - low) / (target.max_number - target.min_number)
         needed = np.zeros(low.shape, np.float64)
         if target.max_number > 0:
             needed = np.maximum(needed, high.astype(np.float64) / target.max_number)
@@ -137,7 +137,7 @@ class Rounding:
 
     def choose_zeros(self, low: NDArray, scale: NDArray[np.float64]) -> NDArray:
         """Zero points that put the smallest weight on the smallest code."""
-        least = self.target.min_code
+        least = int(self.target.min_number)
         if self.rule == "none":
             return np.zeros(low.shape, self.zero_dtype)
         if self.rule == "add":

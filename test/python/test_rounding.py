@@ -16,7 +16,7 @@ INTEGERS = [f"{kind}{bits}" for kind in "ui" for bits in range(1, 9)]
 OTHERS = [
     "f8e4m3", "e5m2", "f7e5m1", "f7e4m2", "f7e3m3", "f7e2m4", "f6e3m2", "f6e2m3", "f6e4m1",
     "f5e3m1", "f5e2m2", "f5e1m3", "f4e2m1", "f4e1m2", "f3e1m1", "lut2", "lut3", "lut4", "nf4",
-    "ternary",
+    "ternary", "nested1", "nested3", "nested8", "nested8.5",
 ]  # fmt: skip
 OPTIONS = {
     "format": INTEGERS + OTHERS,
@@ -62,8 +62,9 @@ def reference(w, case, codebook, tensor_scale):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
 def test_codes_scales_and_zero_points_are_those_of_the_formulas(case):
-    is_integer = case["format"] in INTEGERS
-    case = {**case, "rule": case["rule"] if is_integer else "none"}
+    is_nested = case["format"].startswith("nested")
+    has_rule = case["format"] in INTEGERS or (is_nested and case["rule"] == "add")
+    case = {**case, "rule": case["rule"] if has_rule else "none"}
     rng = np.random.default_rng(CASES.index(case) if case in CASES else 1)
     n, k = case["nk"]
     w = as_dtype(draw(case["values"], n, k, rng), case["w"])

@@ -49,12 +49,15 @@ def measure(compiler: Path, format: str, half: str, zero: str = "") -> tuple[flo
 
 
 def read_table() -> dict[str, dict[str, int]]:
-    """Counts of the unpack programs, by width ("4") or format of floats."""
+    """Counts of the unpack programs, by width ("4") of integers or by format."""
     text = (ROOT / "docs/reference/tables.md").read_text()
-    integers, floats, tables = text.split("## Unpack programs")[1:4]
-    rows = re.findall(r"^\| (\d) \| (\d+) \| \d+ \| \d+ \| (\d+) \|", integers, re.MULTILINE)
+    integers, floats, tables, nested = text.split("## Unpack programs")[1:5]
+    of_bits = re.compile(r"^\| (\d) \| (\d+) \| \d+ \| \d+ \| (\d+) \|", re.MULTILINE)
+    rows = of_bits.findall(integers)
     rows += re.findall(r"^\| (\w+) \| (\d+) \| \d+ \| 2\S+ \| (\d+) \|", floats, re.MULTILINE)
     rows += [(name, n, n) for name, n in re.findall(r"^\| (lut\d) \| \d+ \| (\d+)", tables, re.M)]
+    for bits, *counts in of_bits.findall(nested):
+        rows.append(("nested8" if bits == "8" else f"nested8.{bits}", *counts))
     return {name: {"f16": int(f16), "bf16": int(bf16)} for name, f16, bf16 in rows}
 
 

@@ -51,7 +51,9 @@ from .profiling import Launch, Profile, profile
 from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
 from .reports import CallSite, Finding, LineCounters, Party, Place, Report, WorstAccess
+from .residual import from_planes, quantize_residual
 from .scalars import Operand as operand
+from .width_fitting import fit_widths
 
 __all__ = [
     "ArgumentError",
@@ -86,6 +88,7 @@ __all__ = [
     "device",
     "device_problems",
     "devices",
+    "fit_widths",
     "from_awq",
     "from_compressed_tensors",
     "from_fp8_block",
@@ -93,6 +96,7 @@ __all__ = [
     "from_hqq",
     "from_mxfp4",
     "from_nvfp4",
+    "from_planes",
     "from_q4_0",
     "linear",
     "load_packed",
@@ -100,6 +104,7 @@ __all__ = [
     "operand",
     "profile",
     "quantize",
+    "quantize_residual",
     "save_packed",
     "to_awq",
     "to_compressed_tensors",

@@ -11,10 +11,15 @@ PACKING_VERSION: int
 def checksum(data: NDArray[np.uint8]) -> str:
     """XXH3 (64 bits) of the bytes, as 16 hexadecimal digits."""
 
-def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
-    """Packs stored codes [N, K], any strides, into words."""
+def pack_codes(codes: NDArray[np.uint8], bits: int, storage: str = "words") -> NDArray[np.uint32]:
+    """Packs stored codes [N, K], any strides, into words.
 
-def unpack_codes(words: NDArray[np.uint32], bits: int, n: int, k: int) -> NDArray[np.uint8]:
+    `storage`: "words", "nested" or "stack", where the top bit of a code is the first plane's.
+    """
+
+def unpack_codes(
+    words: NDArray[np.uint32], bits: int, n: int, k: int, storage: str = "words"
+) -> NDArray[np.uint8]:
     """The stored codes [N, K] of packed words."""
 
 def pack_scales(
@@ -81,6 +86,10 @@ class PackedWeights:
         zero: str,
         zero_dtype: str,
     ) -> None: ...
+    def take_planes(
+        self, planes: int, scales: NDArray | None = None, zeros: NDArray | None = None
+    ) -> PackedWeights:
+        """The first planes of nested codes or of a stack, with the same copies on devices."""
 
 class Runtime:
     """The devices and compiled kernels of a process."""

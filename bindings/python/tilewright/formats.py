@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 
 import ml_dtypes
 import numpy as np
@@ -74,6 +75,10 @@ class WeightFormat:
     are the upper bits of float16, infinity and NaN included; e4m3 has NaN (code 0x7f)
     and the others neither. The code of `lut2`..`lut4` is an index of the codebook, which
     goes with a weight, not with the name: without one a format has no numbers.
+
+    The code of `nested8` stands for an odd number, 2q + 1 - 256, and its top 4 bits,
+    `nested8.4`, for the mean of those that begin with them, (2q + 1 - 16) * 16. A
+    `stack` is a sum of planes of -1 and 1, each with its scales; `bits` is one plane's.
     """
 
     name: str
@@ -81,6 +86,8 @@ class WeightFormat:
     signed: bool
     exponent_bits: int = 0
     codebook: tuple[float, ...] = ()
+    #: Of codes in planes: the bits of a whole one.
+    stored_bits: int = 0
 
     @property
     def is_float(self) -> bool:
@@ -95,7 +102,22 @@ class WeightFormat:
     @property
     def is_integer(self) -> bool:
         """Whether a code is its number."""
-        return not self.is_float and not self.is_index
+        return not self.is_float and not self.is_index and not self.is_nested
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether codes lie in planes of one bit."""
+        return self.stored_bits > 0
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether planes have scales of their own."""
+        return self.name == "stack"
+
+    @property
+    def storage(self) -> str:
+        """How the packer lays codes out: "words", "nested" or "stack"."""
+        return "stack" if self.is_stack else "nested" if self.is_nested else "words"
 
     @property
     def min_code(self) -> int:
@@ -115,6 +137,9 @@ class WeightFormat:
         codes = np.arange(self.min_code, self.max_code + 1)
         if self.is_integer:
             return codes.astype(np.float32)
+        if self.is_nested:
+            odd = 2 * codes + 1 - (1 << self.bits)
+            return np.ldexp(odd, self.stored_bits - self.bits).astype(np.float32)
         mantissa_bits = self.bits - 1 - self.exponent_bits
         mantissa = codes & ((1 << mantissa_bits) - 1)
         exponent = codes >> mantissa_bits & ((1 << self.exponent_bits) - 1)
@@ -144,6 +169,10 @@ class WeightFormat:
         """
         if self.is_integer:
             return np.clip(np.rint(values), self.min_code, self.max_code).astype(np.int16)
+        if self.is_nested:
+            steps = values / np.float64(2 << (self.stored_bits - self.bits))
+            codes = np.rint(steps + ((1 << self.bits) - 1) / 2)
+            return np.clip(codes, 0, self.max_code).astype(np.int16)
         if self.is_index:
             order = np.argsort(self.numbers, kind="stable").astype(np.int16)
             entries = self.numbers[order].astype(np.float64)
@@ -207,7 +236,13 @@ def is_weight_dtype(dtype: np.dtype, format: WeightFormat) -> bool:
 
 
 #: All names of weight formats, for messages.
-WEIGHT_FORMATS = f"u1..u8, i1..i8, {', '.join(_FLOAT_CODES)}, lut2..lut4"
+WEIGHT_FORMATS = f"u1..u8, i1..i8, {', '.join(_FLOAT_CODES)}, lut2..lut4, nested1..nested8"
+_NESTED = re.compile(r"nested([1-8])(?:\.([1-8]))?")
+
+
+def nested_name(stored_bits: int, bits: int) -> str:
+    """The name of the top `bits` of nested codes."""
+    return f"nested{stored_bits}" + (f".{bits}" if bits < stored_bits else "")
 
 
 @functools.cache
@@ -217,11 +252,19 @@ def parse_weight_format(name: str) -> WeightFormat:
         return WeightFormat(name, int(name[1]), name[0] == "i")
     if name in ("lut2", "lut3", "lut4"):
         return WeightFormat(name, int(name[3]), True)
+    if match := _NESTED.fullmatch(name):
+        stored = int(match[1])
+        bits = int(match[2] or stored)
+        if bits <= stored:
+            return WeightFormat(nested_name(stored, bits), bits, True, stored_bits=stored)
+    if name == "stack":
+        return WeightFormat(name, 1, True, stored_bits=1)
     canonical = _ALIASES.get(name, name)
     if canonical in _FLOAT_CODES:
         exponent_bits, mantissa_bits = _FLOAT_CODES[canonical]
         return WeightFormat(canonical, 1 + exponent_bits + mantissa_bits, True, exponent_bits)
-    hint = nearest(name, [*_FLOAT_CODES, *_ALIASES, "lut2", "lut3", "lut4"])
+    nested = [f"nested{bits}" for bits in range(1, 9)]
+    hint = nearest(name, [*_FLOAT_CODES, *_ALIASES, "lut2", "lut3", "lut4", *nested])
     hint = f" {hint}" if hint.startswith("did") else ""
     raise UnsupportedError(f"format is {name!r};{hint} weights are stored as {WEIGHT_FORMATS}")
 

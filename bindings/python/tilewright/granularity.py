@@ -20,6 +20,9 @@ GroupSize: TypeAlias = int | tuple[int, int] | Literal["channel", "tensor"]
 #: Rows of a group are a multiple of what one mma sums, columns of what it has.
 ROW_UNIT, COLUMN_UNIT = 16, 8
 
+#: Weights are quantised in blocks of about so many: scratch memory that a cache holds.
+BLOCK_WEIGHTS = 1 << 18
+
 
 def group_starts(extent: int, size: int | None) -> NDArray[np.intp]:
     """Where each group of `size` begins; None or 0 is one group of all."""
@@ -84,6 +87,22 @@ class Granularity:
     def grid(self, n: int, k: int) -> tuple[int, int]:
         """Groups along N and along K: the shape of scales and zero points."""
         return len(self.column_starts(n)), len(self.row_starts(k))
+
+    def sums(self, values: NDArray) -> NDArray:
+        """The sums of groups of weights [N, K], [groups of N, groups of K]."""
+        sums = np.add.reduceat(values, self.row_starts(values.shape[1]), axis=1)
+        return sums if self.columns == 1 else np.add.reduceat(sums, self.column_starts(len(values)))
+
+    def blocks(self, n: int, k: int) -> list[tuple[slice, slice]]:
+        """Ranges of columns of about `BLOCK_WEIGHTS`, and those of the groups along N that
+        they are."""
+        columns = self.columns or max(n, 1)
+        groups = max(1, BLOCK_WEIGHTS // max(k * columns, 1))
+        total = len(self.column_starts(n)) if k else 0
+        return [
+            (slice(i * columns, min((i + groups) * columns, n)), slice(i, i + groups))
+            for i in range(0, total, groups)
+        ]
 
     def spread(self, numbers: NDArray, n: int, k: int) -> NDArray:
         """The numbers of groups [groups of N, groups of K] as those of weights [N, K]."""

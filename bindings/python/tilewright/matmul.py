@@ -15,6 +15,7 @@ from .epilogue import Activation, Epilogue
 from .errors import ShapeError, UnsupportedError
 from .formats import FLOATS, OPERANDS, float_name
 from .hardware import Device
+from .planes import choose
 from .profiling import detail, note_facts
 from .quantized_tensor import QuantizedTensor
 
@@ -32,6 +33,8 @@ def linear(
     residual: ArrayLike | Any | None = None,
     schedule: str | None = None,
     deterministic: bool = False,
+    bits: int | None = None,
+    planes: int | None = None,
 ) -> Any:
     """Multiplies by quantised weights: `activation(x @ w + bias) + residual`.
 
@@ -51,7 +54,11 @@ def linear(
         deterministic: a row of the result has the same bits whatever the schedule and
             whatever rows are beside it: K is summed in chunks that depend on K alone, in
             order. Without it bits are the same between runs of one schedule, and the
-            schedule depends on the number of rows.
+            schedule depends on the number of rows. Not for stacks.
+        bits: of nested weights (`quantize(w, "nested8", ...)`): multiplies by the top so
+            many bits of each, and reads no others. None: all.
+        planes: of a stack (`quantize_residual`): multiplies by the sum of the first so many
+            planes, and reads no others. None: all.
 
     Returns:
         [..., N], or [..., N / 2] with "swiglu"; the kind of array `x` is.
@@ -71,6 +78,9 @@ def linear(
         raise UnsupportedError(
             f"weights are a {type(weights).__name__}; expects a QuantizedTensor (tw.quantize)"
         )
+    weights = choose(weights, bits, planes)
+    if deterministic and weights.format == "stack":
+        raise UnsupportedError(f"deterministic is {deterministic!r} with a stack; supported: False")
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
     x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))

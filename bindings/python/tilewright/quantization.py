@@ -51,8 +51,8 @@ def quantize(
         format: what a weight is stored in: "u1".."u8" (plain binary), "i1".."i8" (two's
             complement), a float by its exponent and mantissa bits, "f4e2m1", "f6e3m2",
             "e4m3", ... (docs/quantisation.md has them all), "lut2".."lut4" (indices of a
-            codebook), "nf4": "lut4" with the codebook of NormalFloat, or "ternary": -1, 0
-            and 1 as "i2".
+            codebook), "nested1".."nested8" (whose top bits are weights too, `linear(bits=)`),
+            "nf4": "lut4" with the codebook of NormalFloat, or "ternary": -1, 0 and 1 as "i2".
         layout: which dimension is which: "nk" for [outputs, inputs] as in
             `torch.nn.Linear.weight`, "kn" for [inputs, outputs]. There is no default.
         group_size: which weights share a scale. A multiple of 16: that many along K of
@@ -137,6 +137,8 @@ def parse_target(name: str) -> WeightFormat:
         return _Ternary("ternary", 2, True)
     if name == "nf4":
         return dataclasses.replace(parse_weight_format("lut4"), codebook=NF4)
+    if name == "stack":
+        raise UnsupportedError("format is 'stack'; quantize_residual makes such weights")
     return parse_weight_format(name)
 
 
@@ -166,9 +168,12 @@ _RULES = {"none": "none", "integer": "integer", "subtract": "float", "add": "off
 def _choose_rule(zero_point: object, zero_rule: object, target: WeightFormat) -> _Rule:
     if zero_rule not in ("subtract", "add"):
         raise UnsupportedError(f"zero_rule is {zero_rule!r}; supported: 'subtract', 'add'")
-    if zero_point and (not target.is_integer or target.name == "ternary"):
+    may_shift = zero_point == "float" and zero_rule == "add" and target.is_nested
+    if zero_point and not may_shift and (not target.is_integer or target.name == "ternary"):
+        supported = "'float' with zero_rule='add'" if target.is_nested else "False"
         raise UnsupportedError(
-            f"zero_point is {zero_point!r}; {target.name} has none, only integers have"
+            f"zero_point is {zero_point!r}; {target.name} has none with zero_rule {zero_rule!r}, "
+            f"supported: {supported}"
         )
     if isinstance(zero_point, str) and zero_point == "float":
         return "add" if zero_rule == "add" else "subtract"
@@ -233,7 +238,7 @@ class _Rounding:
             k=k,
             n=n,
             granularity=self.granularity,
-            words=native().pack_codes(codes, self.target.bits),
+            words=native().pack_codes(codes, self.target.bits, self.target.storage),
             scales=pack(scales.astype(self.scale.bits_dtype), **place),
             scale_format=self.scale.name,
             zeros=points,

@@ -14,9 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import planes as planes_
 from ._extension import native
+from .dequantization import to_numbers
 from .errors import ShapeError, UnsupportedError
-from .formats import FLOATS, WeightFormat, parse_weight_format
+from .formats import WeightFormat, parse_weight_format
 from .granularity import Granularity, GroupSize
 from .group_tables import (
     FLOAT_RULES,
@@ -26,7 +28,7 @@ from .group_tables import (
     pack_scales,
     pack_zeros,
 )
-from .scale_formats import SCALE_FORMATS, find_scale_format
+from .scale_formats import SCALE_FORMATS, dtype_name, find_scale_format
 from .weight_parts import check_codebook, check_codes, check_permutation, codebook_words
 
 
@@ -73,6 +75,8 @@ class QuantizedTensor:
         tensor_scale: float | None,
         input_permutation: NDArray[np.int32] | None = None,
         codebook: NDArray[np.float32] | None = None,
+        fitted: dict[int, tuple[NDArray, ZeroPoints | None]] | None = None,
+        whole: QuantizedTensor | None = None,
     ) -> None:
         self.format = format
         self.layout = layout
@@ -89,6 +93,8 @@ class QuantizedTensor:
         self.input_permutation = input_permutation
         self.codebook = check_codebook(codebook, parse_weight_format(format))
         self._packed: dict[str, Any] = {}
+        # Of weights in planes: tables fitted to narrower widths; what this is a part of.
+        self.fitted, self._whole = fitted or {}, whole
         for array in (words, scales, zeros and zeros.packed, input_permutation, self.codebook):
             if array is not None:
                 array.flags.writeable = False
@@ -141,6 +147,8 @@ class QuantizedTensor:
                 `input_permutation` is no permutation.
         """
         weight = parse_weight_format(format)
+        if weight.is_stack:
+            raise UnsupportedError("format is 'stack'; from_planes packs such weights")
         granularity = Granularity.of(group_size)
         codes, scales = np.asarray(codes), np.asarray(scales)
         scale_format = find_scale_format(scales.dtype, "dtype of scales")
@@ -153,10 +161,12 @@ class QuantizedTensor:
         grid = granularity.grid(n, k)
         if scales.shape != grid:
             raise ShapeError(f"scales have shape {scales.shape}; expects {grid}")
-        if zeros is not None and not weight.is_integer:
-            raise UnsupportedError(f"zeros are given; codes of {weight.name} have none")
         if zero_rule not in FLOAT_RULES:
             raise UnsupportedError(f"zero_rule is {zero_rule!r}; supported: 'subtract', 'add'")
+        may_shift = weight.is_nested and zero_rule == "add"
+        if zeros is not None and not (weight.is_integer or may_shift):
+            hint = " with zero_rule 'subtract'; supported: 'add'" if weight.is_nested else ""
+            raise UnsupportedError(f"zeros are given; codes of {weight.name} have none{hint}")
         place = {"k": k, "n": n, "group": str(granularity)}
         return cls(
             format=weight.name,
@@ -164,7 +174,7 @@ class QuantizedTensor:
             k=k,
             n=n,
             granularity=granularity,
-            words=native().pack_codes(weight.to_stored(codes), weight.bits),
+            words=native().pack_codes(weight.to_stored(codes), weight.bits, weight.storage),
             scales=pack_scales(scales, scale_format, place),
             scale_format=scale_format.name,
             zeros=None if zeros is None else pack_zeros(zeros, grid, weight, zero_rule, place),
@@ -175,8 +185,8 @@ class QuantizedTensor:
 
     @property
     def bits(self) -> int:
-        """Bits of one weight's code."""
-        return self._weight.bits
+        """Bits of one weight's code; of a stack, planes."""
+        return len(self._scales) if self._weight.is_stack else self._weight.bits
 
     @property
     def _weight(self) -> WeightFormat:
@@ -222,6 +232,8 @@ class QuantizedTensor:
             UnsupportedError: the dtype does not hold a number of the codebook.
         """
         key = activations if self._weight.is_index else ""
+        if self._whole is not None:
+            return planes_.take_packed(self._whole, self)
         if key not in self._packed:
             zeros = self._zeros
             scale = self.tensor_scale
@@ -247,12 +259,18 @@ class QuantizedTensor:
 
     def codes(self) -> NDArray[np.int16]:
         """The codes, [N, K], in the stored order of inputs: integers or bits of floats."""
-        stored = native().unpack_codes(self._words, self.bits, self.n, self.k)
+        storage = self._weight.storage
+        stored = native().unpack_codes(self._words, self.bits, self.n, self.k, storage)
         return self._weight.from_stored(stored)
 
     def scales(self) -> NDArray:
-        """The scales, [groups along N, groups along K], in `scale_dtype`."""
-        bits = native().unpack_scales(self._scales, **self._place())
+        """The scales, [groups along N, groups along K], in `scale_dtype`; of a stack, planes
+        first."""
+        place = self._place()
+        if self._weight.is_stack:
+            bits = np.stack([native().unpack_scales(table, **place) for table in self._scales])
+        else:
+            bits = native().unpack_scales(self._scales, **place)
         return SCALE_FORMATS[self.scale_format].from_bits(bits)
 
     def zeros(self) -> NDArray | None:
@@ -266,32 +284,38 @@ class QuantizedTensor:
         stored = native().unpack_scales(zeros.packed, **self._place(), zero_bits=self.bits)
         return self._weight.from_stored(stored)
 
+    def code_numbers(self) -> NDArray[np.float32]:
+        """The numbers that the codes stand for, [N, K], in the stored order of inputs."""
+        return self._weight.numbers[self.codes() - self._weight.min_code]
+
     def spread(self, numbers: NDArray) -> NDArray:
         """Numbers of groups, shaped as the scales, as numbers of weights [N, K]."""
         return self._granularity.spread(numbers, self.n, self.k)
 
-    def dequantize(self, dtype: DTypeLike = np.float32) -> NDArray:
-        """The weights as numbers, shaped as `shape`.
+    def truncate(self, width: int) -> QuantizedTensor:
+        """The top `width` bits of nested weights, or the first `width` planes of a stack.
+
+        It shares the memory of this tensor, here and on devices.
+        """
+        return planes_.take(self, width)
+
+    def dequantize(
+        self,
+        dtype: DTypeLike = np.float32,
+        *,
+        bits: int | None = None,
+        planes: int | None = None,
+    ) -> NDArray:
+        """The weights as numbers, shaped as `shape`; of `bits` of nested weights or of `planes`
+        of a stack only, as `linear` takes them.
 
         With scales of 16 bits or less, integer zero points or none and no tensor scale,
         float32 holds them exactly. Otherwise they are computed in float64 and rounded
         once. A kernel never rounds a weight: it multiplies sums by scales.
         """
-        scale_bits = 8 * SCALE_FORMATS[self.scale_format].bits_dtype.itemsize
-        is_exact = scale_bits <= 16 and not self.has_float_zero_point and self.tensor_scale is None
-        work = np.float32 if is_exact and np.dtype(dtype) != np.float64 else np.float64
-
-        numbers = self._weight.numbers[self.codes() - self._weight.min_code]
-        values = numbers.astype(work)
-        zeros = self.zeros()
-        if zeros is not None and self.zero_rule == "subtract":
-            values -= self.spread(zeros.astype(work))
-        values *= self.spread(self.scales().astype(work))
-        if zeros is not None and self.zero_rule == "add":
-            values += self.spread(zeros.astype(work))
-        if self.tensor_scale is not None:
-            values *= np.float64(self.tensor_scale)
-        values = values.astype(dtype, copy=False)
+        if bits is not None or planes is not None:
+            return planes_.choose(self, bits, planes).dequantize(dtype)
+        values = to_numbers(self, dtype)
         if self.input_permutation is not None:
             stored, values = values, np.empty_like(values)
             values[:, self.input_permutation] = stored
@@ -340,16 +364,9 @@ class QuantizedTensor:
 
     def parts(self) -> dict[str, NDArray]:
         """The arrays that files hold: `words`, `scales` and what else there is."""
-        zeros, scale = self._zeros, self.tensor_scale
-        parts = {
-            "words": self._words,
-            "scales": SCALE_FORMATS[self.scale_format].as_numbers(self._scales),
-            "zeros": zeros and zeros.as_numbers(),
-            "tensor_scale": None if scale is None else np.array([scale], np.float32),
-            "input_permutation": self.input_permutation,
-            "codebook": self.codebook,
-        }
-        return {name: array for name, array in parts.items() if array is not None}
+        from .tensor_parts import take_apart
+
+        return take_apart(self)
 
     @classmethod
     def from_parts(cls, description: dict[str, Any], parts: dict[str, NDArray]) -> QuantizedTensor:
@@ -375,10 +392,6 @@ class QuantizedTensor:
         order = ", permuted inputs" if self.input_permutation is not None else ""
         return (
             f"QuantizedTensor({self.format}, {self.layout} {self.shape[0]}x{self.shape[1]}, "
-            f"group {self._granularity}, {_dtype_name(self.scale_format)} scales{zero}{tensor}"
+            f"group {self._granularity}, {dtype_name(self.scale_format)} scales{zero}{tensor}"
             f"{order}, {self.nbytes} bytes)"
         )
-
-
-def _dtype_name(scale_format: str) -> str:
-    return FLOATS[scale_format].name if scale_format in FLOATS else scale_format

@@ -125,3 +125,8 @@ def find_scale_format(dtype: DTypeLike | str, argument: str) -> ScaleFormat:
     names = [f.dtype.name if f.name in FLOATS else f.name for f in SCALE_FORMATS.values()]
     shown = getattr(resolved, "name", dtype)
     raise UnsupportedError(f"{argument} is {shown}; supported: {', '.join(names)}")
+
+
+def dtype_name(scale_format: str) -> str:
+    """NumPy's name of a scale format, where it has one of its own."""
+    return FLOATS[scale_format].name if scale_format in FLOATS else scale_format

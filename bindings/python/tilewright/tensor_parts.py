@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ._extension import native
@@ -11,10 +12,26 @@ from .errors import UnsupportedError
 from .formats import float_name, parse_weight_format
 from .granularity import Granularity
 from .group_tables import ZERO_PACKING, ZeroPoints, pack_bytes
+from .planes import fitted_parts, pop_fitted
 from .scale_formats import SCALE_FORMATS
 
 if TYPE_CHECKING:
     from .quantized_tensor import QuantizedTensor
+
+
+def take_apart(tensor: QuantizedTensor) -> dict[str, NDArray]:
+    """What QuantizedTensor.parts documents."""
+    zeros, scale = tensor._zeros, tensor.tensor_scale
+    parts = {
+        "words": tensor._words,
+        "scales": SCALE_FORMATS[tensor.scale_format].as_numbers(tensor._scales),
+        "zeros": zeros and zeros.as_numbers(),
+        "tensor_scale": None if scale is None else np.array([scale], np.float32),
+        "input_permutation": tensor.input_permutation,
+        "codebook": tensor.codebook,
+        **fitted_parts(tensor),
+    }
+    return {name: array for name, array in parts.items() if array is not None}
 
 
 def build(
@@ -59,9 +76,11 @@ def build(
         tensor_scale=None if total is None else float(total.reshape(1)[0]),
         input_permutation=parts.pop("input_permutation", None),
         codebook=parts.pop("codebook", None),
+        fitted=pop_fitted(parts, rule, scale),
     )
     if parts:
         raise ValueError(f"'{min(parts)}' is no part of a weight")
     # Unpacking checks every size against the description.
-    result.codes(), result.scales(), result.zeros()
+    for part in (result, *(result.truncate(width) for width in result.fitted)):
+        part.codes(), part.scales(), part.zeros()
     return result

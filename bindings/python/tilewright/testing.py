@@ -148,6 +148,8 @@ def linear_reference(
     sums = _products(x, exact.T if weights.layout == "nk" else exact)
     if weights.has_float_zero_point:
         sums = sums[0], *_sum_in_groups(x, weights)
+    if weights.format == "stack":
+        sums = sums[0], *_sum_planes(x, weights)
     out = x.dtype if out_dtype is None else np.dtype(out_dtype)
     return _finish(sums, out, bias, activation, row_scale, column_scale, residual)
 
@@ -219,7 +221,7 @@ def _sum_in_groups(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """x @ w and |x| @ |w| by groups, w of floating-point zero points."""
     x = x.astype(np.float32)
-    codes = weights.codes().astype(np.float32)
+    codes = weights.code_numbers()
     spread = weights.spread(weights.scales().astype(np.float32))
     shift = weights.spread(weights.zeros().astype(np.float32))
     total = np.float32(1 if weights.tensor_scale is None else weights.tensor_scale)
@@ -235,6 +237,19 @@ def _sum_in_groups(
             z_scale = np.abs(z * s) if weights.zero_rule == "subtract" else np.abs(z)
             magnitude += wide * np.abs(s) + all_x[:, None] * z_scale
         return low * total, magnitude * np.abs(total)
+
+
+def _sum_planes(
+    x: NDArray, weights: QuantizedTensor
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """x @ w and |x| @ |w| by planes, which the kernel never adds up."""
+    low, magnitude, before = np.float32(0), np.float32(0), np.zeros(weights.shape)
+    for planes in range(1, weights.bits + 1):
+        together = weights.truncate(planes).dequantize(np.float64)
+        plane, before = together - before, together
+        sums = _products(x, plane.T if weights.layout == "nk" else plane)
+        low, magnitude = low + sums[1], magnitude + sums[2]
+    return low, magnitude
 
 
 def relu(v: NDArray) -> NDArray:

@@ -36,6 +36,15 @@ def check_codes(codes: NDArray, name: str, format: WeightFormat) -> NDArray:
     return codes
 
 
+def check_finite(w: NDArray[np.floating], first: int, layout: str) -> None:
+    """Fails unless weights, columns from `first` on of a matrix, are finite."""
+    if np.isfinite(w).all():
+        return
+    row, k = np.argwhere(~np.isfinite(w))[0]
+    index = (first + int(row), int(k)) if layout == "nk" else (int(k), first + int(row))
+    raise ArgumentError(f"w[{index[0]}, {index[1]}] is {w[row, k]}; expects finite weights")
+
+
 def check_codebook(codebook: NDArray | None, format: WeightFormat) -> NDArray[np.float32] | None:
     """A copy of `codebook` as float32, once it is known to belong to `format`."""
     if not format.is_index:

@@ -112,18 +112,27 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
     return error;
   if (Error error = readWeightRule(problem, typed))
     return std::move(error);
-  if (typed.zero != format::Zero::None && !weight->isInteger())
-    return constraints.makeError("expects zero=none unless codes are integers, but got zero=" +
+  if (!format::canHave(*weight, typed.zero))
+    return constraints.makeError("expects zero=none unless codes are integers, or offset of nested "
+                                 "ones, but got zero=" +
                                  format::getName(typed.zero) + " with format " + weight->name);
   if (weight->isIndex() != (problem.findOperand("codebook") != nullptr))
     return constraints.makeError(
         "expects the operand 'codebook' exactly when codes are indices, but "
         "got format " +
         weight->name);
+  if (weight->isStack() != (problem.findDimension("planes") != nullptr))
+    return constraints.makeError(
+        "expects the dimension 'planes' exactly when weights are stacks, but "
+        "got format " +
+        weight->name);
   Expected<bool> deterministic = constraints.readDeterministic(problem);
   if (!deterministic)
     return deterministic.takeError();
   typed.isDeterministic = *deterministic;
+  if (typed.isDeterministic && weight->isStack())
+    return constraints.makeError("expects deterministic to be false with stacks, whose chunks of K "
+                                 "no schedule has, but got true");
   return typed;
 }
 

@@ -15,17 +15,19 @@
 namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "quant_matmul".
-///   dimensions  M (static or dynamic), N and K (static, at least 1)
-///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N],
+///   dimensions  M (static or dynamic), N and K (static, at least 1); planes
+///               (with format stack: dynamic)
+///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N], with
+///               format stack [planes,groups,N],
 ///               zeros (with zero other than none: u8, or f16|bf16|f32),
 ///               tensor_scale [1] f32 (optional), codebook (with lut2..lut4),
 ///               bias [N] (optional),
 ///               y [M,N] f16|bf16|f32
 ///   attributes  format of weights (Format::isWeight), group
 ///               (format::Granularity), scale f16|bf16|f32|e8m0|e4m3|ue5m3, zero
-///               none|integer|float|offset (integer codes only), activation
+///               none|integer|float|offset (format::canHave), activation
 ///               none|relu|gelu|silu; the last two are "none" where left out;
-///               deterministic true|false, false where left out
+///               deterministic true|false, false where left out, and with stacks
 struct QuantMatmulProblem {
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
@@ -42,8 +44,11 @@ struct QuantMatmulProblem {
   static llvm::Expected<QuantMatmulProblem> fromProblem(const problem::Problem &problem);
 
   /// Whether sums are scaled within the main loop, not once at the end: there is
-  /// more than one group along K, or a floating-point zero point to account for.
-  bool scalesInLoop() const { return granularity.getGroups(k) > 1 || format::isFloat(zero); }
+  /// more than one group along K, a floating-point zero point to account for, or a
+  /// stack, whose planes have scales of their own.
+  bool scalesInLoop() const {
+    return granularity.getGroups(k) > 1 || format::isFloat(zero) || weight.isStack();
+  }
   /// Rows of a tile of `tileK` that are summed before they are scaled: the most
   /// that divide both the tile and a group. 48 and 128 give 16, each third of a
   /// group is scaled on its own; 48 and 384 give 48.

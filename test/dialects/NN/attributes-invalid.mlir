@@ -9,25 +9,25 @@ func.func private @unknown_code(!nn.quantized<64x64, #nn.qformat<x4, group = 32,
 // -----
 
 // Codes have at most 8 bits.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got bf16}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4, nested1..nested8, stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got bf16}}
 func.func private @float_code(!nn.quantized<64x64, #nn.qformat<bf16, group = 32, scale = f16>>)
 
 // -----
 
 // Integer codes too.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got u32}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4, nested1..nested8, stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got u32}}
 func.func private @wide_code(!nn.quantized<64x64, #nn.qformat<u32, group = 32, scale = f16>>)
 
 // -----
 
 // Weights have a sign, or are integers.
-// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4 or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got e8m0}}
+// expected-error @+1 {{expects codes of u1..u8, i1..i8, lut2..lut4, nested1..nested8, stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got e8m0}}
 func.func private @unsigned_float(!nn.quantized<64x64, #nn.qformat<e8m0, group = 32, scale = f16>>)
 
 // -----
 
 // Zero points are codes, which of floats are no numbers to subtract.
-// expected-error @+1 {{expects zero points of integer codes only, but got f4e2m1 with zero = integer}}
+// expected-error @+1 {{expects zero points of integer codes only, or offsets of nested ones, but got f4e2m1 with zero = integer}}
 func.func private @zeros_of_floats(!nn.quantized<64x64, #nn.qformat<f4e2m1, group = 32, scale = f16, zero = integer>>)
 
 // -----
@@ -107,3 +107,21 @@ func.func private @wide_alignment() attributes {operand = #nn.operand<"x", strid
 // Indices have a width that GPUs have.
 // expected-error @+1 {{expects index arithmetic of 32 or 64 bits, but got 17}}
 func.func private @index_width() attributes {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"x", strides = [1], align = 2>], index = 17>}
+
+// -----
+
+// Zero points of nested codes are offsets, which do not depend on the width.
+// expected-error @+1 {{expects zero points of integer codes only, or offsets of nested ones, but got nested8.4 with zero = float}}
+func.func private @nested_zeros(!nn.quantized<64x64, #nn.qformat<nested8.4, group = 64, scale = f16, zero = float : f16>>)
+
+// -----
+
+// A stack has no zero points.
+// expected-error @+1 {{expects zero points of integer codes only, or offsets of nested ones, but got stack with zero = offset}}
+func.func private @stack_zeros(!nn.quantized<64x64, #nn.qformat<stack, group = 64, scale = f16, zero = offset : f16>>)
+
+// -----
+
+// Nested codes have no more bits than are stored.
+// expected-error @+1 {{unknown number format 'nested4.5'}}
+func.func private @nested_bits(!nn.quantized<64x64, #nn.qformat<nested4.5, group = 64, scale = f16>>)

@@ -56,3 +56,6 @@ func.func private @problem() attributes {
 // CHECK-LABEL: func.func private @weights(
 // CHECK-SAME: !nn.quantized<384x1536, #nn.qformat<i3, group = 32, scale = f16>>
 func.func private @weights(!nn.quantized<384x1536, #nn.qformat<i3, group = 32, scale = f16>>)
+
+// CHECK: func.func private @planes(!nn.quantized<64x64, #nn.qformat<nested8.4, group = 64, scale = f16, zero = offset : f16>>, !nn.quantized<64x64, #nn.qformat<stack, group = channel, scale = bf16>>)
+func.func private @planes(!nn.quantized<64x64, #nn.qformat<nested8.4, group = 64, scale = f16, zero = offset : f16>>, !nn.quantized<64x64, #nn.qformat<stack, group = channel, scale = bf16>>)

@@ -66,7 +66,7 @@ func.func @width_of_unpack(%w: tensor<1x1x512xi32>) {
 
 // Words are strips x blocks x words of 32 bits.
 func.func @words_of_unpack(%w: tensor<1x512xi32>) {
-  // expected-error @+1 {{expects words to be a strips x blocks x words tensor of i32, but got 'tensor<1x512xi32>'}}
+  // expected-error @+1 {{expects words to be a strips x blocks x words tensor of i32, or one of strips x blocks x planes x words, but got 'tensor<1x512xi32>'}}
   %0 = tile.unpack %w : tensor<1x512xi32> -> tensor<128x32xi4>
   return
 }
@@ -174,7 +174,7 @@ func.func @unknown_format(%q: tensor<16x8xi4>) {
 
 // Codes have the width of their format.
 func.func @width_of_format(%q: tensor<16x8xi5>) {
-  // expected-error @+1 {{expects a format of 5 bits, of indices or of floats with a sign and exponents, but got f4e2m1}}
+  // expected-error @+1 {{expects a format of 5 bits, nested, of indices or of floats with a sign and exponents, but got f4e2m1}}
   %0 = tile.dequant %q as "f4e2m1" bias 0 : tensor<16x8xi5> -> tensor<16x8xf16>
   return
 }
@@ -183,7 +183,7 @@ func.func @width_of_format(%q: tensor<16x8xi5>) {
 
 // Fixed-point floats are stored as integers, and unpacked as such.
 func.func @fixed_point(%q: tensor<16x8xi4>) {
-  // expected-error @+1 {{expects a format of 4 bits, of indices or of floats with a sign and exponents, but got f4e1m2}}
+  // expected-error @+1 {{expects a format of 4 bits, nested, of indices or of floats with a sign and exponents, but got f4e1m2}}
   %0 = tile.dequant %q as "f4e1m2" bias 0 : tensor<16x8xi4> -> tensor<16x8xf16>
   return
 }
@@ -192,7 +192,7 @@ func.func @fixed_point(%q: tensor<16x8xi4>) {
 
 // Weights have a sign.
 func.func @no_sign(%q: tensor<16x8xi8>) {
-  // expected-error @+1 {{expects a format of 8 bits, of indices or of floats with a sign and exponents, but got e8m0}}
+  // expected-error @+1 {{expects a format of 8 bits, nested, of indices or of floats with a sign and exponents, but got e8m0}}
   %0 = tile.dequant %q as "e8m0" bias 0 : tensor<16x8xi8> -> tensor<16x8xf16>
   return
 }
@@ -284,5 +284,32 @@ func.func @count_of_fields(%w: tensor<8xi16>) {
 func.func @width_of_fields(%w: tensor<8xi16>) {
   // expected-error @+1 {{expects numbers of at least 8 bits, but got 'i4'}}
   %0 = tile.fields %w : tensor<8xi16> -> tensor<8x2xi4>
+  return
+}
+
+// -----
+
+// Codes of b bits have b planes of 128 words.
+func.func @planes_of_unpack(%w: tensor<1x1x3x128xi32>) {
+  // expected-error @+1 {{expects 4 planes of 128 words in a block of 4-bit codes, but got 3 of 128}}
+  %0 = tile.unpack %w : tensor<1x1x3x128xi32> -> tensor<128x32xi4>
+  return
+}
+
+// -----
+
+// The width of nested codes is that of the format's top bits.
+func.func @nested_width(%q: tensor<128x32xi8>) {
+  // expected-error @+1 {{expects a format of 8 bits, nested, of indices or of floats with a sign and exponents, but got nested8.4}}
+  %0 = tile.dequant %q as "nested8.4" bias 0 : tensor<128x32xi8> -> tensor<128x32xf16>
+  return
+}
+
+// -----
+
+// Nested codes stand for odd numbers: there is nothing to subtract.
+func.func @nested_bias(%q: tensor<128x32xi4>) {
+  // expected-error @+1 {{expects neither bias nor zero points of nested8.4 codes}}
+  %0 = tile.dequant %q as "nested8.4" bias 8 : tensor<128x32xi4> -> tensor<128x32xf16>
   return
 }

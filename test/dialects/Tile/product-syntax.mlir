@@ -45,3 +45,13 @@ func.func @fields(%words: tensor<2x8xi16>) -> tensor<2x8x4xi8> {
   %numbers = tile.fields %words : tensor<2x8xi16> -> tensor<2x8x4xi8>
   return %numbers : tensor<2x8x4xi8>
 }
+
+// Nested codes come in planes, and stand for odd numbers.
+// CHECK-LABEL: func.func @nested(
+// CHECK: tile.unpack %{{.+}} : tensor<2x1x3x128xi32> -> tensor<128x64xi3>
+// CHECK: tile.dequant %{{.+}} as "nested8.3" bias 0 : tensor<128x64xi3> -> tensor<128x64xbf16>
+func.func @nested(%planes: tensor<2x1x3x128xi32>) -> tensor<128x64xbf16> {
+  %codes = tile.unpack %planes : tensor<2x1x3x128xi32> -> tensor<128x64xi3>
+  %values = tile.dequant %codes as "nested8.3" bias 0 : tensor<128x64xi3> -> tensor<128x64xbf16>
+  return %values : tensor<128x64xbf16>
+}

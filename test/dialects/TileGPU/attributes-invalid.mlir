@@ -45,11 +45,11 @@ func.func private @bias() attributes {a = #tilegpu.packed<bits = 4, bias = 16>}
 // -----
 
 // Floats have the codes' width.
-// expected-error @+1 {{expects a format of 5 bits, of indices or of floats with a sign and exponents, and no bias, but got f4e2m1 and 0}}
+// expected-error @+1 {{expects a format of 5 bits, nested, of indices or of floats with a sign and exponents, and no bias, but got f4e2m1 and 0}}
 func.func private @floats() attributes {a = #tilegpu.packed<bits = 5 as "f4e2m1", bias = 0>}
 
 // -----
 
 // Floats are stored without a bias.
-// expected-error @+1 {{expects a format of 4 bits, of indices or of floats with a sign and exponents, and no bias, but got f4e2m1 and 8}}
+// expected-error @+1 {{expects a format of 4 bits, nested, of indices or of floats with a sign and exponents, and no bias, but got f4e2m1 and 8}}
 func.func private @bias_of_floats() attributes {a = #tilegpu.packed<bits = 4 as "f4e2m1", bias = 8>}

@@ -209,3 +209,36 @@ func.func @zeros_of_floats(%words: tensor<1x1x512xi32, #words>, %zeros: tensor<1
   %0 = tilegpu.dequant %words zero %zeros row 0 <bits = 4 as "f4e2m1", bias = 0> : tensor<1x1x512xi32, #words>, tensor<1x32xi8, #zeros> -> tensor<64x32xf16, #operand>
   return
 }
+
+// -----
+
+// Nested codes are in planes.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @nested_in_words(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects words to be a strips x blocks x 4 x 128 tensor of i32, but got 'tensor<1x1x512xi32}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4 as "nested8.4", bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Other codes are not.
+#planes = #tilegpu.layout<blocked 4, shape = [1, 1, 4, 128], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @integers_in_planes(%words: tensor<1x1x4x128xi32, #planes>) {
+  // expected-error @+1 {{expects words to be a strips x blocks x 512 tensor of i32, but got 'tensor<1x1x4x128xi32}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x4x128xi32, #planes> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// A lane has four neighbouring words of each plane, one a fragment.
+#planes = #tilegpu.layout<blocked 1, shape = [1, 1, 4, 128], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @planes_elsewhere(%words: tensor<1x1x4x128xi32, #planes>) {
+  // expected-error @+1 {{expects lane 1 of warp 0 to hold word 4 of block (0, 0) for its register 0}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4 as "nested4", bias = 0> : tensor<1x1x4x128xi32, #planes> -> tensor<64x32xf16, #operand>
+  return
+}

@@ -31,3 +31,14 @@ func.func @i3(%words: tensor<1x1x384xi32, #words3>, %zeros: tensor<1x32xi8, #zer
   %0 = tilegpu.dequant %words zero %zeros row 96 <bits = 3, bias = 4> : tensor<1x1x384xi32, #words3>, tensor<1x32xi8, #zeros> -> tensor<32x32xbf16, #part>
   return
 }
+
+#planes3 = #tilegpu.layout<register = [[0, 0, 0, 1], [0, 0, 0, 2]],
+  lane = [[0, 0, 0, 4], [0, 0, 0, 8], [0, 0, 0, 16], [0, 0, 0, 32], [0, 0, 0, 64]], warp = [], repeat = [1, 1, 3, 1]>
+
+// The top three planes of nested codes: a word a plane and fragment.
+// CHECK-LABEL: func.func @nested(
+// CHECK: tilegpu.dequant %{{.+}} row 64 <bits = 3 as "nested8.3", bias = 0> : tensor<1x1x3x128xi32, {{.+}}> -> tensor<32x32xbf16, {{.+}}>
+func.func @nested(%words: tensor<1x1x3x128xi32, #planes3>) {
+  %0 = tilegpu.dequant %words row 64 <bits = 3 as "nested8.3", bias = 0> : tensor<1x1x3x128xi32, #planes3> -> tensor<32x32xbf16, #part>
+  return
+}

@@ -91,3 +91,12 @@ func.func @attention_tile(%q: tensor<1x64x4x64xf16>) -> tensor<1x64x4x64xf16> {
   %o = nn.attention %q, %q, %q scale 0.125 {schedule = #tile.schedule<"attention", {tile_q = 32, tile_k = 64, warps = 4, stages = 2}>} : tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16>, tensor<1x64x4x64xf16> -> tensor<1x64x4x64xf16>
   return %o : tensor<1x64x4x64xf16>
 }
+
+// -----
+
+// Chunks of K are not those of a stack's steps, whose number is the launch's.
+func.func @chunks_of_a_stack(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<stack, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-error @+1 {{expects chunk_k to be left out with stacks, but got 128}}
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {chunk_k = 128, split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<stack, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

@@ -204,3 +204,42 @@ func.func @tensor_scale(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qf
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<i4, group = 16, scale = e4m3, tensor_scale>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
+
+// -----
+
+// The top four planes of eight: each a matrix of its own, 128 words a block. Sums of
+// x are divided by what the total is multiplied by.
+// CHECK-LABEL: func.func @nested(
+// CHECK: tile.view %{{.+}} : <2x2x4x128xi32, strides = [256, 128, 512, 1], align = 16>
+// CHECK: scf.for
+// CHECK: %[[PLANES:.+]] = tile.load %{{.+}} -> tensor<2x1x4x128xi32>
+// CHECK: tile.unpack %[[PLANES]] : tensor<2x1x4x128xi32> -> tensor<128x64xi4>
+// CHECK: arith.constant dense<6.250000e-02> : tensor<64x64xf16>
+// CHECK: tile.dequant %{{.+}} as "nested8.4" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
+// CHECK: } {tile.stages
+// CHECK: arith.constant dense<1.600000e+01> : tensor<16x64xf32>
+// CHECK: arith.mulf
+func.func @nested(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<nested8.4, group = 128, scale = f16, zero = offset : f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<nested8.4, group = 128, scale = f16, zero = offset : f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}
+
+// -----
+
+// A stack's loop runs over the tiles of K of as many planes as the launch has; its
+// tables of scales follow each other.
+// CHECK-LABEL: func.func @stack(
+// CHECK-SAME: %[[PLANES:[^:]+]]: i32 {tile.parameter = #tile.parameter<dimension "planes"
+// CHECK: tile.view %{{.+}} sizes(%[[PLANES]]) : <2x2x?x128xi32, strides = [256, 128, 512, 1], align = 16>
+// CHECK: %[[ROWS:.+]] = arith.muli %[[PLANES]], %{{.+}} : i32
+// CHECK: tile.view %{{.+}} sizes(%[[ROWS]]) : <?x2x32xf16, strides = [64, 32, 1], align = 16>
+// CHECK: %[[STEPS:.+]] = arith.muli %[[PLANES]], %{{.+}} : i32
+// CHECK: scf.for %[[STEP:.+]] = %{{.+}} to %[[STEPS]]
+// CHECK: %[[PLANE:.+]] = arith.divui %[[STEP]], %[[TILES:.+]] : i32
+// CHECK: %[[TILE:.+]] = arith.remui %[[STEP]], %[[TILES]] : i32
+// CHECK: tile.load %{{.+}}, %[[PLANE]], %{{.+}}] : {{.+}} -> tensor<2x1x1x128xi32>
+// CHECK: tile.dequant %{{.+}} as "stack" bias 0 : tensor<64x64xi1> -> tensor<64x64xf16>
+func.func @stack(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #nn.qformat<stack, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<stack, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

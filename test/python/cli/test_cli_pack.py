@@ -63,8 +63,8 @@ def test_matrices_are_packed_and_the_rest_is_copied(tw, model):
             assert_same(packed[name], array)
 
 
-@pytest.mark.parametrize("name", ["f4e2m1", "e4m3", "f3e1m1"])
-def test_float_codes(tw, model, name):
+@pytest.mark.parametrize("name", ["f4e2m1", "e4m3", "f3e1m1", "nested8"])
+def test_codes_that_are_no_integers(tw, model, name):
     assert tw("pack", model, "--format", name, "-o", model / "x").status == 0
     expected = tilewright.quantize(make_model()["a.weight"], name, layout="nk")
     packed = tilewright.load_packed(model / "x")["a.weight"]

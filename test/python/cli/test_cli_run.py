@@ -49,6 +49,8 @@ def test_json_has_the_documented_keys(tw, documented_keys):
         ("--format", "lut4", "--dtype", "bf16"),
         ("--format", "nf4", "--dtype", "bf16"),
         ("--format", "ternary", "--group", "64"),
+        ("--format", "nested8.3", "--zero-point", "offset"),
+        ("--format", "stack", "--dtype", "bf16"),
         ("--format", "i8", "--group", "128x64", "--scale-dtype", "f32", "--tensor-scale"),
         ("--format", "u4", "--group", "48", "--scale-dtype", "e4m3", "--zero-point", "offset"),
         ("--format", "u4", "--zero-point", "none", "--bias", "f32", "--activation", "gelu"),

@@ -34,6 +34,10 @@ class Linear:
     @property
     def bits(self) -> int:
         """Bits of a weight."""
+        if self.weight == "stack":
+            return 1
+        if self.weight.startswith("nested"):
+            return int(self.weight[-1])
         return 8 if self.weight[0] == "e" else int(self.weight.removeprefix("lut").lstrip("uif")[0])
 
     @property

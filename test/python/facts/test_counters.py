@@ -40,6 +40,31 @@ def test_instructions_a_weight(nvdisasm, bits, m):
     assert counters.instructions_a_weight(bits, m, schedule) <= BUDGET[m][bits - 1] + 0.005
 
 
+# The same of weights in planes at M = 1: a launch reads the planes of its width, and no others.
+PLANES = dict(
+    zip(
+        counters.PLANES,
+        (1.70, 1.81, 2.06, 2.20, 2.69, 2.88, 3.07, 3.16, 1.76, 1.76, 1.76, 1.76),
+        strict=True,
+    )
+)
+
+
+@pytest.mark.parametrize("weights", ["nested8.1", "nested8.3", "nested8.4", "nested8.8", "stack.3"])
+def test_planes_are_read_once_and_only_as_many_as_are_asked_for(weights):
+    c = counters.count(counters.quantize(weights), 1)
+    assert 1 <= c.weights <= 1.03
+    assert c.conflicts == 0
+    assert c.mma == (int(weights[-1]) if weights.startswith("stack") else 1)
+    assert c.blocks >= 108
+
+
+@pytest.mark.parametrize("weights", ["nested8.1", "nested8.2", "nested8.4", "nested8.6", "stack.1"])
+def test_instructions_a_weight_in_planes(nvdisasm, weights):
+    schedule = tw.compile("linear", counters.quantize(weights), target="a100", m=1).schedule
+    assert counters.instructions_a_weight(weights, 1, schedule) <= PLANES[weights] + 0.005
+
+
 # The same of large layers, whose tiles are 256 columns wide up to 5 bits.
 LARGE = {
     1: (1.83, 1.67, 1.98, 1.80, 2.17),

@@ -33,12 +33,19 @@ FLOATS = {
 }
 # The same of indices, for either type.
 CODEBOOKS = {"lut2": 46, "lut3": 69, "lut4": 88}
+# The same of the top bits of nested codes, 1 to 8; a plane of a stack is unpacked as one.
+NESTED = {
+    "f16": (33, 36, 43, 47, 61, 65, 71, 75),
+    "bf16": (35, 40, 50, 53, 66, 70, 91, 110),
+}
+PLANES = [f"nested8.{bits}" for bits in range(1, 8)] + ["nested8", "stack"]
 # Floats of one exponent bit are unpacked as integers.
 FIXED_POINT = ["f3e1m1", "f4e1m2", "f5e1m3"]
 FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)] + [
     *FIXED_POINT,
     *FLOATS,
     *CODEBOOKS,
+    *PLANES,
 ]
 
 
@@ -47,6 +54,8 @@ def get_table(linear: Linear) -> int:
         return FLOATS[linear.weight][linear.x]
     if linear.weight in CODEBOOKS:
         return CODEBOOKS[linear.weight]
+    if linear.weight in PLANES:
+        return NESTED[linear.x][linear.bits - 1]
     # A signed byte is biased by 128, which is what splitting its top bit off yields: the
     # addition of 16 pairs is not needed.
     if linear.x == "bf16" and linear.weight == "i8":

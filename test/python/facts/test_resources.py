@@ -26,6 +26,12 @@ OPTIONS = {
     "activation": ["none", "relu", "gelu", "silu"],
     "bias": [False, True],
 }
+# Nested codes at every width, whose bits are merged in registers, and stacks.
+NESTED = OPTIONS | {
+    "weight": [*(f"nested8.{bits}" for bits in range(1, 8)), "nested8"],
+    "zero": ["none", "offset : f16", "offset : f32"],
+}
+STACKS = OPTIONS | {"weight": ["stack"], "zero": ["none"]}
 FULL = os.environ.get("TILEWRIGHT_PTXAS_FULL") == "1"
 
 
@@ -37,8 +43,12 @@ def make_linear(row):
 
 # The sample takes every fourth row, each on one target; what it compiles, the full set does.
 LINEARS = [make_linear(row) for row in covering_array(OPTIONS, seed=7)]
-SAMPLE = [(linear, TARGETS[i % len(TARGETS)]) for i, linear in enumerate(LINEARS[::4])]
-EVERY = [(linear, target) for target in TARGETS for linear in LINEARS]
+IN_PLANES = [
+    make_linear(row) for options in (NESTED, STACKS) for row in covering_array(options, seed=7)
+]
+SAMPLED = LINEARS[::4] + IN_PLANES[::24]
+SAMPLE = [(linear, TARGETS[i % len(TARGETS)]) for i, linear in enumerate(SAMPLED)]
+EVERY = [(linear, target) for target in TARGETS for linear in LINEARS + IN_PLANES]
 CASES = EVERY if FULL else SAMPLE
 
 

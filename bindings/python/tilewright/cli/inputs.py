@@ -15,6 +15,7 @@ from ..granularity import Granularity
 from ..npy import read_npy
 from ..quantization import quantize
 from ..quantized_tensor import QuantizedTensor
+from ..residual import quantize_residual
 from .failures import BadInput, as_bad_input
 from .problem import QuantMatmul, zero_arguments
 
@@ -89,7 +90,14 @@ class GivenInputs:
             w = w / np.float32(np.sqrt(problem.k))
             if problem.zero == "none" and not format.signed:
                 w = np.abs(w)
+        if format.is_stack and problem.has_tensor_scale:
+            raise BadInput("--tensor-scale is given, but a stack has none", "leave it out")
         with as_bad_input("'tw run --help' says what w may be"):
+            if format.is_stack:
+                group = Granularity.parse(problem.group).group_size
+                return quantize_residual(
+                    w, layout="nk", group_size=group, scale_dtype=problem.scale_dtype
+                )
             return quantize(
                 w,
                 problem.preset or problem.format,

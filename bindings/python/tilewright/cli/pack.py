@@ -52,7 +52,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help=_MODEL)
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument(
-        "--format", metavar="FORMAT", help="quantise to u1..u8, i1..i8 or floats, as f4e2m1"
+        "--format",
+        metavar="FORMAT",
+        help="quantise to u1..u8, i1..i8, nested8 or floats, as f4e2m1",
     )
     how.add_argument(
         "--from",

@@ -73,7 +73,8 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         metavar="FORMAT",
-        help="of the weights: u1..u8, i1..i8, f4e2m1, e4m3, lut4, nf4, ternary, ... (default u4)",
+        help="of the weights: u1..u8, i1..i8, f4e2m1, e4m3, lut4, nf4, ternary, nested8.4, ... "
+        "(default u4)",
     )
     group.add_argument(
         "--group",

@@ -89,6 +89,43 @@ TEST_F(QuantMatmulTest, TellsApartGranularitiesAndRules) {
             "activation=none, format=u4, group=128x32, scale=e4m3, zero=offset; i32)");
 }
 
+/// Planes of a stack are counted by its operands: how many is for the launch to say.
+/// The problem of nested codes says which part of them they are.
+TEST_F(QuantMatmulTest, NamesPartsOfPlanes) {
+  auto stack = [&](unsigned planes) {
+    return [planes](QuantMatmulCall &call) {
+      call.weights.shape.bits = planes;
+      call.weights.shape.storage = layout::Storage::Stack;
+      call.weights.format = "stack";
+      call.weights.words.packedBytes = 3 * 2 * 128 * 4 * planes;
+      call.weights.scales.packedBytes = 3 * 64 * 2 * planes;
+    };
+  };
+  EXPECT_EQ(str(stack(2)),
+            "quant_matmul(M=?, N=48, K=300, groups=3, planes=?; x:f16[M,K]{300,1}@16, "
+            "w:u32[planes,N,K]@16, scales:f16[planes,groups,N]@16, y:f16[M,N]{48,1}@16; "
+            "activation=none, format=stack, group=128, scale=f16, zero=none; i32)");
+  EXPECT_EQ(str(stack(2)), str(stack(5)));
+  auto nested = [](const char *format) {
+    return [format](QuantMatmulCall &call) {
+      call.weights.shape.storage = layout::Storage::Nested;
+      call.weights.format = format;
+    };
+  };
+  EXPECT_NE(str(nested("nested8.4")).find("w:u32[N,K]@16"), std::string::npos);
+  EXPECT_NE(str(nested("nested8.4")), str(nested("nested4")));
+  EXPECT_EQ(refuse(nested("u4")), "weights of format u4 are stored in another way than those they "
+                                  "are packed as");
+  EXPECT_EQ(refuse(nested("nested8.5")), "weights of format nested8.5 have 5 bits, but they are "
+                                         "packed with 4");
+  EXPECT_EQ(refuse([&](QuantMatmulCall &call) {
+              stack(3)(call);
+              call.weights.scales.packedBytes = 3 * 64 * 2;
+            }),
+            "scales of stack weights with K=300, N=48, group 128 take 1152 packed bytes, but got "
+            "384");
+}
+
 TEST_F(QuantMatmulTest, FoldsAddressesAndDynamicStridesIntoTheAlignment) {
   auto operand = [&](auto change) {
     QuantMatmulCall call = makeCall(device);

@@ -146,6 +146,21 @@ TEST(ResidentBuffer, CopiesOnceADeviceAndAgainAfterAChange) {
   EXPECT_TRUE(second->live.empty());
 }
 
+TEST(ResidentBuffer, ServesABeginningAndGrowsWithWhatIsRead) {
+  auto device = std::make_shared<FakeDevice>();
+  std::vector<uint8_t> data = {1, 2, 3, 4};
+  ResidentBuffer buffer;
+  auto get = [&](uint64_t bytes) { return llvm::cantFail(buffer.get(device, data.data(), bytes)); };
+  device::DevicePointer two = get(2);
+  EXPECT_EQ(get(1), two);
+  EXPECT_EQ(device->log, "allocate 2; upload 2");
+  device::DevicePointer four = get(4);
+  EXPECT_EQ(reinterpret_cast<uint8_t *>(four)[3], 4);
+  EXPECT_EQ(get(2), four);
+  EXPECT_EQ(buffer.getCopyCount(), 1u);
+  EXPECT_EQ(device->live.size(), 1u);
+}
+
 TEST(ResidentBuffer, DiesWithItsOwnerAndOutlivesDevices) {
   auto device = std::make_shared<FakeDevice>(), gone = std::make_shared<FakeDevice>();
   uint8_t byte = 1;

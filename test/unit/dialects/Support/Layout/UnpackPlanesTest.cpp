@@ -7,9 +7,8 @@
 // sees b of eight words.
 //
 //===----------------------------------------------------------------------===//
-#include "dialects/Support/Layout/Packing.h"
+#include "UnpackMachine.h"
 
-#include <array>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -20,7 +19,6 @@ using namespace tilewright::layout;
 namespace {
 
 constexpr unsigned storedBits = 8;
-using Codes = std::array<std::array<unsigned, 2>, pairsPerFragment>; // [pair][half]
 
 /// All eight planes: word p has bit 7 - p of pair i at bit (i - p) mod 16.
 std::vector<uint32_t> makePlanes(const Codes &codes) {
@@ -32,27 +30,6 @@ std::vector<uint32_t> makePlanes(const Codes &codes) {
         words[plane] |= (codes[pair][half] >> (storedBits - 1 - plane) & 1) << (at + 16 * half);
       }
   return words;
-}
-
-uint32_t runStep(const UnpackStep &step, uint32_t a, uint32_t b) {
-  switch (step.kind) {
-  case UnpackStep::Kind::ShiftRight:
-    return a >> step.immediate;
-  case UnpackStep::Kind::ShiftLeft:
-    return a << step.immediate;
-  case UnpackStep::Kind::Select:
-    return (a & step.immediate) | (b & ~step.immediate);
-  case UnpackStep::Kind::Permute: {
-    uint64_t bytes = uint64_t(b) << 32 | a;
-    uint32_t result = 0;
-    for (unsigned i = 0; i < 4; ++i)
-      result |= (bytes >> (step.immediate >> 4 * i & 7) * 8 & 255) << 8 * i;
-    return result;
-  }
-  default:
-    ADD_FAILURE() << "a step of other programs";
-    return 0;
-  }
 }
 
 /// The number with these bits, for f16 or bf16; positive or negative and normal.

@@ -62,11 +62,11 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.op = "quant_matmull"; }),
             "unknown op to schedule 'quant_matmull'; the nearest are 'quant_matmul', 'matmul'");
   EXPECT_EQ(attribute("format", "f16"),
-            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4 or a float with sign of "
-            "3 to 8 bits (f4e2m1, e4m3, ...), but got 'f16'");
+            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4, nested1..nested8, "
+            "stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got 'f16'");
   EXPECT_EQ(attribute("format", "i32"),
-            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4 or a float with sign of "
-            "3 to 8 bits (f4e2m1, e4m3, ...), but got 'i32'");
+            "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4, nested1..nested8, "
+            "stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got 'i32'");
   EXPECT_EQ(attribute("format", "u9").find("quant_matmul: format: unknown number format 'u9'"), 0u);
   EXPECT_EQ(attribute("format", "lut4"),
             "quant_matmul: expects the operand 'codebook' exactly when "
@@ -76,8 +76,20 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
               p.attributes["zero"] = "integer";
               p.operands.push_back({"zeros", "u8", {"groups", "N"}, {}, 16});
             }),
-            "quant_matmul: expects zero=none unless codes are integers, but got zero=integer with "
-            "format f4e2m1");
+            "quant_matmul: expects zero=none unless codes are integers, or offset of nested ones, "
+            "but got zero=integer with format f4e2m1");
+  EXPECT_EQ(attribute("format", "stack"), "quant_matmul: expects the dimension 'planes' exactly "
+                                          "when weights are stacks, but got format stack");
+  EXPECT_EQ(problemErrorAfter([](Problem &p) { p.dimensions.push_back({"planes", std::nullopt}); }),
+            "quant_matmul: expects the dimension 'planes' exactly when weights are stacks, but got "
+            "format u4");
+  EXPECT_EQ(problemErrorAfter([](Problem &p) {
+              p.attributes["format"] = "stack";
+              p.attributes["deterministic"] = "true";
+              p.dimensions.push_back({"planes", std::nullopt});
+            }),
+            "quant_matmul: expects deterministic to be false with stacks, whose chunks of K no "
+            "schedule has, but got true");
   EXPECT_EQ(attribute("group", "40"),
             "quant_matmul: expects group to have a multiple of 16 rows of K, but got 40; the "
             "nearest is 48");
