@@ -135,11 +135,44 @@ static void chooseIntegers(const Rule &rule, Step step, llvm::ArrayRef<float> we
   }
 }
 
+/// Codes of floats of few numbers: how many of the bounds between them each weight is
+/// beyond, for many weights at a time. A weight on a bound has an even code, so it is
+/// beyond every second bound.
+static void countBounds(const Target &target, float divisor, llvm::ArrayRef<float> weights,
+                        uint8_t *codes) {
+  constexpr size_t atOnce = 64;
+  llvm::ArrayRef<float> bounds = target.getBetweenSizes();
+  for (size_t first = 0; first < weights.size(); first += atOnce) {
+    size_t count = std::min(atOnce, weights.size() - first);
+    float values[atOnce] = {}, sizes[atOnce];
+    int32_t places[atOnce] = {};
+    for (size_t i = 0; i < count; ++i)
+      values[i] = weights[first + i] / divisor;
+    for (size_t i = 0; i < atOnce; ++i)
+      sizes[i] = std::fabs(values[i]);
+    for (size_t j = 0; j < bounds.size(); ++j) {
+      float bound = bounds[j];
+      if (j % 2)
+        for (size_t i = 0; i < atOnce; ++i)
+          places[i] += sizes[i] >= bound;
+      else
+        for (size_t i = 0; i < atOnce; ++i)
+          places[i] += sizes[i] > bound;
+    }
+    for (size_t i = 0; i < count; ++i)
+      codes[first + i] = target.getStored(places[i], std::signbit(values[i]));
+  }
+}
+
 void chooseCodes(const Rule &rule, Step step, llvm::ArrayRef<float> weights, uint8_t *codes) {
   if (rule.target.isInteger())
     return chooseIntegers(rule, step, weights, codes);
   // Of these only nested codes have a zero point, an offset.
   float divisor = step.scale == 0 ? 1 : step.scale;
+  constexpr size_t fewBounds = 31;
+  size_t bounds = rule.target.getBetweenSizes().size();
+  if (bounds > 0 && bounds <= fewBounds)
+    return countBounds(rule.target, divisor, weights, codes);
   for (size_t i = 0; i < weights.size(); ++i)
     codes[i] = rule.target.getNearest((weights[i] - step.zero) / divisor);
 }

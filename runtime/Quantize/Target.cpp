@@ -100,11 +100,7 @@ uint8_t Target::getNearest(float value) const {
   auto code = uint32_t(above - betweenSizes.begin());
   if (above != betweenSizes.end() && *above == size)
     code += code % 2; // between two: the even one
-  uint32_t sign = 1u << (format.bits - 1);
-  bool isNegative = std::signbit(value) && code > 0;
-  if (format.isFixedPoint())
-    return isNegative ? sign - code : sign + code;
-  return isNegative ? sign | code : code;
+  return getStored(code, std::signbit(value));
 }
 
 } // namespace tilewright::quantize

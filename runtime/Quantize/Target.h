@@ -36,6 +36,16 @@ public:
   /// `value`, of two the one with the even code; of two entries of a codebook the
   /// lower. For integers `round` does many.
   uint8_t getNearest(float value) const;
+  /// The same of a float format, from the place of the value's size among the numbers
+  /// and its sign: what getNearest() does, for callers that find places together.
+  uint8_t getStored(uint32_t place, bool isNegative) const {
+    uint32_t sign = 1u << (format.bits - 1);
+    if (format.isFixedPoint())
+      return uint8_t(isNegative ? sign - place : sign + place);
+    return uint8_t(isNegative && place > 0 ? sign | place : place);
+  }
+  /// What lies between neighbouring non-negative floats; empty for other formats.
+  llvm::ArrayRef<float> getBetweenSizes() const { return betweenSizes; }
 
 private:
   void addIntegers(bool isTernary);

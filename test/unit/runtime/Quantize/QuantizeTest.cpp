@@ -7,6 +7,7 @@
 #include "runtime/Quantize/Columns.h"
 #include "runtime/Quantize/Numbers.h"
 #include "gtest/gtest.h"
+#include "llvm/ADT/STLExtras.h"
 #include <cmath>
 #include <limits>
 
@@ -70,6 +71,31 @@ TEST(Target, TakesTheEvenCodeOfTwo) {
   Target codebook(format::get("lut2"), entries);
   EXPECT_EQ(codebook.getNearest(0.25f), 3); // the lower entry
   EXPECT_EQ(codebook.getNearest(0.75001f), 0);
+}
+
+TEST(Columns, CountsBoundsAsTheSearchDoes) {
+  // Numbers, what lies between them and the neighbours of both, of either sign.
+  for (const format::Format &format : format::all()) {
+    if (!format.isWeight() || !format.isFloat())
+      continue;
+    Rule rule{Target(format, {}), {16, 1}, format::get("f32")};
+    std::vector<float> values = {0, 1e30f, std::numeric_limits<float>::infinity()};
+    for (uint32_t bits = 0; bits < 1u << (format.bits - 1); ++bits)
+      values.push_back(float(decode(format, bits)));
+    for (float bound : rule.target.getBetweenSizes())
+      values.push_back(bound);
+    for (size_t i = 0, e = values.size(); i < e; ++i) {
+      values.push_back(std::nextafter(values[i], 1e38f));
+      values.push_back(std::nextafter(values[i], 0.0f));
+    }
+    llvm::erase_if(values, [](float value) { return std::isnan(value); });
+    for (size_t i = 0, e = values.size(); i < e; ++i)
+      values.push_back(-values[i]);
+    std::vector<uint8_t> codes(values.size());
+    chooseCodes(rule, {2.0f, 0}, values, codes.data());
+    for (size_t i = 0; i < values.size(); ++i)
+      ASSERT_EQ(codes[i], rule.target.getNearest(values[i] / 2)) << format.name << " " << values[i];
+  }
 }
 
 TEST(Columns, SumsInTheOrderOfNumPy) {
