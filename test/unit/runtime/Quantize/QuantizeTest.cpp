@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/Quantize/Columns.h"
 #include "runtime/Quantize/Numbers.h"
-#include "gtest/gtest.h"
 #include "llvm/ADT/STLExtras.h"
+#include "gtest/gtest.h"
 #include <cmath>
 #include <limits>
 
