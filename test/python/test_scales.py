@@ -339,3 +339,10 @@ def test_stored_bytes_are_few_more_than_needed(bits, group):
     blocks = tw.quantize(np.ones((n, k), np.float32), f"i{bits}", layout="nk",
                          group_size=(128, 128), scale_dtype="f32")  # fmt: skip
     assert blocks.nbytes / (n * k * bits / 8 + (k // 128) * (n // 128) * 4) <= 1.04
+
+
+@pytest.mark.parametrize("scale", ["bf16", "f32", "e8m0", "ue5m3"])
+def test_stored_scales_are_of_the_dtype_that_is_said(scale):
+    q = tw.quantize(np.ones((32, 64), np.float32), "u4", layout="nk")
+    with pytest.raises(ValueError, match=f"{scale} numbers are stored as .*, not float16"):
+        tw.QuantizedTensor.from_parts({**q.description(), "scale": scale}, q.parts())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tilewright as tw
-from launch_ptx import CALLING, EARLY, MANGLED, PRINTING, READING, SPIN, STRIDED, WAITING
+from launch_ptx import CALLING, EARLY, HEAD, MANGLED, PRINTING, READING, SPIN, STRIDED, WAITING
 from tilewright._extension import native
 
 
@@ -138,3 +138,165 @@ def test_turns_of_a_loop_may_be_few():
         for budget in (16, 4096)
     ]
     assert issues[0] < 500 and issues[1] > 4096
+
+
+#: The first lane of each warp takes two tickets, one after the other.
+TICKETS = (
+    HEAD
+    + """
+.visible .entry tickets(.param .u64 counter, .param .u64 out) {
+  .reg .pred %p;
+  .reg .b32 %r<5>;
+  .reg .b64 %d<4>;
+  ld.param.u64 %d0, [counter];
+  ld.param.u64 %d1, [out];
+  mov.u32 %r0, %tid.x;
+  and.b32 %r1, %r0, 31;
+  setp.ne.u32 %p, %r1, 0;
+  @%p bra done;
+  shr.u32 %r2, %r0, 5;
+  mul.wide.u32 %d2, %r2, 8;
+  add.s64 %d3, %d1, %d2;
+  atom.global.add.u32 %r3, [%d0], 1;
+  st.global.u32 [%d3], %r3;
+  atom.global.add.u32 %r4, [%d0], 1;
+  st.global.u32 [%d3+4], %r4;
+done:
+  ret;
+}
+"""
+)
+
+
+def draw_tickets(**options):
+    """[warp, first or second]"""
+    out = np.zeros((8, 2), np.uint32)
+    module = tw.Module(TICKETS, options=tw.EmulatorOptions(**options))
+    module.launch("tickets", 1, 256, [np.zeros(1, np.uint32), out])
+    assert sorted(out.ravel()) == list(range(16))
+    return out
+
+
+def test_warps_take_turns_as_the_seeds_say():
+    plain = draw_tickets()
+    orders = [draw_tickets(warp_order_seed=seed)[:, 0].tolist() for seed in range(1, 5)]
+    assert (np.diff(plain[:, 0].astype(int)) > 0).all()
+    assert all(order != sorted(order) for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+    # A warp that keeps its turn draws both tickets in a row, one that gives it up does not.
+    apart = [draw_tickets(preemption_seed=seed) for seed in range(5)]
+    together = [(tickets[:, 1] == tickets[:, 0] + 1).sum() for tickets in apart]
+    assert together[0] == 8
+    assert max(together[1:]) < 8
+    assert len({tickets.tobytes() for tickets in apart}) > 2
+
+
+def test_copies_land_as_the_options_say():
+    """What a thread reads before the wait: the copy, or what was there."""
+
+    def read_early(**options):
+        b = np.zeros(1, np.int32)
+        options = tw.EmulatorOptions(**options).without("async", "races", "initialisation")
+        tw.Module(EARLY, options=options).launch("early", args=[np.full(4, 77, np.int32), b])
+        return int(b[0]) == 77
+
+    assert read_early(landing="eager")
+    assert not read_early(landing="late")
+    assert {read_early(landing="random", landing_seed=seed) for seed in range(20)} == {True, False}
+
+
+def find(body, grid=1, **options):
+    """Kinds of what the checkers find in a kernel of one warp with `tile` and [%d0]."""
+    ptx = f"""{HEAD}
+.visible .entry body(.param .u64 words) {{
+  .reg .pred %p<4>;
+  .reg .b32 %r<9>;
+  .reg .b64 %d<2>;
+  .shared .align 4 .b8 tile[256];
+  ld.param.u64 %d0, [words];
+  mov.u32 %r0, %tid.x;
+  setp.eq.u32 %p0, %r0, 0;
+  {body}
+  ret;
+}}
+"""
+    module = tw.Module(ptx, options=tw.EmulatorOptions(**options))
+    words = [np.zeros(4, np.uint32)]
+    return [f.kind for f in module.launch("body", grid, 32, words, allow_findings=True).findings]
+
+
+def test_lanes_in_step_race_if_asked():
+    exchange = """
+  mov.u32 %r1, tile;
+  shl.b32 %r2, %r0, 2;
+  xor.b32 %r3, %r2, 4;
+  add.u32 %r2, %r2, %r1;
+  add.u32 %r3, %r3, %r1;
+  st.volatile.shared.u32 [%r2], %r0;
+  ld.volatile.shared.u32 %r4, [%r3];
+"""
+    assert find(exchange) == []
+    assert find(exchange, strict_warps=True) == ["race"]
+
+
+def test_an_atomic_acquires_nothing_if_asked():
+    """The last block reads after a barrier what the others wrote before a fence and an atomic."""
+    last_block = """
+  mov.u32 %r1, %ctaid.x;
+  mul.wide.u32 %d1, %r1, 4;
+  add.s64 %d1, %d0, %d1;
+  @%p0 st.global.u32 [%d1 + 4], 1;
+  membar.gl;
+  @%p0 atom.global.inc.u32 %r2, [%d0], 10;
+  @%p0 st.shared.u32 [tile], %r2;
+  bar.sync 0;
+  ld.shared.u32 %r2, [tile];
+  setp.ne.u32 %p1, %r2, 2;
+  @%p1 exit;
+  ld.global.u32 %r3, [%d0 + 4];
+  ld.global.u32 %r3, [%d0 + 8];
+"""
+    assert find(last_block, 3) == []
+    assert set(find(last_block, 3, strict_acquire=True)) == {"race"}
+
+
+#: Two uses of bytes that nobody wrote.
+UNDEFINED = """
+  ld.shared.u32 %r1, [tile];
+  st.global.u32 [%d0], %r1;
+  ld.shared.u32 %r2, [tile + 4];
+  st.global.u32 [%d0 + 4], %r2;
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "body", "found"),
+    [
+        ("initialisation", UNDEFINED, 2),
+        ("alignment", "ld.global.u32 %r1, [%d0 + 2];", 1),
+        ("races", "st.global.u32 [%d0], %r0;", 1),
+    ],
+)
+def test_a_checker_that_is_off_finds_nothing(check, body, found):
+    assert len(find(body)) == found
+    assert find(body, checks=set(tw.EmulatorOptions().checks) - {check}) == []
+
+
+def test_findings_have_a_limit():
+    assert find(UNDEFINED) == 2 * find(UNDEFINED, max_findings=1)
+
+
+def test_blocks_that_wait_for_each_other_need_to_be_resident():
+    wait_for_the_second = """
+  mov.u32 %r1, %ctaid.x;
+  setp.eq.u32 %p1, %r1, 1;
+  @%p1 st.release.gpu.global.u32 [%d0], 1;
+  @%p1 exit;
+wait:
+  ld.acquire.gpu.global.u32 %r2, [%d0];
+  setp.eq.u32 %p2, %r2, 0;
+  @%p2 bra wait;
+"""
+    budget = {"instruction_budget": 1 << 20}
+    assert find(wait_for_the_second, 2, **budget) == []
+    assert find(wait_for_the_second, 2, max_resident_blocks=1, **budget) != []
