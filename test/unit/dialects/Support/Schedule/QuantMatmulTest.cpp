@@ -60,7 +60,8 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
   };
   EXPECT_EQ(problemErrorAfter([](Problem &) {}), "no error");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.op = "quant_matmull"; }),
-            "unknown op to schedule 'quant_matmull'; the nearest are 'quant_matmul', 'matmul'");
+            "unknown op to schedule 'quant_matmull'; the nearest are 'quant_matmul', 'matmul', "
+            "'attention'");
   EXPECT_EQ(attribute("format", "f16"),
             "quant_matmul: expects format to be u1..u8, i1..i8, lut2..lut4, nested1..nested8, "
             "stack or a float with sign of 3 to 8 bits (f4e2m1, e4m3, ...), but got 'f16'");
