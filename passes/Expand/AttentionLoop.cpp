@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Expand/AttentionProgram.h"
+#include "passes/Simplify/Passes.h"
 
 #include <limits>
 
@@ -23,6 +24,8 @@ AttentionProgram::State AttentionProgram::buildLoop() {
   fullTiles = findFullTiles();
   auto loop = scf::ForOp::create(builder, loc, firstTile, endTile, constant(1), inits);
   loop->setAttr(tile::stagesAttrName, builder.getI32IntegerAttr(schedule.stages));
+  if (fullTiles) // a loop of its own for them
+    loop->setAttr(simplify::splitMasksAttrName, builder.getUnitAttr());
   auto toState = [](ValueRange values) {
     return State{values[0], values[1], Values(values.drop_front(2))};
   };

@@ -32,7 +32,7 @@
 // CHECK: arith.truncf %[[P]] : tensor<32x64xf32> to tensor<32x64xf16>
 // CHECK: arith.mulf %[[ACC]], %{{.+}} : tensor<32x32xf32>
 // CHECK-COUNT-4: tile.dot {{.*}} -> tensor<32x32xf32>
-// CHECK: } {tile.stages = 2 : i32}
+// CHECK: } {tile.split_masks, tile.stages = 2 : i32}
 // One division a row, then logarithms.
 // CHECK: arith.divf %{{.+}}, %{{.+}} : tensor<32x1xf32>
 // CHECK-NOT: arith.divf
@@ -110,6 +110,7 @@ func.func @sequences(%q: tensor<1x?x2x16xf16>, %starts: tensor<?xi32>) -> tensor
 // CHECK: tile.load {{.*}} -> tensor<1x32xi32>
 // CHECK: arith.cmpi eq, %{{.+}}, %{{.+}} : tensor<16x32xi32>
 // CHECK: arith.select
+// CHECK: } {tile.stages = 2 : i32}
 func.func @regions(%q: tensor<2x64x4x16xf16>, %slopes: tensor<4xf16>, %documents: tensor<2x64xi32>) -> tensor<2x64x4x16xf16> {
   %o = nn.attention %q, %q, %q reads %slopes, %documents : tensor<4xf16>, tensor<2x64xi32> scale 0.5 {schedule = #tile.schedule<"attention", {tile_q = 16, tile_k = 32, warps = 1, stages = 2}>} : tensor<2x64x4x16xf16>, tensor<2x64x4x16xf16>, tensor<2x64x4x16xf16> -> tensor<2x64x4x16xf16> score {
   ^bb0(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32):

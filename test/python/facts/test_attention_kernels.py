@@ -61,22 +61,45 @@ def test_shared_memory_has_no_conflicts_and_local_memory_no_use(d):
     assert profile.total("localBytes") == 0
 
 
-def compile_attention(d, dv, target, rows=4096, parts=""):
+def compile_attention(d, dv, target, rows=4096, parts="", schedule=None):
     tool = find_compiler()
     if tool is None:
         pytest.skip("no tw-compile: the compiler is not part of this build")
     q, k, v, o = (
         f"tensor<?x?x{heads}x{size}xf16>" for heads, size in ((16, d), (4, d), (4, dv), (16, dv))
     )
+    attribute = (
+        "" if schedule is None else f' {{schedule = #tile.schedule<"attention", {schedule}>}}'
+    )
     program = (
         f"func.func @attend(%q: {q}, %k: {k}, %v: {v}) -> {o} {{\n"
-        f"  %o = nn.attention %q, %k, %v scale 0.125 {parts} : {q}, {k}, {v} -> {o}\n"
+        f"  %o = nn.attention %q, %k, %v scale 0.125 {parts}{attribute} : {q}, {k}, {v} -> {o}\n"
         f"  return %o : {o}\n}}\n"
     )
     command = [tool, "-", "--target", target, "--emit", "artifact", "--expected-m", str(rows)]
     run = subprocess.run(command, input=program, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
+
+
+# Instructions of the loop over full tiles of 64 x 64, by head size; what may only fall.
+BUDGET = {64: 362, 128: 525}
+
+
+@pytest.mark.parametrize("d", BUDGET)
+def test_full_tiles_have_a_loop_without_masks(nvdisasm, d):
+    schedule = "{stages = 2, tile_k = 64, tile_q = 64, warps = 4}"
+    artifact = compile_attention(d, d, "sm_80", parts="causal", schedule=schedule)
+    assembly = assembler.assemble(artifact["ptx"])
+    assert assembly.defects == []
+    (kernel,) = assembler.disassemble(assembly).values()
+    full, masked = sorted(
+        (loop for loop in kernel.loops if loop.mmas), key=lambda loop: len(loop.instructions)
+    )
+    # Four warps of 16 rows: q k^T and p v of 16 x 8 x 16 each.
+    assert full.mmas == masked.mmas == 2 * (64 // 8) * (d // 16)
+    assert len(full.instructions) <= BUDGET[d], dict(full.counts)
+    assert full.counts["predicate"] < masked.counts["predicate"]
 
 
 CASES = [(32, 32), (64, 64), (72, 72), (96, 96), (128, 128), (192, 128), (256, 256)]
