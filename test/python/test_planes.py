@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tilewright as tw
 from test_linear import DTYPES, check
+from tilewright import testing
 
 WIDTHS = range(1, 9)
 
@@ -264,6 +265,9 @@ def test_stacks_are_within_the_error_bound(case):
     x = np.random.default_rng(m).standard_normal((m, k)).astype(DTYPES[x_dtype])
     y = check(x, qw.truncate(planes), out="f32")
     np.testing.assert_array_equal(tw.linear(x, qw, out_dtype=np.float32, planes=planes), y)
+    # The reference adds plane by plane: its bound is that of float32, and no wider.
+    ref, low, magnitude = testing.linear_reference(x, qw.truncate(planes), None, None, np.float32)
+    assert np.abs(low - ref).max() <= k * 2.0**-23 * magnitude.max()
 
 
 @pytest.mark.parametrize(
