@@ -114,7 +114,8 @@ launch::Epilogue readEpilogue(const py::dict &arguments) {
       operands[] = {{"bias", &launch::Epilogue::bias},
                     {"row_scale", &launch::Epilogue::rowScale},
                     {"column_scale", &launch::Epilogue::columnScale},
-                    {"residual", &launch::Epilogue::residual}};
+                    {"residual", &launch::Epilogue::residual},
+                    {"out_scale", &launch::Epilogue::outScale}};
   for (auto [name, member] : operands)
     if (arguments.contains(name) && !arguments[name].is_none())
       epilogue.*member = describeArray(py::cast<py::array>(arguments[name]));

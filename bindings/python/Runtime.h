@@ -61,8 +61,8 @@ private:
 /// Describes a NumPy array with strides; raises for dtypes that are no format.
 launch::Tensor describeArray(const pybind11::array &array);
 
-/// What ends a matrix product: "bias", "row_scale", "column_scale", "residual"
-/// (arrays or absent) and "activation" of `arguments`. Arrays must outlive it.
+/// What ends a matrix product: "bias", "row_scale", "column_scale", "residual",
+/// "out_scale" (arrays or absent) and "activation" of `arguments`. Arrays must outlive it.
 launch::Epilogue readEpilogue(const pybind11::dict &arguments);
 
 /// Thread-safe.

@@ -118,7 +118,9 @@ static llvm::Expected<Signature> getSignature(Builder &builder, const problem::P
     return std::move(error);
   if (auto error = add("residual", {m, outputs}))
     return std::move(error);
-  auto element = getFloatType(builder, problem.findOperand("y")->dtype, "y");
+  if (auto error = add("out_scale", {1}))
+    return std::move(error);
+  auto element = getElementType(builder, problem.findOperand("y")->dtype, "y");
   if (!element)
     return element.takeError();
   signature.result = RankedTensorType::get({m, outputs}, *element);
@@ -126,7 +128,7 @@ static llvm::Expected<Signature> getSignature(Builder &builder, const problem::P
 }
 
 /// What a product op is created from. Operands: x, w, bias, row_scale,
-/// column_scale, residual; null where the problem has none.
+/// column_scale, residual, out_scale; null where the problem has none.
 struct ProductParts {
   Type result;
   SmallVector<Value> operands;
@@ -183,8 +185,8 @@ static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &
   return buildProduct(builder, problem, w, [&](const ProductParts &parts) -> Value {
     ArrayRef<Value> in = parts.operands;
     return nn::QuantMatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],
-                                     in[2], in[3], in[4], in[5], parts.activation, parts.problem,
-                                     tile::ScheduleAttr());
+                                     in[2], in[3], in[4], in[5], in[6], parts.activation,
+                                     parts.problem, tile::ScheduleAttr());
   });
 }
 
@@ -203,7 +205,7 @@ static llvm::Error buildMatmul(OpBuilder &builder, const problem::Problem &probl
     ArrayRef<Value> in = parts.operands;
     return nn::MatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],
                                 isTransposed ? builder.getUnitAttr() : UnitAttr(), in[2], in[3],
-                                in[4], in[5], parts.activation, parts.problem,
+                                in[4], in[5], in[6], parts.activation, parts.problem,
                                 tile::ScheduleAttr());
   });
 }

@@ -7,6 +7,7 @@
 #include "codegen/Compile/Compile.h"
 #include "codegen/Compile/NNModule.h"
 #include "codegen/Compile/Pipeline.h"
+#include "codegen/NVVM/Passes.h"
 #include "codegen/PTX/EmitPTX.h"
 #include "dialects/Support/Layout/Packing.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -239,6 +240,7 @@ llvm::Error Compilation::runPhases(ModuleOp module) {
                                        std::to_string(kernels.size()));
       if (auto error = readKernel(kernels.front()))
         return error;
+      module->setAttr(nvvm::targetAttrName, StringAttr::get(&context, target.name));
     }
     PassManager passes(&context);
     phase.build(passes);

@@ -60,6 +60,9 @@ template <typename Op> static void addEpilogue(Op op, problem::Problem &problem)
   add("row_scale", op.getRowScale(), {"M"}, {1});
   add("column_scale", op.getColumnScale(), {"N"}, {1});
   add("residual", op.getResidual(), {"M", outputsName}, {outputs, 1});
+  if (op.getOutScale())
+    problem.dimensions.push_back({"ones", 1, 1});
+  add("out_scale", op.getOutScale(), {"ones"}, {1});
   add("y", op.getY(), {"M", outputsName}, {outputs, 1});
   problem.attributes["activation"] = nn::stringifyActivation(op.getActivation()).str();
 }

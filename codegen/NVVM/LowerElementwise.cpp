@@ -24,7 +24,7 @@ struct LowerElementwise : ConversionPattern {
   LogicalResult matchAndRewrite(Operation *op, ArrayRef<ValueRange> operands,
                                 ConversionPatternRewriter &rewriter) const override {
     if (!op->hasTrait<OpTrait::Elementwise>() || op->getNumResults() != 1 ||
-        op->getNumRegions() != 0)
+        op->getNumRegions() != 0 || isa<tile::SaturateOp>(op)) // no such op of scalars
       return failure();
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
     if (!type || !tilegpu::getLayoutAttr(type))

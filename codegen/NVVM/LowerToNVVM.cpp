@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/NVVM/Passes.h"
+#include "dialects/Support/Target/Target.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -79,14 +80,26 @@ static LogicalResult verifyLayouts(ModuleOp module) {
   return failure(result.wasInterrupted());
 }
 
+/// The row of the target the module names; null where it names none.
+static FailureOr<const target::Target *> getTarget(ModuleOp module) {
+  auto name = module->getAttrOfType<StringAttr>(nvvm::targetAttrName);
+  if (!name)
+    return static_cast<const target::Target *>(nullptr);
+  auto found = target::findTarget(name.getValue());
+  if (!found)
+    return module.emitError() << llvm::toString(found.takeError());
+  return *found;
+}
+
 /// Step 1.
-static LogicalResult lowerTiles(ModuleOp module) {
+static LogicalResult lowerTiles(ModuleOp module, const target::Target *machine) {
   MLIRContext *context = module.getContext();
   TypeConverter converter;
   nvvm::populateTypeConversion(converter);
   RewritePatternSet patterns(context);
   nvvm::populateElementwisePatterns(converter, patterns);
   nvvm::populateFieldPatterns(converter, patterns);
+  nvvm::populateSaturatePatterns(converter, patterns, machine && machine->hasFp8Convert);
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
   nvvm::populateCopyPatterns(converter, patterns);
@@ -178,9 +191,13 @@ struct LowerToNVVMPass : nvvm::impl::LowerToNVVMBase<LowerToNVVMPass> {
     ModuleOp module = getOperation();
     if (failed(verifyLayouts(module)))
       return signalPassFailure();
-    declareShared(module);
-    if (failed(lowerTiles(module)) || failed(lowerScalars(module)))
+    auto machine = getTarget(module);
+    if (failed(machine))
       return signalPassFailure();
+    declareShared(module);
+    if (failed(lowerTiles(module, *machine)) || failed(lowerScalars(module)))
+      return signalPassFailure();
+    module->removeAttr(nvvm::targetAttrName);
     for (auto function : module.getOps<LLVM::LLVMFuncOp>())
       if (auto kernel = function->getAttrOfType<tile::KernelAttr>(tile::kernelAttrName))
         markKernel(function, kernel);

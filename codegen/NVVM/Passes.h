@@ -26,12 +26,19 @@ constexpr llvm::StringLiteral sharedSymbol = "tilewright_shared";
 /// does not know, are the i8 of their bits.
 mlir::Type getRegisterType(mlir::Type element);
 
+/// Attribute of a module: the name of the target it is lowered for. Without it code runs
+/// on every target.
+constexpr llvm::StringLiteral targetAttrName = "tile.target";
+
 /// How values become registers: see the pass description.
 void populateTypeConversion(mlir::TypeConverter &converter);
 
 void populateElementwisePatterns(const mlir::TypeConverter &converter,
                                  mlir::RewritePatternSet &patterns);
 void populateFieldPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
+/// Conversions to 8-bit floats, by `cvt` where the target has it.
+void populateSaturatePatterns(const mlir::TypeConverter &converter,
+                              mlir::RewritePatternSet &patterns, bool hasConvert);
 void populateMemoryPatterns(const mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 void populateAsyncPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

@@ -15,6 +15,9 @@ def LowerToNVVM : Pass<"tw-lower-to-nvvm", "::mlir::ModuleOp"> {
     fixed sequence of instructions; control flow becomes branches, functions
     become `llvm.func`s with NVVM's kernel attributes.
 
+    Where the module has the attribute `tile.target`, the name of a target, its
+    conversions to 8-bit floats are used; else arithmetic does the same.
+
     Postcondition: only `llvm` and `nvvm` ops are left.
 
     From `test/codegen/NVVM/lower-to-nvvm-elementwise.mlir`, a tile of two

@@ -16,6 +16,7 @@ defvar NN_EpilogueArguments = (ins
     Optional<AnyRankedTensor>:$row_scale,
     Optional<AnyRankedTensor>:$column_scale,
     Optional<AnyRankedTensor>:$residual,
+    Optional<AnyRankedTensor>:$out_scale,
     DefaultValuedAttr<NN_ActivationAttr, "::tilewright::nn::Activation::None">:$activation,
     OptionalAttr<NN_ProblemAttr>:$problem,
     OptionalAttr<Tile_ScheduleAttr>:$schedule);
@@ -28,6 +29,7 @@ class NN_ProductOp<string mnemonic, dag weights>
     $x `,` $w (`bias` $bias^)? (`row_scale` $row_scale^ `:` type($row_scale))?
     (`column_scale` $column_scale^ `:` type($column_scale))?
     (`residual` $residual^ `:` type($residual))?
+    (`out_scale` $out_scale^ `:` type($out_scale))?
     attr-dict `:` type($x) `,` type($w) (`,` type($bias)^)? `->` type($y)
   }];
   let hasVerifier = 1;
@@ -40,19 +42,20 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
     what else the format of `w` says that codes, scales and zero points mean:
 
         v[m, n] = activation(p[m, n] * row_scale[m] * column_scale[n] + bias[n])
-        y[m, n] = v[m, n] + residual[m, n]
+        y[m, n] = (v[m, n] + residual[m, n]) * out_scale
 
     Products are of exact values `q - z` in the activation dtype (`q` where `z` is
     floating point: then z multiplies the sum of x), sums, scales and the rest in
-    f32, one rounding to the result dtype at the end. The activation
+    f32, one rounding to the result dtype at the end; numbers beyond those of
+    f8E4M3FN and f8E5M2 become the largest of them. The activation
     `swiglu` takes pairs of columns, gate and up: `v[m, j] = silu(a[m, 2j]) *
     a[m, 2j + 1]`, so that y has N / 2 columns.
 
     Constraints:
     - (C1) `x` is a rank-2 tensor of f16 or bf16.
     - (C2) the columns of `x` are the rows of `w` (K), and K is static.
-    - (C3) `y` is rank 2 of f16, bf16 or f32, with the rows of `x` and the
-      columns of `w`, half of them with `swiglu`, which needs an even N.
+    - (C3) `y` is rank 2 of f16, bf16, f32, f8E4M3FN or f8E5M2, with the rows of
+      `x` and the columns of `w`, half of them with `swiglu`, which needs an even N.
     - (C4) `bias`, when given, is a rank-1 tensor of N elements of f16, bf16 or
       f32.
     - (C5) an attached schedule belongs to the family "quant_matmul".
@@ -63,6 +66,7 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
     - (C8) `row_scale` and `column_scale`, when given, are rank-1 tensors of f32,
       one element for a row of `x` and for a column of `w`.
     - (C9) `residual`, when given, has the shape of `y`, of f16, bf16 or f32.
+    - (C10) `out_scale`, when given, is one f32.
 
     ```mlir
     %y = nn.quant_matmul %x, %w bias %b {activation = #nn.activation<gelu>}
@@ -89,7 +93,7 @@ def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$tran
     - (C1) `x` is a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or f8E5M2.
     - (C2) `w` is a static rank-2 tensor of the dtype of `x`, K x N, or N x K
       with `transpose_w`, which 8-bit types need; K is the columns of `x`.
-    - (C3) to (C9) as for `nn.quant_matmul`, with the family "matmul"; C6 also
+    - (C3) to (C10) as for `nn.quant_matmul`, with the family "matmul"; C6 also
       for `w`.
 
     ```mlir

@@ -10,6 +10,7 @@ using namespace tilewright::nn;
 
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 static bool isFloat(Type type) { return isHalf(type) || type.isF32(); }
+static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
@@ -36,12 +37,15 @@ static LogicalResult verifyProblem(Op op, ProblemAttr problem, int64_t rows, int
   return success();
 }
 
-/// C3 to C9, which every matrix product has, for an N of `n` columns.
+/// C3 to C10, which every matrix product has, for an N of `n` columns.
 template <typename Op> static LogicalResult verifyEpilogue(Op op, int64_t n, StringRef family) {
   RankedTensorType x = tensorOf(op.getX()), y = tensorOf(op.getY());
   bool hasPairs = op.getActivation() == Activation::SwiGLU;
-  if (y.getRank() != 2 || !isFloat(y.getElementType())) // C3
-    return op.emitOpError() << "expects y to be a rank-2 tensor of f16, bf16 or f32, but got " << y;
+  Type result = y.getElementType();
+  if (y.getRank() != 2 || !(isFloat(result) || isFloat8(result))) // C3
+    return op.emitOpError() << "expects y to be a rank-2 tensor of f16, bf16, f32, f8E4M3FN or "
+                               "f8E5M2, but got "
+                            << y;
   if (hasPairs && n % 2) // C3
     return op.emitOpError() << "expects an even N for swiglu, but got " << n;
   int64_t outputs = hasPairs ? n / 2 : n;
@@ -68,7 +72,8 @@ template <typename Op> static LogicalResult verifyEpilogue(Op op, int64_t n, Str
     return success();
   };
   if (failed(verifyScale(op.getRowScale(), "row_scale", x.getDimSize(0))) ||
-      failed(verifyScale(op.getColumnScale(), "column_scale", n)))
+      failed(verifyScale(op.getColumnScale(), "column_scale", n)) ||
+      failed(verifyScale(op.getOutScale(), "out_scale", 1))) // C10
     return failure();
   if (op.getResidual()) { // C9
     RankedTensorType residual = tensorOf(op.getResidual());
@@ -95,7 +100,7 @@ LogicalResult QuantMatmulOp::verify() {
 LogicalResult MatmulOp::verify() {
   RankedTensorType x = tensorOf(getX()), w = tensorOf(getW());
   Type element = x.getElementType();
-  bool isByte = element.isInteger(8) || isa<Float8E4M3FNType, Float8E5M2Type>(element);
+  bool isByte = element.isInteger(8) || isFloat8(element);
   if (x.getRank() != 2 || !(isFloat(element) || isByte)) // C1
     return emitOpError() << "expects x to be a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or "
                             "f8E5M2, but got "

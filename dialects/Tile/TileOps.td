@@ -198,6 +198,23 @@ def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_SaturateOp : Tile_Op<"saturate", [Pure, Elementwise]> {
+  let summary = "f32 numbers as 8-bit floats, the largest for those beyond";
+  let description = [{
+    To f8E4M3FN or f8E5M2, to nearest, ties to even. What rounds beyond the largest
+    finite number becomes that number, infinities too; any NaN is 0x7f (PTX ISA, "cvt",
+    .satfinite). Subnormals are exact. `arith.truncf` has no saturation.
+
+    ```mlir
+    %y = tile.saturate %v : tensor<16x64xf32> -> tensor<16x64xf8E4M3FN>
+    ```
+  }];
+  let arguments = (ins Tile_Tensor:$source);
+  let results = (outs Tile_Tensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers from nothing, and from many
 //===----------------------------------------------------------------------===//

@@ -97,6 +97,14 @@ LogicalResult ArriveOp::verify() {
   return success();
 }
 
+LogicalResult SaturateOp::verify() {
+  RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
+  if (!source.getElementType().isF32() || !isFloat8(result.getElementType()))
+    return emitOpError() << "expects f32 elements as f8E4M3FN or f8E5M2, but got " << source
+                         << " as " << result;
+  return success();
+}
+
 LogicalResult BroadcastOp::verify() {
   RankedTensorType source = tensorOf(getSource()), result = tensorOf(getResult());
   if (source.getRank() != result.getRank() || source.getElementType() != result.getElementType())

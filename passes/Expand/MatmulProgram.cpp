@@ -78,6 +78,7 @@ void MatmulProgram::buildFunction() {
   rowScaleArg = addOptional("row_scale", facts.rowScale);
   columnScaleArg = addOptional("column_scale", facts.columnScale);
   residual.pointer = addOptional("residual", facts.residual).value_or(0);
+  outScaleArg = addOptional("out_scale", facts.outScale);
   y.pointer = addPointer("y", facts.yType.getElementType(), /*written=*/true);
   if (ShapedType::isDynamic(m))
     mArg = addParameter(tile::ParameterKind::Dimension, "M", builder.getI32Type(), "");
@@ -126,6 +127,7 @@ void MatmulProgram::buildViews() {
   biasView = viewVector("bias", biasArg, facts.bias, {1, n});
   rowScaleView = viewVector("row_scale", rowScaleArg, facts.rowScale, {m, 1});
   columnScaleView = viewVector("column_scale", columnScaleArg, facts.columnScale, {1, n});
+  outScaleView = viewVector("out_scale", outScaleArg, facts.outScale, {1, 1});
 }
 
 void MatmulProgram::placeTile(Value m, Value n) {
@@ -243,7 +245,7 @@ Value MatmulProgram::applySwiGLU(Value acc) {
   return arith::MulFOp::create(builder, loc, gate, half(1));
 }
 
-/// The rest of the sum, scales, bias, activation, residual, rounding, store.
+/// The rest of the sum, scales, bias, activation, residual, scale, rounding, store.
 void MatmulProgram::buildEpilogue(Value acc) {
   int64_t tileM = schedule.tileM, tileN = schedule.tileN, outputs = getTileOutputs();
   if (!getSumType().isF32())
@@ -268,10 +270,21 @@ void MatmulProgram::buildEpilogue(Value acc) {
     Value tile = load(residual.view, {rowStart, outputStart}, {tileM, outputs});
     acc = arith::AddFOp::create(builder, loc, acc, extend(tile));
   }
+  if (outScaleView) {
+    Value scale = load(outScaleView, {constant(0), constant(0)}, {1, 1});
+    acc = arith::MulFOp::create(builder, loc, acc, spread(scale, {tileM, outputs}));
+  }
+  tile::StoreOp::create(builder, loc, round(acc), y.view, ValueRange{rowStart, outputStart});
+}
+
+Value MatmulProgram::round(Value numbers) {
   Type element = facts.yType.getElementType();
-  if (!element.isF32())
-    acc = arith::TruncFOp::create(builder, loc, tensor({tileM, outputs}, element), acc);
-  tile::StoreOp::create(builder, loc, acc, y.view, ValueRange{rowStart, outputStart});
+  if (element.isF32())
+    return numbers;
+  auto type = tensor(tensorOf(numbers).getShape(), element);
+  if (element.isF16() || element.isBF16())
+    return arith::TruncFOp::create(builder, loc, type, numbers);
+  return tile::SaturateOp::create(builder, loc, type, numbers);
 }
 
 /// Counts the block in at the counter of its tile of y; true for the last.

@@ -5,7 +5,8 @@
 // accumulator:
 //
 //   for each K tile:  acc = addTile(K tile, acc)
-//   y = activation(finishSum(acc) * row_scale * column_scale + bias) + residual
+//   y = (activation(finishSum(acc) * row_scale * column_scale + bias) + residual)
+//       * out_scale
 //
 // With split_k > 1 each block leaves its sum in a workspace; the block that
 // arrives last adds them in order. With stream_k blocks share the K tiles of all
@@ -30,10 +31,10 @@
 namespace tilewright::expand {
 
 /// What an op says about its product, apart from w. M may be dynamic. Of x
-/// [M,K], bias [N], row_scale [M], column_scale [N] and residual (as y) all but
-/// the first may be null. y is [M,N], or [M,N/2] with swiglu.
+/// [M,K], bias [N], row_scale [M], column_scale [N], residual (as y) and out_scale [1]
+/// all but the first may be null. y is [M,N], or [M,N/2] with swiglu.
 struct MatmulFacts {
-  mlir::Value x, bias, rowScale, columnScale, residual;
+  mlir::Value x, bias, rowScale, columnScale, residual, outScale;
   mlir::RankedTensorType yType;
   nn::Activation activation = nn::Activation::None;
   nn::ProblemAttr problem; ///< may be null
@@ -48,6 +49,7 @@ struct MatmulFacts {
     facts.rowScale = op.getRowScale();
     facts.columnScale = op.getColumnScale();
     facts.residual = op.getResidual();
+    facts.outScale = op.getOutScale();
     facts.yType = mlir::cast<mlir::RankedTensorType>(op.getY().getType());
     facts.activation = op.getActivation();
     facts.problem = op.getProblem().value_or(nn::ProblemAttr());
@@ -136,6 +138,8 @@ private:
   mlir::Value buildPartialsOfSplits();
   mlir::Value buildPartialsOfStream();
   void buildEpilogue(mlir::Value acc);
+  /// f32 numbers in the type of y.
+  mlir::Value round(mlir::Value numbers);
   /// tile_m x tile_n, where neighbouring columns are gate and up.
   mlir::Value applySwiGLU(mlir::Value acc);
   bool hasPairs() const { return facts.activation == nn::Activation::SwiGLU; }
@@ -151,10 +155,11 @@ private:
   int64_t getTileOutputs() const { return hasPairs() ? schedule.tileN / 2 : schedule.tileN; }
 
   Rows x, y, residual;
-  std::optional<unsigned> biasArg, rowScaleArg, columnScaleArg, mArg, partialsArg, countersArg;
+  std::optional<unsigned> biasArg, rowScaleArg, columnScaleArg, outScaleArg, mArg, partialsArg,
+      countersArg;
   mlir::Value mSize;        ///< M as an i32 when it is dynamic
   mlir::Value dynamicSteps; ///< from getDynamicSteps()
-  mlir::Value biasView, rowScaleView, columnScaleView;
+  mlir::Value biasView, rowScaleView, columnScaleView, outScaleView;
 };
 
 } // namespace tilewright::expand

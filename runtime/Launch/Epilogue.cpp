@@ -27,6 +27,8 @@ Error Epilogue::verify(int64_t m, int64_t n, const Tensor &y) const {
     return error;
   if (Error error = verifyOptional(residual, "residual", {m, getOutputs(n)}))
     return error;
+  if (Error error = verifyOptional(outScale, "out_scale", {1}))
+    return error;
   return checkShape(y, "y", {m, getOutputs(n)});
 }
 
@@ -35,7 +37,9 @@ Error Epilogue::verifyDtypes(StringRef x) const {
   if (bias && bias->dtype != "f32" && !(isHalf && bias->dtype == x))
     return createStringError("'bias' has dtype " + bias->dtype + ", but expects " +
                              (isHalf ? (x + " (as x) or f32").str() : "f32"));
-  for (auto [tensor, name] : {std::pair(&rowScale, "row_scale"), {&columnScale, "column_scale"}})
+  for (auto [tensor, name] : {std::pair(&rowScale, "row_scale"),
+                              {&columnScale, "column_scale"},
+                              {&outScale, "out_scale"}})
     if (*tensor && (*tensor)->dtype != "f32")
       return createStringError(Twine("'") + name + "' has dtype " + (*tensor)->dtype +
                                ", but expects f32");
@@ -56,6 +60,9 @@ void Epilogue::addTo(Call &call, int64_t n, const Tensor &y) const {
   call.addOptional("row_scale", rowScale, {"M"});
   call.addOptional("column_scale", columnScale, {"N"});
   call.addOptional("residual", residual, {"M", outputs});
+  if (outScale)
+    call.dimensions.push_back({"ones", 1});
+  call.addOptional("out_scale", outScale, {"ones"});
   call.add("y", y, {"M", outputs});
 }
 

@@ -5,9 +5,10 @@
 //   v = sum * row_scale[m] * column_scale[n] + bias[n]
 //   v = activation(v)             swiglu: silu(v[m, 2j]) * v[m, 2j + 1], so that
 //                                 y has half of N as columns
-//   y = v + residual
+//   y = (v + residual) * out_scale
 //
-// in f32, and rounded once to y's dtype. What is absent is left out.
+// in f32, and rounded once to y's dtype; for e4m3 and e5m2 what is beyond the largest
+// number becomes that number. What is absent is left out.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_LAUNCH_EPILOGUE_H
@@ -22,7 +23,8 @@ struct Epilogue {
   std::string activation = "none";   ///< "relu", "gelu", "silu", "swiglu"
   std::optional<Tensor> rowScale;    ///< [M] "f32": of the activations
   std::optional<Tensor> columnScale; ///< [N] "f32"
-  std::optional<Tensor> residual;    ///< as y; "f16", "bf16" or "f32"
+  std::optional<Tensor> residual;    ///< shaped as y; "f16", "bf16" or "f32"
+  std::optional<Tensor> outScale;    ///< [1] "f32"
 
   /// Columns of y for `n` columns of the product.
   int64_t getOutputs(int64_t n) const { return activation == "swiglu" ? n / 2 : n; }
@@ -33,8 +35,8 @@ struct Epilogue {
   /// Fails on dtypes that do not go with x's.
   llvm::Error verifyDtypes(llvm::StringRef x) const;
 
-  /// Adds these operands, y, the activation and, with swiglu, the dimension
-  /// "outputs".
+  /// Adds these operands, y, the activation and the dimensions "outputs" (with swiglu)
+  /// and "ones" (with out_scale).
   void addTo(Call &call, int64_t n, const Tensor &y) const;
 };
 

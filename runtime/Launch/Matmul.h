@@ -15,7 +15,7 @@ struct MatmulCall : Epilogue {
   Tensor x;                  ///< [M,K] "f16", "bf16", "f32", "i8", "e4m3" or "e5m2"
   Tensor w;                  ///< [N,K] or [K,N] of x's dtype
   bool isTransposed = false; ///< w is [N,K]
-  Tensor y;                  ///< [M,N] "f16", "bf16" or "f32"; half of N with swiglu
+  Tensor y;                  ///< [M,N], a float of 8 to 32 bits; half of N with swiglu
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool deterministic = false;
 

@@ -22,6 +22,7 @@ def make_call(rng, m, dtype, *, n=N, activation=None, parts=()):
         "row_scale": np.exp2(rng.standard_normal(m)).astype(np.float32),
         "column_scale": rng.standard_normal(n).astype(np.float32),
         "residual": (8 * rng.standard_normal((m, outputs))).astype(DTYPES[dtype]),
+        "out_scale": rng.random() + 0.5,
     }
     return x, qw, {name: everything[name] for name in parts}
 
@@ -38,10 +39,10 @@ def test_everything_at_once_is_within_the_error_bound(activation, m, dtype):
     testing.assert_within_bound(y, ref, low)
 
 
-@pytest.mark.parametrize("present", list(itertools.product([False, True], repeat=4)))
+@pytest.mark.parametrize("present", list(itertools.product([False, True], repeat=5)))
 def test_every_set_of_parts(present):
     """Each operand finds its own parameter, whichever others are there."""
-    names = ("bias", "row_scale", "column_scale", "residual")
+    names = ("bias", "row_scale", "column_scale", "residual", "out_scale")
     chosen = [name for name, there in zip(names, present, strict=True) if there]
     x, qw, parts = make_call(np.random.default_rng(3), 5, "f16", parts=chosen)
     y = tw.linear(x, qw, **parts)

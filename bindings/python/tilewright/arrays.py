@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 from .errors import UnsupportedError
 
 
+#: Dtypes that torch and ml_dtypes share, but torch and NumPy do not: what NumPy calls
+#: them, integers of their size, torch's name.
+_WITHOUT_NUMPY = (
+    (ml_dtypes.bfloat16, np.int16, "bfloat16"),
+    (ml_dtypes.float8_e4m3fn, np.uint8, "float8_e4m3fn"),
+    (ml_dtypes.float8_e5m2, np.uint8, "float8_e5m2"),
+)
+
+
 def is_torch(array: Any) -> bool:
     """Whether `array` is a torch tensor."""
     torch = sys.modules.get("torch")
@@ -43,8 +52,9 @@ def like(result: NDArray, example: Any) -> Any:
     if not is_torch(example):
         return result
     torch = sys.modules["torch"]
-    if result.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
+    for dtype, bits, name in _WITHOUT_NUMPY:
+        if result.dtype == dtype:
+            return torch.from_numpy(result.view(bits)).view(getattr(torch, name))
     return torch.from_numpy(result)
 
 
@@ -65,8 +75,9 @@ def _torch_to_numpy(tensor: Any, name: str) -> NDArray:
             f"{name} is on {tensor.device}; supported: NumPy arrays, CPU tensors"
         )
     tensor = tensor.detach()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    for dtype, bits, name in _WITHOUT_NUMPY:
+        if tensor.dtype == getattr(torch, name, None):
+            return tensor.view(getattr(torch, np.dtype(bits).name)).numpy().view(dtype)
     try:
         return tensor.numpy()
     except (TypeError, RuntimeError) as error:

@@ -4,9 +4,9 @@ Every product ends the same way, in float32 with one rounding at the end:
 
     v = (x @ w) * row_scale[:, None] * column_scale + bias
     v = activation(v)
-    y = v + residual
+    y = (v + residual) * out_scale
 
-What is not given is left out. With "swiglu" columns come in pairs, gate and up, and
+Numbers beyond those of an 8-bit float become the largest of it. What is not given is left out. With "swiglu" columns come in pairs, gate and up, and
 `v[..., j] = silu(v[..., 2j]) * v[..., 2j + 1]`: y has half as many columns as w.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
 from .errors import ShapeError, UnsupportedError
-from .formats import float_name
+from .formats import FLOATS, float_name
 
 #: Functions that a kernel can apply to its result.
 ACTIVATIONS = ("relu", "gelu", "silu", "swiglu")
@@ -60,6 +60,7 @@ class Epilogue:
         row_scale: ArrayLike | Any | None = None,
         column_scale: ArrayLike | Any | None = None,
         residual: ArrayLike | Any | None = None,
+        out_scale: ArrayLike | Any | None = None,
     ) -> Epilogue:
         """Checks the arguments of a product with rows of shape `leading` and `n` columns.
 
@@ -83,12 +84,25 @@ class Epilogue:
                 (rows, outputs),
                 ("f16", "bf16", "f32"),
             ),
+            "out_scale": _number(out_scale, "out_scale"),
         }
         return cls(function, outputs, arrays)
 
     def to_native(self) -> dict[str, Any]:
         """The dictionary the extension takes."""
         return {**self.arrays, "activation": self.activation}
+
+
+def _number(value: ArrayLike | Any | None, name: str) -> NDArray[np.float32] | None:
+    """One number as a float32 array of one."""
+    if value is None:
+        return None
+    array = to_numpy(value, name)
+    if array.size != 1:
+        raise ShapeError(f"{name} has shape {array.shape}; expects one number")
+    if array.dtype.kind not in "fiu" and array.dtype not in FLOATS.values():
+        raise UnsupportedError(f"{name} is {array.dtype.name}; expects a number")
+    return array.astype(np.float32).reshape(1)
 
 
 def _array(

@@ -24,13 +24,15 @@ FLOATS: dict[str, np.dtype] = {
     "f32": np.dtype(np.float32),
 }
 
-#: What the two sides of a dense product can be stored in.
-OPERANDS: dict[str, np.dtype] = {
+#: What products can end in.
+RESULTS: dict[str, np.dtype] = {
     **FLOATS,
-    "i8": np.dtype(np.int8),
     "e4m3": np.dtype(ml_dtypes.float8_e4m3fn),
     "e5m2": np.dtype(ml_dtypes.float8_e5m2),
 }
+
+#: What the two sides of a dense product can be stored in.
+OPERANDS: dict[str, np.dtype] = {**RESULTS, "i8": np.dtype(np.int8)}
 
 
 #: Floats that weights are stored in, all with a sign: name, exponent and mantissa bits.

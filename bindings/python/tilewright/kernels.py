@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from ._extension import native
 from .epilogue import Activation, activation_name
 from .errors import UnsupportedError
-from .formats import float_name
+from .formats import RESULTS, float_name
 from .hardware import Device, device
 from .quantized_tensor import QuantizedTensor
 
@@ -100,7 +100,7 @@ def compile(
         raise UnsupportedError(f"m is {m}; expects at least 1")
     x_name = float_name(x_dtype, "x_dtype", ("f16", "bf16"))
     bias = None if bias_dtype is None else float_name(bias_dtype, "bias_dtype", (x_name, "f32"))
-    out = x_name if out_dtype is None else float_name(out_dtype, "out_dtype")
+    out = x_name if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     function = activation_name(activation)
     if target is None or isinstance(target, Device) or ":" in target:
         target = device(target).model

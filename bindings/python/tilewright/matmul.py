@@ -13,7 +13,7 @@ from ._extension import runtime
 from .arrays import like, to_numpy
 from .epilogue import Activation, Epilogue
 from .errors import ShapeError, UnsupportedError
-from .formats import FLOATS, OPERANDS, float_name
+from .formats import FLOATS, OPERANDS, RESULTS, float_name
 from .hardware import Device
 from .planes import choose
 from .profiling import detail, note_facts
@@ -31,12 +31,13 @@ def linear(
     row_scale: ArrayLike | Any | None = None,
     column_scale: ArrayLike | Any | None = None,
     residual: ArrayLike | Any | None = None,
+    out_scale: float | ArrayLike | Any | None = None,
     schedule: str | None = None,
     deterministic: bool = False,
     bits: int | None = None,
     planes: int | None = None,
 ) -> Any:
-    """Multiplies by quantised weights: `activation(x @ w + bias) + residual`.
+    """Multiplies by quantised weights: `(activation(x @ w + bias) + residual) * out_scale`.
 
     Args:
         x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch.
@@ -44,11 +45,13 @@ def linear(
         bias: [N], of the dtype of `x` or float32.
         activation: "relu", "gelu" (with the error function), "silu", "swiglu" or None.
             "swiglu" takes columns of w in pairs, gate and up: `silu(v[2j]) * v[2j + 1]`.
-        out_dtype: float16, bfloat16 or float32; None for that of `x`.
+        out_dtype: float16, bfloat16, float32, float8_e4m3fn or float8_e5m2; None for that
+            of `x`. What is beyond the largest number of an 8-bit float becomes that number.
         device: where to run; None for the first GPU, else the emulated device.
         row_scale: float32 [...]; multiplies the rows of `x @ w`, before the bias.
         column_scale: float32 [N]; multiplies its columns, before the bias.
         residual: shaped as the result, float16, bfloat16 or float32; added last.
+        out_scale: a number that multiplies the result before it is rounded.
         schedule: the kernel's schedule as text, "quant_matmul{...}"; None for the
             default of the device.
         deterministic: a row of the result has the same bits whatever the schedule and
@@ -84,7 +87,7 @@ def linear(
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
     x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
-    out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype")
+    out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     epilogue = Epilogue.check(
         array.shape[:-1],
         weights.n,
@@ -94,6 +97,7 @@ def linear(
         row_scale=row_scale,
         column_scale=column_scale,
         residual=residual,
+        out_scale=out_scale,
     )
     where = hardware.device(device).name
 
@@ -109,7 +113,7 @@ def linear(
             detail(),
         )
 
-    y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)
+    y = _run(run, (len(rows), epilogue.outputs), RESULTS[out_name], where)
     return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
 
 
@@ -125,10 +129,11 @@ def matmul(
     row_scale: ArrayLike | Any | None = None,
     column_scale: ArrayLike | Any | None = None,
     residual: ArrayLike | Any | None = None,
+    out_scale: float | ArrayLike | Any | None = None,
     schedule: str | None = None,
     deterministic: bool = False,
 ) -> Any:
-    """Multiplies by dense weights: `activation(x @ w + bias) + residual`.
+    """Multiplies by dense weights: `(activation(x @ w + bias) + residual) * out_scale`.
 
     Args:
         x: [..., K], any strides; NumPy or CPU torch; float16, bfloat16, float32, int8,
@@ -136,10 +141,9 @@ def matmul(
         w: of the dtype of `x`, [N, K] or [K, N].
         layout: which of the two: "nk" as in `torch.nn.Linear.weight`, or "kn". There is
             no default. Dtypes of 8 bits need "nk".
-        bias, activation, device, row_scale, column_scale, residual: as for `linear`; the
-            bias has the dtype of `x` where that has 16 bits, or float32.
-        out_dtype: float16, bfloat16 or float32; None for that of `x`, for dtypes of 8
-            bits float16.
+        bias, activation, device, row_scale, column_scale, residual, out_scale: as for
+            `linear`; the bias has the dtype of `x` where that has 16 bits, or float32.
+        out_dtype: as for `linear`; None for that of `x`, for dtypes of 8 bits float16.
         schedule: the kernel's schedule as text, "matmul{...}"; None for the default of
             the device.
         deterministic: as for `linear`.
@@ -175,7 +179,7 @@ def matmul(
     if k == 0:
         raise ShapeError(f"w has shape {matrix.shape}, no inputs; expects at least one")
     standard = x_name if x_name in FLOATS else "f16"
-    out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype")
+    out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     epilogue = Epilogue.check(
         array.shape[:-1],
         n,
@@ -185,6 +189,7 @@ def matmul(
         row_scale=row_scale,
         column_scale=column_scale,
         residual=residual,
+        out_scale=out_scale,
     )
     where = hardware.device(device).name
     rows, dense = _with_whole_rows(array.reshape(-1, k)), _with_whole_rows(matrix)
@@ -202,7 +207,7 @@ def matmul(
             detail(),
         )
 
-    y = _run(run, (len(rows), epilogue.outputs), FLOATS[out_name], where)
+    y = _run(run, (len(rows), epilogue.outputs), RESULTS[out_name], where)
     return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
 
 

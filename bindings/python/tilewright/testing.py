@@ -17,11 +17,12 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .arrays import to_numpy
-from .formats import FLOATS, float_name
+from .formats import RESULTS, float_name
 from .quantized_tensor import QuantizedTensor
 
 #: Products that one tensor-core addition sums at least (m16n8k8 halves of sm_80).
@@ -30,9 +31,9 @@ SUMMATION_GROUP = 8
 
 def rounding_cost(ref: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.float64]:
     """max|(r + 0.3) - 0.3 - r| of each row, r and the sums in `dtype`."""
-    dtype = FLOATS[float_name(dtype, "dtype")]
+    dtype = RESULTS[float_name(dtype, "dtype", tuple(RESULTS))]
     with np.errstate(over="ignore", invalid="ignore"):
-        r = ref.astype(dtype)
+        r = _round(ref, dtype)
         step = np.asarray(0.3, dtype)
         cost = np.abs(((r + step) - step - r).astype(np.float64))
     return row_max(np.where(np.isfinite(cost), cost, 0))
@@ -61,7 +62,7 @@ def error_bound(
         difference = np.abs(low.astype(np.float64) - ref)
     finite = np.where(np.isfinite(difference), difference, 0)
     bound = 2 * row_max(finite) + 2 * rounding_cost(ref, dtype)
-    if float_name(dtype, "dtype") == "f32":
+    if np.dtype(dtype) == np.float32:
         if magnitude is None or k is None:
             raise ValueError("a float32 output needs magnitude and k")
         bound += math.ceil(k / summation_group) * 2.0**-23 * row_max(magnitude.astype(np.float64))
@@ -134,6 +135,7 @@ def linear_reference(
     row_scale: NDArray | None = None,
     column_scale: NDArray | None = None,
     residual: NDArray | None = None,
+    out_scale: float | None = None,
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """What `linear` should give: (ref, low, magnitude) for `assert_within_bound`.
 
@@ -151,7 +153,7 @@ def linear_reference(
     if weights.format == "stack":
         sums = sums[0], *_sum_planes(x, weights)
     out = x.dtype if out_dtype is None else np.dtype(out_dtype)
-    return _finish(sums, out, bias, activation, row_scale, column_scale, residual)
+    return _finish(sums, out, bias, activation, row_scale, column_scale, residual, out_scale)
 
 
 def matmul_reference(
@@ -164,11 +166,12 @@ def matmul_reference(
     row_scale: NDArray | None = None,
     column_scale: NDArray | None = None,
     residual: NDArray | None = None,
+    out_scale: float | None = None,
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """The same for a product with `w` [K, N], whose elements are exact in float32."""
     x = to_numpy(x, "x")
     out = x.dtype if out_dtype is None else np.dtype(out_dtype)
-    return _finish(_products(x, w), out, bias, activation, row_scale, column_scale, residual)
+    return _finish(_products(x, w), out, bias, activation, row_scale, column_scale, residual, out_scale)
 
 
 #: x @ w in float64 and float32, and |x| @ |w|.
@@ -188,6 +191,7 @@ def _finish(
     row_scale: NDArray | None,
     column_scale: NDArray | None,
     residual: NDArray | None,
+    out_scale: float | None,
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
     """What follows the sums, in the precision of each."""
 
@@ -199,10 +203,12 @@ def _finish(
             total = ACTIVATIONS[activation](total)
         if residual is not None:
             total = total + to_numpy(residual, "residual").astype(dtype)
-        return total
+        return total if out_scale is None else total * dtype(np.float32(out_scale))
 
     ref, low, magnitude = sums
     magnitude = np.abs(_scale(magnitude, row_scale, column_scale, np.float32))
+    if out_scale is not None:
+        magnitude = magnitude * np.abs(np.float32(out_scale))
     return finish(ref, np.float64), _round(finish(low, np.float32), out), magnitude
 
 
@@ -278,8 +284,13 @@ def swiglu(v: NDArray) -> NDArray:
 ACTIVATIONS = {"relu": relu, "gelu": gelu, "silu": silu, "swiglu": swiglu}
 
 
-def _round(values: NDArray, dtype: np.dtype) -> NDArray:
+def _round(values: NDArray, dtype: DTypeLike) -> NDArray:
+    """`values` in `dtype`; those beyond an 8-bit float become its largest number."""
+    dtype = np.dtype(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
+        if dtype.itemsize == 1:
+            largest = float(ml_dtypes.finfo(dtype).max)
+            values = np.clip(values, -largest, largest)
         return values.astype(dtype)
 
 

@@ -109,6 +109,14 @@ Expected<int64_t> Constraints::readStatic(const problem::Problem &problem, Strin
   return *dimension->extent;
 }
 
+Error Constraints::checkResult(const problem::Problem &problem) const {
+  if (Error error = checkOperand(problem, "y", {"f16", "bf16", "f32", "e4m3", "e5m2"}))
+    return error;
+  if (!problem.findOperand("out_scale"))
+    return Error::success();
+  return checkOperand(problem, "out_scale", {"f32"});
+}
+
 Expected<bool> Constraints::readDeterministic(const problem::Problem &problem) const {
   StringRef value = problem.getAttribute("deterministic", "false");
   if (Error error = checkWord("deterministic", value, {"false", "true"}))

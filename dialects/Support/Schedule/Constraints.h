@@ -52,6 +52,9 @@ public:
   /// The extent of a static dimension of at least one.
   llvm::Expected<int64_t> readStatic(const problem::Problem &problem, llvm::StringRef name) const;
 
+  /// y of a float that products end in, and out_scale, which may be there, of f32.
+  llvm::Error checkResult(const problem::Problem &problem) const;
+
   /// The attribute "deterministic": true or false, which it is where it is left out.
   llvm::Expected<bool> readDeterministic(const problem::Problem &problem) const;
 

@@ -48,7 +48,7 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
   if (Error error =
           constraints.checkOperand(problem, "w", {StringRef(problem.findOperand("x")->dtype)}))
     return std::move(error);
-  if (Error error = constraints.checkOperand(problem, "y", {"f16", "bf16", "f32"}))
+  if (Error error = constraints.checkResult(problem))
     return std::move(error);
   if (Error error = constraints.checkWord("layout", problem.getAttribute("layout"), {"kn", "nk"}))
     return std::move(error);

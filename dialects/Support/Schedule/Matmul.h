@@ -15,7 +15,7 @@ namespace tilewright::schedule {
 /// What a problem of this family says, typed. The op is "matmul".
 ///   dimensions  M (static or dynamic), N and K (static, at least 1)
 ///   operands    x [M,K] f16|bf16|f32|i8|e4m3|e5m2, w [K,N] or [N,K] of x's
-///               dtype, the operands of an epilogue, y f16|bf16|f32
+///               dtype, the operands of an epilogue, y f16|bf16|f32|e4m3|e5m2
 ///   attributes  layout kn|nk: which w is, nk for 8-bit dtypes; activation;
 ///               deterministic true|false, false where left out
 struct MatmulProblem {

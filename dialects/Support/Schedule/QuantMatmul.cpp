@@ -47,7 +47,7 @@ static Error checkOperands(const Problem &problem) {
     return error;
   if (Error error = constraints.checkOperand(problem, "scales", {problem.getAttribute("scale")}))
     return error;
-  if (Error error = constraints.checkOperand(problem, "y", {"f16", "bf16", "f32"}))
+  if (Error error = constraints.checkResult(problem))
     return error;
   if (!problem.findOperand("tensor_scale"))
     return Error::success();

@@ -22,7 +22,7 @@ namespace tilewright::schedule {
 ///               zeros (with zero other than none: u8, or f16|bf16|f32),
 ///               tensor_scale [1] f32 (optional), codebook (with lut2..lut4),
 ///               bias [N] (optional),
-///               y [M,N] f16|bf16|f32
+///               out_scale [1] f32 (optional), y [M,N] f16|bf16|f32|e4m3|e5m2
 ///   attributes  format of weights (Format::isWeight), group
 ///               (format::Granularity), scale f16|bf16|f32|e8m0|e4m3|ue5m3, zero
 ///               none|integer|float|offset (format::canHave), activation

@@ -37,8 +37,9 @@ struct Target {
   uint32_t maxThreadsPerSM;
   uint32_t maxBlocksPerSM;
   // Instructions. `hasFp8MmaSync`: mma.sync of e4m3 and e5m2 is one of the
-  // machine's own, not expanded by ptxas.
-  bool hasCpAsync, hasBF16, hasMmaM16N8K16, hasFp8Mma, hasFp8MmaSync, hasTma, hasWgmma, hasTcgen05;
+  // machine's own, not expanded by ptxas. `hasFp8Convert`: cvt from f32 to both.
+  bool hasCpAsync, hasBF16, hasMmaM16N8K16, hasFp8Convert, hasFp8Mma, hasFp8MmaSync, hasTma,
+      hasWgmma, hasTcgen05;
 };
 
 struct GpuModel {

@@ -39,7 +39,7 @@ func.func @c2_dynamic_columns_of_x(%x: tensor<16x?xf16>, %w: !nn.quantized<384x6
 
 // C3: y is a float tensor.
 func.func @c3_type_of_y(%x: tensor<16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xi32> {
-  // expected-error @+1 {{expects y to be a rank-2 tensor of f16, bf16 or f32, but got 'tensor<16x64xi32>'}}
+  // expected-error @+1 {{expects y to be a rank-2 tensor of f16, bf16, f32, f8E4M3FN or f8E5M2, but got 'tensor<16x64xi32>'}}
   %y = nn.quant_matmul %x, %w : tensor<16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xi32>
   return %y : tensor<16x64xi32>
 }
@@ -168,4 +168,13 @@ func.func @c9_residual(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qfor
   // expected-error @+1 {{expects residual to have the shape of 'tensor<?x64xf16>' and f16, bf16 or f32 elements, but got 'tensor<?x32xf16>'}}
   %y = nn.quant_matmul %x, %w residual %r : tensor<?x32xf16> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf16>
   return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C10: one number scales the result.
+func.func @c10_out_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %s: tensor<64xf32>) -> tensor<?x64xf8E4M3FN> {
+  // expected-error @+1 {{expects out_scale of type 'tensor<1xf32>', but got 'tensor<64xf32>'}}
+  %y = nn.quant_matmul %x, %w out_scale %s : tensor<64xf32> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf8E4M3FN>
+  return %y : tensor<?x64xf8E4M3FN>
 }

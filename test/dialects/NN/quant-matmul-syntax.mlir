@@ -37,3 +37,12 @@ func.func @epilogue(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat
   %y = nn.quant_matmul %x, %w bias %b row_scale %rows : tensor<?xf32> column_scale %columns : tensor<64xf32> residual %r : tensor<?x32xf16> {activation = #nn.activation<swiglu>} : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<64xf16> -> tensor<?x32xf16>
   return %y : tensor<?x32xf16>
 }
+
+// A result of 8 bits, scaled before it is rounded.
+// CHECK-LABEL: func.func @float8(
+// CHECK: nn.quant_matmul %{{.+}}, %{{.+}} out_scale %{{.+}} : tensor<1xf32> : tensor<?x384xf16>
+// CHECK-SAME: -> tensor<?x64xf8E5M2>
+func.func @float8(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>, %s: tensor<1xf32>) -> tensor<?x64xf8E5M2> {
+  %y = nn.quant_matmul %x, %w out_scale %s : tensor<1xf32> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf8E5M2>
+  return %y : tensor<?x64xf8E5M2>
+}

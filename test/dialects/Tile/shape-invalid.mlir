@@ -124,3 +124,30 @@ func.func @dynamic_tile(%t: tensor<?xf32>) {
   %0 = tile.reshape %t : tensor<?xf32> -> tensor<4xf32>
   return
 }
+
+// -----
+
+// f32 is saturated, nothing else.
+func.func @saturate_f16(%t: tensor<16x32xf16>) {
+  // expected-error @+1 {{expects f32 elements as f8E4M3FN or f8E5M2, but got 'tensor<16x32xf16>' as 'tensor<16x32xf8E5M2>'}}
+  %0 = tile.saturate %t : tensor<16x32xf16> -> tensor<16x32xf8E5M2>
+  return
+}
+
+// -----
+
+// 16-bit results are truncated.
+func.func @saturate_to_f16(%t: tensor<16x32xf32>) {
+  // expected-error @+1 {{expects f32 elements as f8E4M3FN or f8E5M2, but got 'tensor<16x32xf32>' as 'tensor<16x32xf16>'}}
+  %0 = tile.saturate %t : tensor<16x32xf32> -> tensor<16x32xf16>
+  return
+}
+
+// -----
+
+// Elements stay where they are.
+func.func @saturate_shape(%t: tensor<16x32xf32>) {
+  // expected-error @+1 {{all non-scalar operands/results must have the same shape and base type}}
+  %0 = tile.saturate %t : tensor<16x32xf32> -> tensor<32x16xf8E5M2>
+  return
+}

@@ -18,3 +18,10 @@ func.func @shapes(%row: tensor<1x32xf32>) -> tensor<4x4xf32> {
   %flat = tile.reshape %part : tensor<1x4x4xf32> -> tensor<4x4xf32>
   return %flat : tensor<4x4xf32>
 }
+
+// CHECK-LABEL: func.func @saturate(
+// CHECK: tile.saturate %{{.+}} : tensor<16x32xf32> -> tensor<16x32xf8E4M3FN>
+func.func @saturate(%t: tensor<16x32xf32>) -> tensor<16x32xf8E4M3FN> {
+  %0 = tile.saturate %t : tensor<16x32xf32> -> tensor<16x32xf8E4M3FN>
+  return %0 : tensor<16x32xf8E4M3FN>
+}

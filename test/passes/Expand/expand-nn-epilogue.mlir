@@ -102,3 +102,20 @@ func.func @swiglu(%x: tensor<16x128xf16>, %w: !nn.quantized<128x64, #nn.qformat<
   %y = nn.quant_matmul %x, %w row_scale %rows : tensor<16xf32> residual %r : tensor<16x32xbf16> {activation = #nn.activation<swiglu>, schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x128xf16>, !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x32xf16>
   return %y : tensor<16x32xf16>
 }
+
+// -----
+
+// A result of 8 bits is scaled by its parameter, after the residual, and saturates.
+// CHECK-LABEL: func.func @float8(
+// CHECK-SAME: %[[SCALE:[^:]+]]: !tile.ptr {tile.parameter = #tile.parameter<pointer "out_scale", dtype = "f32", align = 16>}
+// CHECK-SAME: #tile.parameter<pointer "y", dtype = "e4m3", align = 16, written>
+// CHECK: %[[VIEW:.+]] = tile.view %[[SCALE]] : <1x1xf32, strides = [1, 1], align = 16>
+// CHECK: %[[SUM:.+]] = arith.addf
+// CHECK: %[[ONE:.+]] = tile.load %[[VIEW]]{{.*}} -> tensor<1x1xf32>
+// CHECK: %[[TILE:.+]] = tile.broadcast %[[ONE]]
+// CHECK: %[[SCALED:.+]] = arith.mulf %[[SUM]], %[[TILE]]
+// CHECK: tile.saturate %[[SCALED]] : tensor<16x64xf32> -> tensor<16x64xf8E4M3FN>
+func.func @float8(%x: tensor<16x128xf16>, %w: !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>>, %r: tensor<16x64xf16>, %s: tensor<1xf32>) -> tensor<16x64xf8E4M3FN> {
+  %y = nn.quant_matmul %x, %w residual %r : tensor<16x64xf16> out_scale %s : tensor<1xf32> {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x128xf16>, !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf8E4M3FN>
+  return %y : tensor<16x64xf8E4M3FN>
+}

@@ -45,6 +45,7 @@ def test_json_has_the_documented_keys(tw, documented_keys):
     [
         ("--format", "i8", "--group", "channel", "--out-dtype", "f32"),
         ("--format", "u3", "--group", "32", "--dtype", "bf16"),
+        ("--format", "u5", "--out-dtype", "e4m3"),
         ("--format", "f6e3m2", "--group", "64"),
         ("--format", "lut4", "--dtype", "bf16"),
         ("--format", "nf4", "--dtype", "bf16"),

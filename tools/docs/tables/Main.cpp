@@ -156,6 +156,7 @@ static void printTargets() {
     add(target.hasCpAsync, "cp.async");
     add(target.hasBF16, "bf16");
     add(target.hasMmaM16N8K16, "m16n8k16");
+    add(target.hasFp8Convert, "fp8 cvt");
     add(target.hasFp8Mma, "fp8 mma");
     add(target.hasFp8MmaSync, "fp8 mma.sync");
     add(target.hasTma, "TMA");

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from .._extension import native
-from ..formats import FLOATS, parse_weight_format
+from ..formats import FLOATS, RESULTS, parse_weight_format
 from ..granularity import Granularity
 from ..scale_formats import SCALE_FORMATS
 from .artifact import Artifact
@@ -83,7 +83,7 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dtype", choices=("f16", "bf16"), help="of x (default f16)")
     group.add_argument(
-        "--out-dtype", choices=("f16", "bf16", "f32"), help="of y (default: that of x)"
+        "--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x)"
     )
     group.add_argument(
         "--scale-dtype", choices=tuple(SCALE_FORMATS), help="of the scales (default: that of x)"
@@ -201,7 +201,7 @@ class QuantMatmul:
         dtypes = {operand["name"]: operand["dtype"] for operand in problem["operands"]}
         attributes = problem["attributes"]
         for name in {"x", "y", "bias"} & set(dtypes):
-            if dtypes[name] not in FLOATS:
+            if dtypes[name] not in (RESULTS if name == "y" else FLOATS):
                 raise ValueError(f"{name} is {dtypes[name]}")
         if dtypes["scales"] not in SCALE_FORMATS:
             raise ValueError(f"scales is {dtypes['scales']}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import hardware
 from .._extension import native, runtime
 from ..errors import Error
-from ..formats import FLOATS
+from ..formats import RESULTS
 from ..testing import assert_within_bound, linear_reference
 from . import nvidia
 from .artifact import Artifact, read_artifact
@@ -153,7 +153,7 @@ def launch(
     kernel: Any, inputs: Inputs, problem: QuantMatmul, device: str, report: bool = False
 ) -> tuple[NDArray, dict[str, Any]]:
     """y, and what the launch reports; with `report` all of it."""
-    y = np.zeros((problem.m, problem.outputs), FLOATS[problem.out_dtype])
+    y = np.zeros((problem.m, problem.outputs), RESULTS[problem.out_dtype])
 
     def work() -> dict[str, Any]:
         return kernel.quant_matmul(

@@ -47,6 +47,7 @@ TEST(Target, FeaturesNeverDisappearWithinTheMmaSyncFamily) {
       EXPECT_LE(previous->hasBF16, target.hasBF16);
       EXPECT_LE(previous->hasMmaM16N8K16, target.hasMmaM16N8K16);
       EXPECT_LE(previous->hasFp8Mma, target.hasFp8Mma);
+      EXPECT_LE(previous->hasFp8Convert, target.hasFp8Convert);
       EXPECT_LE(previous->hasTma, target.hasTma);
       EXPECT_LE(previous->tensorCore, target.tensorCore);
     }
