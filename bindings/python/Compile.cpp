@@ -38,13 +38,14 @@ compileQuantMatmul(const PackedWeights &weights, const std::string &x,
                    const std::optional<std::string> &bias, const std::string &out,
                    const std::string &activation, const std::string &target, int64_t m,
                    const std::optional<std::string> &schedule, bool deterministic) {
-  int64_t n = weights.get().shape.n, k = weights.get().shape.k;
-  launch::QuantMatmulCall call{{}, describeShape(x, {m, k}), weights.get(), {}};
+  int64_t n = weights.get().shape.n, k = weights.get().shape.k, batch = weights.get().batch;
+  launch::QuantMatmulCall call{
+      {}, describeShape(x, launch::extentsInBatch(batch, {m, k})), weights.get(), {}};
   call.activation = activation;
   call.deterministic = deterministic;
-  call.y = describeShape(out, {m, call.getOutputs(n)});
+  call.y = describeShape(out, launch::extentsInBatch(batch, {m, call.getOutputs(n)}));
   if (bias)
-    call.bias = describeShape(*bias, {n});
+    call.bias = describeShape(*bias, launch::extentsInBatch(batch, {n}));
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
   const target::GpuModel &model = findModel(target);
   auto kernel = std::make_unique<CompiledKernel>();

@@ -22,7 +22,7 @@ namespace tilewright::python {
 
 PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py::array> zeros,
                              std::optional<py::array> tensorScale,
-                             std::optional<py::array> codebook, int64_t k, int64_t n,
+                             std::optional<py::array> codebook, int64_t batch, int64_t k, int64_t n,
                              const std::string &formatName, const std::string &group,
                              const std::string &scale, const std::string &zero,
                              const std::string &zeroDtype)
@@ -35,6 +35,7 @@ PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py
     check(weights.shape.verify(), exception::shape);
     weights.shape.bits = this->words.size() / std::max<uint64_t>(weights.shape.getWordCount(), 1);
   }
+  weights.batch = batch;
   weights.format = formatName;
   weights.group = group;
   weights.zero = unwrap(format::parseZero(zero), exception::unsupported);
@@ -269,11 +270,11 @@ static py::dict describeDevice(Runtime &runtime, const std::string &name) {
 void bindRuntime(py::module_ &module) {
   py::class_<PackedWeights>(module, "PackedWeights")
       .def(py::init<py::array, py::array, std::optional<py::array>, std::optional<py::array>,
-                    std::optional<py::array>, int64_t, int64_t, const std::string &,
+                    std::optional<py::array>, int64_t, int64_t, int64_t, const std::string &,
                     const std::string &, const std::string &, const std::string &,
                     const std::string &>(),
-           "words"_a, "scales"_a, "zeros"_a, "tensor_scale"_a, "codebook"_a, py::kw_only(), "k"_a,
-           "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a)
+           "words"_a, "scales"_a, "zeros"_a, "tensor_scale"_a, "codebook"_a, py::kw_only(),
+           "batch"_a, "k"_a, "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a)
       .def("take_planes", &PackedWeights::takePlanes, "planes"_a, "scales"_a = py::none(),
            "zeros"_a = py::none());
   py::class_<Runtime>(module, "Runtime")

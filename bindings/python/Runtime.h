@@ -35,12 +35,13 @@ private:
 /// an object share both.
 class PackedWeights {
 public:
-  /// `scale`: dtype of the scales; `zero`: the rule of format::Zero; `zeroDtype`: that of
-  /// `zeros`; `tensorScale`: one float32.
+  /// `batch`: matrices, or 0; `scale`: dtype of the scales; `zero`: the rule of format::Zero;
+  /// `zeroDtype`: that of `zeros`; `tensorScale`: one float32 for each matrix.
   PackedWeights(pybind11::array words, pybind11::array scales, std::optional<pybind11::array> zeros,
                 std::optional<pybind11::array> tensorScale, std::optional<pybind11::array> codebook,
-                int64_t k, int64_t n, const std::string &format, const std::string &group,
-                const std::string &scale, const std::string &zero, const std::string &zeroDtype);
+                int64_t batch, int64_t k, int64_t n, const std::string &format,
+                const std::string &group, const std::string &scale, const std::string &zero,
+                const std::string &zeroDtype);
   const launch::QuantisedWeights &get() const { return weights; }
 
   /// The first `planes` of nested codes or of a stack. Tables that are given are

@@ -79,6 +79,15 @@ static llvm::Expected<nn::QFormatAttr> getFormat(Builder &builder,
   return attr;
 }
 
+/// `shape`, after the batch of the problem where it has one.
+static SmallVector<int64_t> inBatch(const problem::Problem &problem, ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> all;
+  if (problem.findDimension("B"))
+    all.push_back(getExtent(problem, "B"));
+  all.append(shape.begin(), shape.end());
+  return all;
+}
+
 /// The operands of an op in the order of its arguments; null values where the
 /// problem has none.
 struct Signature {
@@ -106,24 +115,24 @@ static llvm::Expected<Signature> getSignature(Builder &builder, const problem::P
   };
   int64_t m = getExtent(problem, "M"), n = getExtent(problem, "N"), k = getExtent(problem, "K");
   int64_t outputs = problem.findDimension("outputs") ? getExtent(problem, "outputs") : n;
-  if (auto error = add("x", {m, k}))
+  if (auto error = add("x", inBatch(problem, {m, k})))
     return std::move(error);
   signature.positions.push_back(signature.inputs.size());
   signature.inputs.push_back(w);
-  if (auto error = add("bias", {n}))
+  if (auto error = add("bias", inBatch(problem, {n})))
     return std::move(error);
-  if (auto error = add("row_scale", {m}))
+  if (auto error = add("row_scale", inBatch(problem, {m})))
     return std::move(error);
-  if (auto error = add("column_scale", {n}))
+  if (auto error = add("column_scale", inBatch(problem, {n})))
     return std::move(error);
-  if (auto error = add("residual", {m, outputs}))
+  if (auto error = add("residual", inBatch(problem, {m, outputs})))
     return std::move(error);
   if (auto error = add("out_scale", {1}))
     return std::move(error);
   auto element = getElementType(builder, problem.findOperand("y")->dtype, "y");
   if (!element)
     return element.takeError();
-  signature.result = RankedTensorType::get({m, outputs}, *element);
+  signature.result = RankedTensorType::get(inBatch(problem, {m, outputs}), *element);
   return signature;
 }
 
@@ -168,9 +177,10 @@ static llvm::Error buildProduct(OpBuilder &builder, const problem::Problem &prob
 static llvm::Error checkProduct(const problem::Problem &problem) {
   if (problem.findOperand("x") && problem.findOperand("y") &&
       !ShapedType::isDynamic(getExtent(problem, "N")) &&
-      !ShapedType::isDynamic(getExtent(problem, "K")))
+      !ShapedType::isDynamic(getExtent(problem, "K")) &&
+      !(problem.findDimension("B") && ShapedType::isDynamic(getExtent(problem, "B"))))
     return llvm::Error::success();
-  return llvm::createStringError("expects operands x and y and static dimensions N and K in a " +
+  return llvm::createStringError("expects operands x and y and static dimensions N, K and B in a " +
                                  problem.op + " problem");
 }
 
@@ -180,8 +190,9 @@ static llvm::Error buildQuantMatmul(OpBuilder &builder, const problem::Problem &
   auto format = getFormat(builder, problem);
   if (!format)
     return format.takeError();
-  Type w = nn::QuantizedType::get(builder.getContext(), getExtent(problem, "K"),
-                                  getExtent(problem, "N"), *format);
+  Type w =
+      nn::QuantizedType::get(builder.getContext(), getExtent(problem, "K"), getExtent(problem, "N"),
+                             *format, problem.findDimension("B") ? getExtent(problem, "B") : 0);
   return buildProduct(builder, problem, w, [&](const ProductParts &parts) -> Value {
     ArrayRef<Value> in = parts.operands;
     return nn::QuantMatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],
@@ -200,7 +211,7 @@ static llvm::Error buildMatmul(OpBuilder &builder, const problem::Problem &probl
   SmallVector<int64_t> shape = {getExtent(problem, "K"), getExtent(problem, "N")};
   if (isTransposed)
     std::swap(shape[0], shape[1]);
-  Type w = RankedTensorType::get(shape, *element);
+  Type w = RankedTensorType::get(inBatch(problem, shape), *element);
   return buildProduct(builder, problem, w, [&](const ProductParts &parts) -> Value {
     ArrayRef<Value> in = parts.operands;
     return nn::MatmulOp::create(builder, builder.getUnknownLoc(), parts.result, in[0], in[1],

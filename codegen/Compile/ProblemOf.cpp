@@ -22,13 +22,37 @@ static std::optional<int64_t> getStatic(int64_t value) {
   return ShapedType::isDynamic(value) ? std::nullopt : std::optional(value);
 }
 
-/// Strides and alignment from the attribute, contiguous and 16 otherwise.
+/// Strides of a contiguous array of `dimensions`: static up to the first dynamic one.
+static std::vector<std::optional<int64_t>> getContiguous(const problem::Problem &problem,
+                                                         ArrayRef<std::string> dimensions) {
+  std::vector<std::optional<int64_t>> strides(dimensions.size());
+  std::optional<int64_t> stride = 1;
+  for (size_t axis = dimensions.size(); axis-- > 0;) {
+    strides[axis] = stride;
+    const problem::Dimension *dimension = problem.findDimension(dimensions[axis]);
+    stride =
+        stride && dimension->extent ? std::optional(*stride * *dimension->extent) : std::nullopt;
+  }
+  return strides;
+}
+
+/// `dimensions`, after that of the batch where the problem has one.
+static std::vector<std::string> inBatch(const problem::Problem &problem,
+                                        std::vector<std::string> dimensions) {
+  if (problem.findDimension("B"))
+    dimensions.insert(dimensions.begin(), "B");
+  return dimensions;
+}
+
+/// Strides and alignment from the attribute, those of a contiguous array and 16 otherwise.
+/// Packed operands have no strides.
 template <typename Op>
-static problem::Operand getOperand(Op op, StringRef name, std::string dtype,
-                                   std::vector<std::string> dimensions,
-                                   std::vector<std::optional<int64_t>> contiguous) {
-  problem::Operand operand{name.str(), std::move(dtype), std::move(dimensions),
-                           std::move(contiguous), 16};
+static problem::Operand getOperand(Op op, const problem::Problem &problem, StringRef name,
+                                   std::string dtype, std::vector<std::string> dimensions,
+                                   bool isPacked = false) {
+  problem::Operand operand{name.str(), std::move(dtype), dimensions, {}, 16};
+  if (!isPacked)
+    operand.strides = getContiguous(problem, dimensions);
   auto attr = op.getProblem() ? op.getProblem()->findOperand(name) : nn::OperandAttr();
   if (!attr)
     return operand;
@@ -42,35 +66,33 @@ static problem::Operand getOperand(Op op, StringRef name, std::string dtype,
 /// Adds what every product ends with: the epilogue's operands and y.
 template <typename Op> static void addEpilogue(Op op, problem::Problem &problem) {
   auto y = cast<RankedTensorType>(op.getY().getType());
-  int64_t outputs = y.getDimSize(1);
+  int64_t outputs = y.getShape().back();
   std::string outputsName = "N";
   if (op.getActivation() == nn::Activation::SwiGLU) {
     outputsName = "outputs";
     problem.dimensions.push_back({outputsName, outputs, 1});
   }
-  auto add = [&](StringRef name, Value value, std::vector<std::string> dimensions,
-                 std::vector<std::optional<int64_t>> contiguous) {
+  auto add = [&](StringRef name, Value value, std::vector<std::string> dimensions) {
     if (!value)
       return;
     Type element = cast<RankedTensorType>(value.getType()).getElementType();
-    problem.operands.push_back(
-        getOperand(op, name, getName(element), std::move(dimensions), std::move(contiguous)));
+    problem.operands.push_back(getOperand(op, problem, name, getName(element), dimensions));
   };
-  add("bias", op.getBias(), {"N"}, {1});
-  add("row_scale", op.getRowScale(), {"M"}, {1});
-  add("column_scale", op.getColumnScale(), {"N"}, {1});
-  add("residual", op.getResidual(), {"M", outputsName}, {outputs, 1});
+  add("bias", op.getBias(), inBatch(problem, {"N"}));
+  add("row_scale", op.getRowScale(), inBatch(problem, {"M"}));
+  add("column_scale", op.getColumnScale(), inBatch(problem, {"N"}));
+  add("residual", op.getResidual(), inBatch(problem, {"M", outputsName}));
   if (op.getOutScale())
     problem.dimensions.push_back({"ones", 1, 1});
-  add("out_scale", op.getOutScale(), {"ones"}, {1});
-  add("y", op.getY(), {"M", outputsName}, {outputs, 1});
+  add("out_scale", op.getOutScale(), {"ones"});
+  add("y", op.getY(), inBatch(problem, {"M", outputsName}));
   problem.attributes["activation"] = nn::stringifyActivation(op.getActivation()).str();
 }
 
 /// M as the op and its problem have it.
 template <typename Op> static problem::Dimension getRows(Op op) {
-  problem::Dimension rows{"M", getStatic(cast<RankedTensorType>(op.getX().getType()).getDimSize(0)),
-                          1};
+  auto x = cast<RankedTensorType>(op.getX().getType());
+  problem::Dimension rows{"M", getStatic(x.getShape().take_back(2)[0]), 1};
   if (op.getProblem())
     if (auto dim = op.getProblem()->findDim("M"))
       rows.divisor = dim.getDivisor();
@@ -89,6 +111,8 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
   format::Granularity granularity = format.getGranularity();
   problem.dimensions = {
       getRows(op), {"N", w.getN()}, {"K", w.getK()}, {"groups", granularity.getGroups(w.getK())}};
+  if (w.hasBatch())
+    problem.dimensions.push_back({"B", w.getBatch()});
   std::vector<std::string> scaleDimensions = {"groups", "N"};
   if (!granularity.isPerColumn()) {
     problem.dimensions.push_back({"columns", granularity.getColumnGroups(w.getN())});
@@ -100,19 +124,24 @@ problem::Problem compile::getProblem(nn::QuantMatmulOp op) {
     for (std::vector<std::string> *names : {&wDimensions, &scaleDimensions})
       names->insert(names->begin(), "planes");
   }
-  problem.operands = {getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {w.getK(), 1}),
-                      getOperand(op, "w", "u32", wDimensions, {}),
-                      getOperand(op, "scales", format.getScale().str(), scaleDimensions, {})};
-  if (format.hasZeros())
+  auto add = [&](StringRef name, std::string dtype, std::vector<std::string> dimensions,
+                 bool isPacked = true) {
     problem.operands.push_back(
-        getOperand(op, "zeros", format.getZeroType().str(), scaleDimensions, {}));
+        getOperand(op, problem, name, std::move(dtype), std::move(dimensions), isPacked));
+  };
+  scaleDimensions = inBatch(problem, scaleDimensions);
+  add("x", getName(x.getElementType()), inBatch(problem, {"M", "K"}), /*isPacked=*/false);
+  add("w", "u32", inBatch(problem, wDimensions));
+  add("scales", format.getScale().str(), scaleDimensions);
+  if (format.hasZeros())
+    add("zeros", format.getZeroType().str(), scaleDimensions);
   if (format.getTensorScale()) {
-    problem.dimensions.push_back({"tensors", 1});
-    problem.operands.push_back(getOperand(op, "tensor_scale", "f32", {"tensors"}, {1}));
+    problem.dimensions.push_back({"tensors", std::max<int64_t>(1, w.getBatch())});
+    add("tensor_scale", "f32", {"tensors"}, /*isPacked=*/false);
   }
   if (format.getCodeFormat().isIndex()) {
     problem.dimensions.push_back({"entries", int64_t(1) << format.getBits(), 1});
-    problem.operands.push_back(getOperand(op, "codebook", "u32", {"entries"}, {}));
+    add("codebook", "u32", {"entries"});
   }
   problem.attributes = {{"format", format.getCode().str()},
                         {"group", granularity.str()},
@@ -131,10 +160,12 @@ problem::Problem compile::getProblem(nn::MatmulOp op) {
   if (op.getProblem())
     problem.indexWidth = op.getProblem()->getIndex();
   problem.dimensions = {getRows(op), {"N", op.getN(), 1}, {"K", op.getK(), 1}};
+  if (int64_t batch = op.getBatch())
+    problem.dimensions.push_back({"B", batch, 1});
   std::vector<std::string> dimensions = {isTransposed ? "N" : "K", isTransposed ? "K" : "N"};
   problem.operands = {
-      getOperand(op, "x", getName(x.getElementType()), {"M", "K"}, {op.getK(), 1}),
-      getOperand(op, "w", getName(w.getElementType()), dimensions, {w.getDimSize(1), 1})};
+      getOperand(op, problem, "x", getName(x.getElementType()), inBatch(problem, {"M", "K"})),
+      getOperand(op, problem, "w", getName(w.getElementType()), inBatch(problem, dimensions))};
   problem.attributes = {{"layout", isTransposed ? "nk" : "kn"}};
   addEpilogue(op, problem);
   return problem;

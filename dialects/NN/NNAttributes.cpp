@@ -218,9 +218,14 @@ OperandAttr ProblemAttr::findOperand(StringRef name) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult QuantizedType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, int64_t k,
-                                    int64_t n, QFormatAttr format) {
+                                    int64_t n, QFormatAttr format, int64_t batch) {
   if (k < 1 || n < 1)
     return emitError() << "expects positive K and N, but got " << k << "x" << n;
+  if (batch < 0)
+    return emitError() << "expects a batch of at least one matrix, but got " << batch;
+  if (batch > 0 && format.getCodeFormat().isNested())
+    return emitError() << "expects a batch of codes that are not nested, but got "
+                       << format.getCode();
   return success();
 }
 
@@ -232,13 +237,24 @@ Type QuantizedType::parse(AsmParser &parser) {
       parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
       parser.parseComma() || parser.parseAttribute(format) || parser.parseGreater())
     return {};
-  if (shape.size() != 2) {
-    parser.emitError(loc) << "expects a KxN shape, but got " << shape.size() << " dimensions";
+  if (shape.size() != 2 && shape.size() != 3) {
+    parser.emitError(loc) << "expects a KxN or BxKxN shape, but got " << shape.size()
+                          << " dimensions";
     return {};
   }
-  return parser.getChecked<QuantizedType>(loc, parser.getContext(), shape[0], shape[1], format);
+  if (shape.size() == 3 && shape[0] < 1) {
+    parser.emitError(loc) << "expects a batch of at least one matrix, but got " << shape[0];
+    return {};
+  }
+  int64_t batch = shape.size() == 3 ? shape[0] : 0;
+  ArrayRef<int64_t> matrix = ArrayRef(shape).take_back(2);
+  return parser.getChecked<QuantizedType>(loc, parser.getContext(), matrix[0], matrix[1], format,
+                                          batch);
 }
 
 void QuantizedType::print(AsmPrinter &printer) const {
-  printer << "<" << getK() << "x" << getN() << ", " << getFormat() << ">";
+  printer << "<";
+  if (hasBatch())
+    printer << getBatch() << "x";
+  printer << getK() << "x" << getN() << ", " << getFormat() << ">";
 }

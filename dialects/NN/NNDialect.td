@@ -184,16 +184,23 @@ def NN_ProblemAttr : NN_Attr<"Problem", "problem"> {
 
 def NN_QuantizedType : TypeDef<NN_Dialect, "Quantized"> {
   let mnemonic = "quantized";
-  let summary = "a packed K x N weight matrix";
+  let summary = "a packed K x N weight matrix, or a batch of them";
   let description = [{
     Weights in the packed storage layout of their width (docs/quantisation.md),
-    with their scales and zero points.
+    with their scales and zero points. The matrices of a batch follow each other,
+    and so do their tables.
 
     ```mlir
     !nn.quantized<1024x4096, #nn.qformat<u4, group = 128, scale = f16>>
+    !nn.quantized<8x1024x4096, #nn.qformat<u4, group = 128, scale = f16>>
     ```
   }];
-  let parameters = (ins "int64_t":$k, "int64_t":$n, "::tilewright::nn::QFormatAttr":$format);
+  let parameters = (ins "int64_t":$k, "int64_t":$n, "::tilewright::nn::QFormatAttr":$format,
+                        "int64_t":$batch);
+  let extraClassDeclaration = [{
+    /// Whether it is a batch of matrices; `batch` is 0 where it is not.
+    bool hasBatch() const { return getBatch() > 0; }
+  }];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

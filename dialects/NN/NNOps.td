@@ -67,6 +67,10 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
       one element for a row of `x` and for a column of `w`.
     - (C9) `residual`, when given, has the shape of `y`, of f16, bf16 or f32.
     - (C10) `out_scale`, when given, is one f32.
+    - (C11) where `w` is a batch of B matrices, `x` and `y` are batches of B
+      matrices too, with B as the first of three extents, and so is `residual`; of
+      `bias`, `row_scale` and `column_scale` there is one for each, with B as the
+      first of two extents. Strides of a problem then begin with that of the batch.
 
     ```mlir
     %y = nn.quant_matmul %x, %w bias %b {activation = #nn.activation<gelu>}
@@ -91,9 +95,10 @@ def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$tran
 
     Constraints:
     - (C1) `x` is a rank-2 tensor of f16, bf16, f32, i8, f8E4M3FN or f8E5M2.
-    - (C2) `w` is a static rank-2 tensor of the dtype of `x`, K x N, or N x K
-      with `transpose_w`, which 8-bit types need; K is the columns of `x`.
-    - (C3) to (C10) as for `nn.quant_matmul`, with the family "matmul"; C6 also
+    - (C2) `w` is a static rank-2 tensor, or a batch of rank 3, of the dtype of
+      `x`, K x N, or N x K with `transpose_w`, which 8-bit types need; K is the
+      columns of `x`.
+    - (C3) to (C11) as for `nn.quant_matmul`, with the family "matmul"; C6 also
       for `w`.
 
     ```mlir
@@ -104,6 +109,8 @@ def NN_MatmulOp : NN_ProductOp<"matmul", (ins AnyRankedTensor:$w, UnitAttr:$tran
   let extraClassDeclaration = [{
     int64_t getK();
     int64_t getN();
+    /// Matrices of w; 0 where it is no batch.
+    int64_t getBatch();
   }];
 }
 

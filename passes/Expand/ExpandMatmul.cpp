@@ -36,14 +36,20 @@ private:
 
   /// What only a launch knows of w comes after the pointers.
   void addWeightStrides() override {
-    if (ShapedType::isDynamic(getRowStride("w", wType.getDimSize(1))))
-      strideArg = addParameter(tile::ParameterKind::Stride, "w", builder.getI64Type(), "", 0);
+    if (facts.batch)
+      matrixStrideArg = addStride("w", 0, n * k);
+    strideArg = addStride("w", getRowAxis(), wType.getShape().back());
   }
 
   void buildWeightViews() override {
-    int64_t stride = getRowStride("w", wType.getDimSize(1));
-    wView = view(argument(wArg), wType.getShape(), wType.getElementType(), {stride, 1},
-                 getAlign("w"), {}, strideArg ? ValueRange(argument(*strideArg)) : ValueRange());
+    Type element = wType.getElementType();
+    ArrayRef<int64_t> shape = wType.getShape().take_back(2);
+    int64_t stride = getStride("w", getRowAxis(), shape[1]);
+    Value base = argument(wArg);
+    if (facts.batch)
+      base = locate(wArg, element, getMatrixStride("w", element, matrixStrideArg, n * k));
+    wView = view(base, shape, element, {stride, 1}, getViewAlign("w", base), {},
+                 strideArg ? ValueRange(argument(*strideArg)) : ValueRange());
   }
 
   Value addTile(Value kTile, Value acc) override {
@@ -72,7 +78,7 @@ private:
   RankedTensorType wType;
   bool isTransposed;
   unsigned wArg = 0;
-  std::optional<unsigned> strideArg;
+  std::optional<unsigned> strideArg, matrixStrideArg;
   Value wView;
 };
 } // namespace

@@ -160,37 +160,41 @@ void QuantMatmulProgram::buildTableView(GroupTable &table, StringRef name) {
   const ScaleStorage &storage = table.storage;
   Type element = table.hasWords() ? builder.getI16Type()
                                   : expand::getStoredType(builder.getContext(), table.dtype);
-  int64_t perStrip = table.getPerStrip();
+  int64_t perStrip = table.getPerStrip(), perRow = storage.strips * perStrip;
+  Value base = locate(table.argument, element, storage.getRows() * perRow);
   SmallVector<Value> rows;
   if (planes)
     rows.push_back(scaled(planes, storage.getRows()));
-  table.view = view(argument(table.argument),
-                    {planes ? ShapedType::kDynamic : storage.getRows(), storage.strips, perStrip},
-                    element, {storage.strips * perStrip, perStrip, 1}, getAlign(name), rows);
+  table.view =
+      view(base, {planes ? ShapedType::kDynamic : storage.getRows(), storage.strips, perStrip},
+           element, {perRow, perStrip, 1}, getViewAlign(name, base), rows);
 }
 
 void QuantMatmulProgram::buildWeightViews() {
   int64_t strips = llvm::divideCeil(n, layout::blockN),
           blocks = llvm::divideCeil(k, layout::blockK);
   constexpr int64_t planeWords = layout::blockK * layout::blockN / 32;
+  int64_t words = planeWords * format.getBits();
   if (planesArg)
     planes = argument(*planesArg);
-  if (format.getCodeFormat().isNested())
+  if (format.getCodeFormat().isNested()) {
     wView = view(argument(wArg),
                  {strips, blocks, planes ? ShapedType::kDynamic : format.getBits(), planeWords},
                  builder.getI32Type(),
                  {blocks * planeWords, planeWords, strips * blocks * planeWords, 1}, getAlign("w"),
                  planes ? ValueRange(planes) : ValueRange());
-  else
-    wView = view(
-        argument(wArg), {strips, blocks, planeWords * format.getBits()}, builder.getI32Type(),
-        {blocks * planeWords * format.getBits(), planeWords * format.getBits(), 1}, getAlign("w"));
+  } else {
+    Value base = locate(wArg, builder.getI32Type(), strips * blocks * words);
+    wView = view(base, {strips, blocks, words}, builder.getI32Type(), {blocks * words, words, 1},
+                 getViewAlign("w", base));
+  }
   buildTableView(scales, "scales");
   if (zeroPoints)
     buildTableView(*zeroPoints, "zeros");
-  if (tensorScaleArg)
-    tensorScaleView =
-        view(argument(*tensorScaleArg), {1, 1}, f32(), {1, 1}, getAlign("tensor_scale"));
+  if (tensorScaleArg) {
+    Value scale = locate(*tensorScaleArg, f32(), 1);
+    tensorScaleView = view(scale, {1, 1}, f32(), {1, 1}, getViewAlign("tensor_scale", scale));
+  }
   if (codebookArg) {
     int64_t words = layout::getTableWords(format.getBits());
     Value table =

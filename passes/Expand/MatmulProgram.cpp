@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Analysis/Divisibility.h"
 #include "passes/Expand/Passes.h"
 
 using namespace mlir;
@@ -17,7 +18,10 @@ static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(va
 
 void MatmulProgram::run() {
   buildFunction();
-  buildViews();
+  if (mArg)
+    mSize = argument(*mArg);
+  if (!facts.batch)
+    buildViews();
   dynamicSteps = getDynamicSteps();
   if (schedule.streamK > 0)
     buildStream();
@@ -30,36 +34,49 @@ void MatmulProgram::run() {
 // Function and views
 //===----------------------------------------------------------------------===//
 
-/// Grid: N tiles, M tiles, splits; or the blocks of a stream. Workspaces only
+/// Grid: N tiles, M tiles, splits of each matrix; or the blocks of a stream. Workspaces only
 /// where tiles of y have several blocks.
 tile::KernelAttr MatmulProgram::getKernelAttr() {
   std::string rows = ShapedType::isDynamic(m) ? "M" : std::to_string(m);
-  std::string tilesN = std::to_string(llvm::divideCeil(n, schedule.tileN));
+  std::string tilesN = std::to_string(getTilesN());
   std::string tilesM = ShapedType::isDynamic(m)
                            ? "ceildiv(M, " + std::to_string(schedule.tileM) + ")"
                            : std::to_string(llvm::divideCeil(m, schedule.tileM));
   SmallVector<tile::WorkspaceAttr> workspaces;
   if (leavesParts()) {
     int64_t paddedN = llvm::alignTo(n, schedule.tileN);
-    std::string bytes = std::to_string(4 * getPartCount() * paddedN) + " * " + rows;
+    std::string bytes = std::to_string(4 * getPartCount() * paddedN * getMatrices()) + " * " + rows;
     if (schedule.streamK > 0)
       bytes = std::to_string(4 * 2 * schedule.streamK * schedule.tileM * schedule.tileN);
     workspaces.push_back(
         tile::WorkspaceAttr::get(builder.getContext(), "partials", bytes, false, false));
-    bytes = "4 * " + tilesN + " * " + tilesM;
+    bytes = std::to_string(4 * getMatrices()) + " * " + tilesN + " * " + tilesM;
     workspaces.push_back(
         tile::WorkspaceAttr::get(builder.getContext(), "counters", bytes, true, true));
   }
-  auto grid = builder.getStrArrayAttr({tilesN, tilesM, std::to_string(schedule.splitK)});
+  auto grid =
+      builder.getStrArrayAttr({tilesN, tilesM, std::to_string(schedule.splitK * getMatrices())});
   if (schedule.streamK > 0)
     grid = builder.getStrArrayAttr({std::to_string(schedule.streamK), "1", "1"});
   return tile::KernelAttr::get(builder.getContext(), grid, schedule.getWarps(), workspaces);
 }
 
-std::optional<unsigned> MatmulProgram::addStride(StringRef name, int64_t contiguous) {
-  if (!ShapedType::isDynamic(getRowStride(name, contiguous)))
+std::optional<unsigned> MatmulProgram::addStride(StringRef name, unsigned axis,
+                                                 int64_t contiguous) {
+  if (!ShapedType::isDynamic(getStride(name, axis, contiguous)))
     return std::nullopt;
-  return addParameter(tile::ParameterKind::Stride, name, builder.getI64Type(), "", 0);
+  return addParameter(tile::ParameterKind::Stride, name, builder.getI64Type(), "", axis);
+}
+
+void MatmulProgram::addStrides(StringRef name, int64_t columns, Rows &rows) {
+  if (facts.batch)
+    rows.matrixStride = addStride(name, 0, getMatrixElements(columns));
+  rows.stride = addStride(name, getRowAxis(), columns);
+}
+
+void MatmulProgram::addStrides(StringRef name, int64_t extent, Numbers &numbers) {
+  if (facts.batch && numbers.pointer)
+    numbers.matrixStride = addStride(name, 0, extent);
 }
 
 /// Pointers in the order of the problem's operands, then numbers, then
@@ -70,23 +87,26 @@ void MatmulProgram::buildFunction() {
       return std::nullopt;
     return addPointer(name, tensorOf(operand).getElementType());
   };
-  int64_t outputs = facts.yType.getDimSize(1);
+  int64_t outputs = facts.yType.getShape().back();
   Type element = tensorOf(facts.x).getElementType();
   x.pointer = addPointer("x", element, /*written=*/false, element.isInteger(8) ? "i8" : "");
   addWeightParameters();
-  biasArg = addOptional("bias", facts.bias);
-  rowScaleArg = addOptional("row_scale", facts.rowScale);
-  columnScaleArg = addOptional("column_scale", facts.columnScale);
+  bias.pointer = addOptional("bias", facts.bias);
+  rowScale.pointer = addOptional("row_scale", facts.rowScale);
+  columnScale.pointer = addOptional("column_scale", facts.columnScale);
   residual.pointer = addOptional("residual", facts.residual).value_or(0);
-  outScaleArg = addOptional("out_scale", facts.outScale);
+  outScale.pointer = addOptional("out_scale", facts.outScale);
   y.pointer = addPointer("y", facts.yType.getElementType(), /*written=*/true);
   if (ShapedType::isDynamic(m))
     mArg = addParameter(tile::ParameterKind::Dimension, "M", builder.getI32Type(), "");
-  x.stride = addStride("x", k);
+  addStrides("x", k, x);
   addWeightStrides();
+  addStrides("bias", n, bias);
+  addStrides("row_scale", m, rowScale);
+  addStrides("column_scale", n, columnScale);
   if (facts.residual)
-    residual.stride = addStride("residual", outputs);
-  y.stride = addStride("y", outputs);
+    addStrides("residual", outputs, residual);
+  addStrides("y", outputs, y);
   if (leavesParts()) {
     Type pointer = tile::PtrType::get(builder.getContext());
     partialsArg = addParameter(tile::ParameterKind::Workspace, "partials", pointer,
@@ -100,34 +120,86 @@ void MatmulProgram::buildFunction() {
   program->setAttr(tile::warpsAttrName, builder.getDenseI64ArrayAttr(warps));
 }
 
+Value MatmulProgram::getMatrixStride(StringRef name, Type element,
+                                     std::optional<unsigned> parameter, int64_t contiguous) {
+  if (!parameter)
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(getStride(name, 0, contiguous)));
+  // The launcher checks that strides keep the alignment of the base.
+  int64_t divisor = getAlign(name) / std::max(1u, element.getIntOrFloatBitWidth() / 8);
+  if (divisor <= 1)
+    return argument(*parameter);
+  return tile::AssumeOp::create(builder, loc, builder.getI64Type(), argument(*parameter), divisor);
+}
+
+Value MatmulProgram::locate(unsigned pointer, Type element, int64_t stride) {
+  if (!matrix)
+    return argument(pointer);
+  return locate(pointer, element,
+                arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(stride)));
+}
+
+Value MatmulProgram::locate(unsigned pointer, Type element, Value stride) {
+  Value distance = arith::MulIOp::create(builder, loc, matrix, stride);
+  return tile::AdvanceOp::create(builder, loc, argument(pointer).getType(), argument(pointer),
+                                 distance, element);
+}
+
+unsigned MatmulProgram::getViewAlign(StringRef name, Value base) {
+  return std::min<int64_t>(getAlign(name), *analysis::getKnownAlign(base));
+}
+
 void MatmulProgram::viewRows(StringRef name, RankedTensorType type, Rows &rows) {
-  int64_t stride = getRowStride(name, type.getDimSize(1));
-  rows.view = view(argument(rows.pointer), type.getShape(), type.getElementType(), {stride, 1},
-                   getAlign(name), mSize ? ValueRange(mSize) : ValueRange(),
+  Type element = type.getElementType();
+  ArrayRef<int64_t> shape = type.getShape().take_back(2);
+  int64_t stride = getStride(name, getRowAxis(), shape[1]);
+  Value base = argument(rows.pointer);
+  if (matrix)
+    base = locate(rows.pointer, element,
+                  getMatrixStride(name, element, rows.matrixStride, getMatrixElements(shape[1])));
+  rows.view = view(base, shape, element, {stride, 1}, getViewAlign(name, base),
+                   mSize ? ValueRange(mSize) : ValueRange(),
                    rows.stride ? ValueRange(argument(*rows.stride)) : ValueRange());
 }
 
-Value MatmulProgram::viewVector(StringRef name, std::optional<unsigned> parameter, Value operand,
-                                ArrayRef<int64_t> shape) {
-  if (!parameter)
-    return {};
+void MatmulProgram::viewNumbers(StringRef name, Value operand, ArrayRef<int64_t> shape,
+                                Numbers &numbers) {
+  if (!numbers.pointer)
+    return;
+  Type element = tensorOf(operand).getElementType();
   bool isDynamic = llvm::any_of(shape, ShapedType::isDynamic);
-  return view(argument(*parameter), shape, tensorOf(operand).getElementType(), {shape[1], 1},
-              getAlign(name), isDynamic ? ValueRange(mSize) : ValueRange());
+  Value base = argument(*numbers.pointer);
+  if (matrix && tensorOf(operand).getRank() == 2)
+    base = locate(
+        *numbers.pointer, element,
+        getMatrixStride(name, element, numbers.matrixStride, isDynamic ? m : shape[0] * shape[1]));
+  numbers.view = view(base, shape, element, {shape[1], 1}, getViewAlign(name, base),
+                      isDynamic ? ValueRange(mSize) : ValueRange());
+}
+
+void MatmulProgram::enterMatrix(Value index) {
+  matrixIndex = index;
+  matrix = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), index);
+  buildViews();
 }
 
 void MatmulProgram::buildViews() {
-  if (mArg)
-    mSize = argument(*mArg);
   viewRows("x", tensorOf(facts.x), x);
   viewRows("y", facts.yType, y);
   if (facts.residual)
     viewRows("residual", tensorOf(facts.residual), residual);
   buildWeightViews();
-  biasView = viewVector("bias", biasArg, facts.bias, {1, n});
-  rowScaleView = viewVector("row_scale", rowScaleArg, facts.rowScale, {m, 1});
-  columnScaleView = viewVector("column_scale", columnScaleArg, facts.columnScale, {1, n});
-  outScaleView = viewVector("out_scale", outScaleArg, facts.outScale, {1, 1});
+  viewNumbers("bias", facts.bias, {1, n}, bias);
+  viewNumbers("row_scale", facts.rowScale, {m, 1}, rowScale);
+  viewNumbers("column_scale", facts.columnScale, {1, n}, columnScale);
+  viewNumbers("out_scale", facts.outScale, {1, 1}, outScale);
+}
+
+Value MatmulProgram::getTilesM() {
+  if (!mSize)
+    return constant(llvm::divideCeil(m, schedule.tileM));
+  return arith::DivUIOp::create(builder, loc, add(mSize, constant(schedule.tileM - 1)),
+                                constant(schedule.tileM));
 }
 
 void MatmulProgram::placeTile(Value m, Value n) {
@@ -251,16 +323,16 @@ void MatmulProgram::buildEpilogue(Value acc) {
   if (!getSumType().isF32())
     acc = arith::SIToFPOp::create(builder, loc, tensor({tileM, tileN}, f32()), acc);
   acc = finishSum(acc);
-  if (rowScaleView) {
-    Value column = load(rowScaleView, {rowStart, constant(0)}, {tileM, 1});
+  if (rowScale.view) {
+    Value column = load(rowScale.view, {rowStart, constant(0)}, {tileM, 1});
     acc = arith::MulFOp::create(builder, loc, acc, spread(column, {tileM, tileN}));
   }
-  if (columnScaleView) {
-    Value row = load(columnScaleView, {constant(0), columnStart}, {1, tileN});
+  if (columnScale.view) {
+    Value row = load(columnScale.view, {constant(0), columnStart}, {1, tileN});
     acc = arith::MulFOp::create(builder, loc, acc, broadcastRow(row));
   }
-  if (biasView) {
-    Value row = load(biasView, {constant(0), columnStart}, {1, tileN});
+  if (bias.view) {
+    Value row = load(bias.view, {constant(0), columnStart}, {1, tileN});
     acc = arith::AddFOp::create(builder, loc, acc, broadcastRow(row));
   }
   acc =
@@ -270,8 +342,8 @@ void MatmulProgram::buildEpilogue(Value acc) {
     Value tile = load(residual.view, {rowStart, outputStart}, {tileM, outputs});
     acc = arith::AddFOp::create(builder, loc, acc, extend(tile));
   }
-  if (outScaleView) {
-    Value scale = load(outScaleView, {constant(0), constant(0)}, {1, 1});
+  if (outScale.view) {
+    Value scale = load(outScale.view, {constant(0), constant(0)}, {1, 1});
     acc = arith::MulFOp::create(builder, loc, acc, spread(scale, {tileM, outputs}));
   }
   tile::StoreOp::create(builder, loc, round(acc), y.view, ValueRange{rowStart, outputStart});
@@ -289,8 +361,10 @@ Value MatmulProgram::round(Value numbers) {
 
 /// Counts the block in at the counter of its tile of y; true for the last.
 Value MatmulProgram::arrive(Value expected) {
-  Value tilesN = constant(llvm::divideCeil(n, schedule.tileN));
-  Value index = add(arith::MulIOp::create(builder, loc, programM, tilesN), programN);
+  Value row = programM;
+  if (matrixIndex)
+    row = add(arith::MulIOp::create(builder, loc, matrixIndex, getTilesM()), row);
+  Value index = add(scaled(row, getTilesN()), programN);
   return tile::ArriveOp::create(builder, loc, builder.getI1Type(), argument(*countersArg), index,
                                 expected);
 }
@@ -316,7 +390,12 @@ Value MatmulProgram::addParts(Value partials, Value first, Value end,
 void MatmulProgram::buildGridOfTiles() {
   placeTile(programId(1), programId(0));
   int64_t tiles = getTilesOfK(), splits = schedule.splitK;
-  Value zero = constant(0);
+  Value zero = constant(0), split;
+  if (facts.batch) {
+    Value id = programId(2), count = constant(splits);
+    enterMatrix(splits == 1 ? id : arith::DivUIOp::create(builder, loc, id, count));
+    split = arith::RemUIOp::create(builder, loc, id, count);
+  }
   if (splits == 1) {
     Value end = dynamicSteps ? dynamicSteps : constant(tiles);
     return buildEpilogue(schedule.chunkK > 0 ? buildChunkedLoop(zero, end, nullptr)
@@ -326,7 +405,9 @@ void MatmulProgram::buildGridOfTiles() {
   // K, or chunks.
   int64_t unit = schedule.chunkK > 0 ? schedule.chunkK / schedule.tileK : 1;
   int64_t units = llvm::divideCeil(tiles, unit);
-  Value split = programId(2), count = constant(splits);
+  Value count = constant(splits);
+  if (!split)
+    split = programId(2);
   auto getStart = [&](Value s) {
     Value all = unit == 1 ? timesSteps(s) : scaled(s, units);
     Value first = arith::DivUIOp::create(builder, loc, all, count);
@@ -368,6 +449,14 @@ Value MatmulProgram::buildPartialsOfSplits() {
   } else {
     stride = m * paddedN;
   }
-  return view(argument(*partialsArg), {getPartCount(), m, paddedN}, getSumType(),
-              {stride, paddedN, 1}, 16, mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
+  Value base = argument(*partialsArg);
+  if (matrix) {
+    Value part = mSize ? dynamicStride.front()
+                       : arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(stride));
+    Value parts =
+        arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(getPartCount()));
+    base = locate(*partialsArg, getSumType(), arith::MulIOp::create(builder, loc, part, parts));
+  }
+  return view(base, {getPartCount(), m, paddedN}, getSumType(), {stride, paddedN, 1}, 16,
+              mSize ? ValueRange(mSize) : ValueRange(), dynamicStride);
 }

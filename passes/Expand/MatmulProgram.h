@@ -16,6 +16,9 @@
 //     acc = the share's K tiles of it
 //     if they are not all: leave acc; the last block to arrive adds in order
 //
+// Of a batch of products each is a matrix of tiles of its own: pointers are moved by
+// whole matrices before anything else.
+//
 // With chunk_k the sum of each chunk of K starts from zero and is one part,
 // whoever computes it; parts are added in order.
 //
@@ -39,6 +42,7 @@ struct MatmulFacts {
   nn::Activation activation = nn::Activation::None;
   nn::ProblemAttr problem; ///< may be null
   tile::ScheduleAttr schedule;
+  int64_t batch = 0; ///< matrices, each operand's first extent; 0 where there is no batch
   int64_t m = 0, n = 0, k = 0;
 
   /// What all product ops say alike, for a w with `n` columns.
@@ -55,9 +59,10 @@ struct MatmulFacts {
     facts.problem = op.getProblem().value_or(nn::ProblemAttr());
     facts.schedule = *op.getSchedule();
     auto x = mlir::cast<mlir::RankedTensorType>(facts.x.getType());
-    facts.m = x.getDimSize(0);
+    facts.batch = x.getRank() == 3 ? x.getDimSize(0) : 0;
+    facts.m = x.getShape().take_back(2)[0];
     facts.n = n;
-    facts.k = x.getDimSize(1);
+    facts.k = x.getShape().back();
     return facts;
   }
 };
@@ -78,7 +83,7 @@ protected:
   /// Adds the strides and extents of w that only a launch knows; they follow the
   /// strides of x.
   virtual void addWeightStrides() {}
-  /// Builds the views of w at the start of the program.
+  /// Builds the views of w, of the matrix that the program is in.
   virtual void buildWeightViews() = 0;
   /// What products are summed in: f32 or i32.
   virtual mlir::Type getSumType() { return f32(); }
@@ -89,6 +94,20 @@ protected:
   virtual mlir::Value addTile(mlir::Value step, mlir::Value acc) = 0;
   /// What is left to do to the sum over all of K, in f32.
   virtual mlir::Value finishSum(mlir::Value acc) { return acc; }
+
+  /// A stride that only a launch knows, as a parameter; none where it is static.
+  std::optional<unsigned> addStride(llvm::StringRef name, unsigned axis, int64_t contiguous);
+  /// The address of this matrix's part of an operand whose matrices are `stride` apart,
+  /// or that of the parameter.
+  mlir::Value locate(unsigned pointer, mlir::Type element, int64_t stride);
+  mlir::Value locate(unsigned pointer, mlir::Type element, mlir::Value stride);
+  /// The stride of an operand's matrices.
+  mlir::Value getMatrixStride(llvm::StringRef name, mlir::Type element,
+                              std::optional<unsigned> parameter, int64_t contiguous);
+  /// What a view of an operand at `base` may rely on.
+  unsigned getViewAlign(llvm::StringRef name, mlir::Value base);
+  /// The axis of an operand's rows: behind that of the batch.
+  unsigned getRowAxis() const { return facts.batch ? 1 : 0; }
 
   /// tile_m x tile_k of x.
   mlir::Value loadX(mlir::Value kTile);
@@ -108,21 +127,34 @@ protected:
   mlir::Value programM, programN, rowStart, columnStart;
 
 private:
-  /// A matrix of rows among the parameters.
+  /// A matrix of rows among the parameters, or a batch of them. Strides where only a
+  /// launch knows them.
   struct Rows {
     unsigned pointer = 0;
-    std::optional<unsigned> stride; ///< where only a launch knows it
+    std::optional<unsigned> stride, matrixStride;
+    mlir::Value view;
+  };
+  /// A vector among the parameters, or one for each matrix.
+  struct Numbers {
+    std::optional<unsigned> pointer, matrixStride;
     mlir::Value view;
   };
 
   void buildFunction();
-  std::optional<unsigned> addStride(llvm::StringRef name, int64_t contiguous);
+  void addStrides(llvm::StringRef name, int64_t columns, Rows &rows);
+  void addStrides(llvm::StringRef name, int64_t extent, Numbers &numbers);
+  /// Elements of a matrix of rows of `columns`; dynamic where M is.
+  int64_t getMatrixElements(int64_t columns) const {
+    return mlir::ShapedType::isDynamic(m) ? m : m * columns;
+  }
   tile::KernelAttr getKernelAttr();
+  /// Moves into matrix `index` of the batch and builds the views of its operands.
+  void enterMatrix(mlir::Value index);
   void buildViews();
   void viewRows(llvm::StringRef name, mlir::RankedTensorType type, Rows &rows);
   /// A vector parameter as a matrix of one row or one column.
-  mlir::Value viewVector(llvm::StringRef name, std::optional<unsigned> parameter,
-                         mlir::Value operand, llvm::ArrayRef<int64_t> shape);
+  void viewNumbers(llvm::StringRef name, mlir::Value operand, llvm::ArrayRef<int64_t> shape,
+                   Numbers &numbers);
   void placeTile(mlir::Value m, mlir::Value n);
   mlir::Value buildZeroSum() { return zeros({schedule.tileM, schedule.tileN}, getSumType()); }
   mlir::Value addSums(mlir::Value a, mlir::Value b);
@@ -150,16 +182,22 @@ private:
   /// value * (steps of a tile of y * factor), and value + (those steps + extra).
   mlir::Value timesSteps(mlir::Value value, int64_t factor = 1);
   mlir::Value plusSteps(mlir::Value value, int64_t extra);
+  /// Tiles of y along M, as an i32.
+  mlir::Value getTilesM();
+  int64_t getTilesN() const { return llvm::divideCeil(n, schedule.tileN); }
+  /// Products of the launch.
+  int64_t getMatrices() const { return std::max<int64_t>(1, facts.batch); }
   bool leavesParts() const { return schedule.splitK > 1 || schedule.streamK > 0; }
   /// Columns of y that a block writes.
   int64_t getTileOutputs() const { return hasPairs() ? schedule.tileN / 2 : schedule.tileN; }
 
   Rows x, y, residual;
-  std::optional<unsigned> biasArg, rowScaleArg, columnScaleArg, outScaleArg, mArg, partialsArg,
-      countersArg;
+  std::optional<unsigned> mArg, partialsArg, countersArg;
   mlir::Value mSize;        ///< M as an i32 when it is dynamic
   mlir::Value dynamicSteps; ///< from getDynamicSteps()
-  mlir::Value biasView, rowScaleView, columnScaleView, outScaleView;
+  Numbers bias, rowScale, columnScale, outScale;
+  mlir::Value matrixIndex; ///< of the batch, an i32; null without one
+  mlir::Value matrix;      ///< the same as an i64
 };
 
 } // namespace tilewright::expand

@@ -78,12 +78,9 @@ Value MatmulProgram::buildPartialsOfStream() {
 
 void MatmulProgram::buildStream() {
   using arith::CmpIPredicate;
-  int64_t across = llvm::divideCeil(n, schedule.tileN);
-  Value tilesM = constant(llvm::divideCeil(m, schedule.tileM));
-  if (mSize)
-    tilesM = arith::DivUIOp::create(builder, loc, add(mSize, constant(schedule.tileM - 1)),
-                                    constant(schedule.tileM));
-  Shares shares(builder, loc, timesSteps(tilesM, across), schedule.streamK);
+  int64_t across = getTilesN();
+  Value tilesM = getTilesM();
+  Shares shares(builder, loc, timesSteps(tilesM, across * getMatrices()), schedule.streamK);
   Value kTiles = dynamicSteps ? dynamicSteps : constant(getTilesOfK());
   Value block = programId(0), one = constant(1), zero = constant(0);
   Value begin = shares.getStart(block), end = shares.getStart(add(block, one));
@@ -92,9 +89,14 @@ void MatmulProgram::buildStream() {
   auto tiles = scf::ForOp::create(builder, loc, firstTile, endTile, one);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(tiles.getBody());
-  Value tile = tiles.getInductionVar(), origin = timesSteps(tile);
-  placeTile(arith::DivUIOp::create(builder, loc, tile, constant(across)),
-            arith::RemUIOp::create(builder, loc, tile, constant(across)));
+  Value tile = tiles.getInductionVar(), origin = timesSteps(tile), inMatrix = tile;
+  if (facts.batch) {
+    Value tilesOfMatrix = scaled(tilesM, across);
+    enterMatrix(arith::DivUIOp::create(builder, loc, tile, tilesOfMatrix));
+    inMatrix = arith::RemUIOp::create(builder, loc, tile, tilesOfMatrix);
+  }
+  placeTile(arith::DivUIOp::create(builder, loc, inMatrix, constant(across)),
+            arith::RemUIOp::create(builder, loc, inMatrix, constant(across)));
   Value isFirst = compare(CmpIPredicate::eq, tile, firstTile);
   Value lower = arith::SelectOp::create(builder, loc, isFirst,
                                         arith::RemUIOp::create(builder, loc, begin, kTiles), zero);

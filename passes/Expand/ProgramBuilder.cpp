@@ -130,7 +130,7 @@ unsigned ProgramBuilder::getAlign(StringRef name) const {
   return operand ? operand.getAlignment() : 16;
 }
 
-int64_t ProgramBuilder::getRowStride(StringRef name, int64_t contiguous) const {
+int64_t ProgramBuilder::getStride(StringRef name, unsigned axis, int64_t contiguous) const {
   auto operand = problem ? problem.findOperand(name) : nn::OperandAttr();
-  return operand && !operand.getStrides().empty() ? operand.getStrides().front() : contiguous;
+  return operand && operand.getStrides().size() > axis ? operand.getStrides()[axis] : contiguous;
 }

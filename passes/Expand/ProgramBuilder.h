@@ -69,8 +69,9 @@ protected:
 
   /// Bytes the operand's address is a multiple of; 16 where nothing is said.
   unsigned getAlign(llvm::StringRef name) const;
-  /// Elements between rows of the operand; kDynamic where only a launch knows.
-  int64_t getRowStride(llvm::StringRef name, int64_t contiguous) const;
+  /// Elements between neighbours along axis `axis` of the operand, `contiguous` where
+  /// nothing is said; kDynamic where only a launch knows.
+  int64_t getStride(llvm::StringRef name, unsigned axis, int64_t contiguous) const;
 
   mlir::Operation *op;
   mlir::func::FuncOp source;

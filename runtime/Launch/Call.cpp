@@ -50,6 +50,13 @@ Error checkShape(const Tensor &tensor, StringRef name, ArrayRef<int64_t> expecte
   return Error::success();
 }
 
+int64_t getRows(const Tensor &x) {
+  if (x.shape.empty())
+    return 0;
+  size_t rank = x.shape.size();
+  return std::max<int64_t>(x.shape[rank < 2 ? 0 : rank - 2], 0);
+}
+
 //===- The problem ----------------------------------------------------------===//
 
 static bool isDynamic(const Call &call, StringRef dimension) {

@@ -53,6 +53,9 @@ struct Call {
 llvm::Error checkShape(const Tensor &tensor, llvm::StringRef name,
                        llvm::ArrayRef<int64_t> expected);
 
+/// Rows of a matrix, or of each matrix of a batch; 0 for anything else.
+int64_t getRows(const Tensor &x);
+
 /// The problem a checked call is an instance of:
 ///   - the last axis of an array is contiguous; strides of the others are static
 ///     where they are those of a contiguous array, its axes in any order, and no

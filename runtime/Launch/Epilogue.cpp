@@ -16,20 +16,20 @@ static Error verifyOptional(const std::optional<Tensor> &tensor, StringRef name,
   return tensor ? checkShape(*tensor, name, shape) : Error::success();
 }
 
-Error Epilogue::verify(int64_t m, int64_t n, const Tensor &y) const {
+Error Epilogue::verify(int64_t batch, int64_t m, int64_t n, const Tensor &y) const {
   if (activation == "swiglu" && n % 2)
     return createStringError("swiglu takes pairs of columns (gate, up), but N is " + Twine(n));
-  if (Error error = verifyOptional(bias, "bias", {n}))
+  if (Error error = verifyOptional(bias, "bias", extentsInBatch(batch, {n})))
     return error;
-  if (Error error = verifyOptional(rowScale, "row_scale", {m}))
+  if (Error error = verifyOptional(rowScale, "row_scale", extentsInBatch(batch, {m})))
     return error;
-  if (Error error = verifyOptional(columnScale, "column_scale", {n}))
+  if (Error error = verifyOptional(columnScale, "column_scale", extentsInBatch(batch, {n})))
     return error;
-  if (Error error = verifyOptional(residual, "residual", {m, getOutputs(n)}))
+  if (Error error = verifyOptional(residual, "residual", extentsInBatch(batch, {m, getOutputs(n)})))
     return error;
   if (Error error = verifyOptional(outScale, "out_scale", {1}))
     return error;
-  return checkShape(y, "y", {m, getOutputs(n)});
+  return checkShape(y, "y", extentsInBatch(batch, {m, getOutputs(n)}));
 }
 
 Error Epilogue::verifyDtypes(StringRef x) const {
@@ -49,21 +49,21 @@ Error Epilogue::verifyDtypes(StringRef x) const {
   return Error::success();
 }
 
-void Epilogue::addTo(Call &call, int64_t n, const Tensor &y) const {
+void Epilogue::addTo(Call &call, int64_t batch, int64_t n, const Tensor &y) const {
   StringRef outputs = "N";
   if (activation == "swiglu") {
     outputs = "outputs";
     call.dimensions.push_back({outputs, n / 2});
   }
   call.attributes.push_back({"activation", activation});
-  call.addOptional("bias", bias, {"N"});
-  call.addOptional("row_scale", rowScale, {"M"});
-  call.addOptional("column_scale", columnScale, {"N"});
-  call.addOptional("residual", residual, {"M", outputs});
+  call.addOptional("bias", bias, namesInBatch(batch, {"N"}));
+  call.addOptional("row_scale", rowScale, namesInBatch(batch, {"M"}));
+  call.addOptional("column_scale", columnScale, namesInBatch(batch, {"N"}));
+  call.addOptional("residual", residual, namesInBatch(batch, {"M", outputs}));
   if (outScale)
     call.dimensions.push_back({"ones", 1});
   call.addOptional("out_scale", outScale, {"ones"});
-  call.add("y", y, {"M", outputs});
+  call.add("y", y, namesInBatch(batch, {"M", outputs}));
 }
 
 } // namespace tilewright::launch

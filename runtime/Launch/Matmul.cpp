@@ -16,31 +16,36 @@ namespace tilewright::launch {
 Call describe(const MatmulCall &call) {
   Call described;
   described.op = "matmul";
-  described.rows = call.x.shape.empty() ? 0 : call.x.shape[0];
+  int64_t batch = call.getBatch();
+  described.rows = getRows(call.x);
   described.dimensions = {{"M", std::nullopt}, {"N", call.getN()}, {"K", call.getK()}};
+  if (batch > 0)
+    described.dimensions.push_back({"B", batch});
   described.attributes = {{"layout", call.isTransposed ? "nk" : "kn"}};
   if (call.deterministic)
     described.attributes.push_back({"deterministic", "true"});
-  described.add("x", call.x, {"M", "K"});
+  described.add("x", call.x, namesInBatch(batch, {"M", "K"}));
   if (call.isTransposed)
-    described.add("w", call.w, {"N", "K"});
+    described.add("w", call.w, namesInBatch(batch, {"N", "K"}));
   else
-    described.add("w", call.w, {"K", "N"});
-  call.addTo(described, call.getN(), call.y);
+    described.add("w", call.w, namesInBatch(batch, {"K", "N"}));
+  call.addTo(described, batch, call.getN(), call.y);
   return described;
 }
 
 static Error checkCall(const MatmulCall &call) {
-  if (call.w.shape.size() != 2)
+  if (call.w.shape.size() != 2 && call.w.shape.size() != 3)
     return createStringError("'w' has " + Twine(call.w.shape.size()) +
-                             " dimensions, but expects two");
+                             " dimensions, but expects two, or three with a batch");
+  if (call.w.shape.size() == 3 && call.getBatch() < 1)
+    return createStringError("'w' is a batch of no matrices, but expects at least one");
   if (Error error = checkShape(call.w, "w", call.w.shape))
     return error;
   // M is x's to say; everything else follows from w.
-  int64_t m = call.x.shape.empty() ? 0 : std::max<int64_t>(call.x.shape[0], 0);
-  if (Error error = checkShape(call.x, "x", {m, call.getK()}))
+  int64_t m = getRows(call.x), batch = call.getBatch();
+  if (Error error = checkShape(call.x, "x", extentsInBatch(batch, {m, call.getK()})))
     return error;
-  return call.verify(m, call.getN(), call.y);
+  return call.verify(batch, m, call.getN(), call.y);
 }
 
 Expected<problem::Problem> makeProblem(const MatmulCall &call) {

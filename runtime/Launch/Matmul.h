@@ -1,7 +1,7 @@
 //===- Matmul.h - Calls of the dense matrix product -------------------------===//
 //
-// y[M,N] = epilogue(x[M,K] * w), from what a caller holds to the problem that
-// the compiler and the kernel cache understand.
+// y[M,N] = epilogue(x[M,K] * w), or a batch of such products, from what a caller holds to the
+// problem that the compiler and the kernel cache understand.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_LAUNCH_MATMUL_H
@@ -12,6 +12,7 @@
 namespace tilewright::launch {
 
 struct MatmulCall : Epilogue {
+  // With a w of three extents the first is the batch, and that of all other operands.
   Tensor x;                  ///< [M,K] "f16", "bf16", "f32", "i8", "e4m3" or "e5m2"
   Tensor w;                  ///< [N,K] or [K,N] of x's dtype
   bool isTransposed = false; ///< w is [N,K]
@@ -19,8 +20,15 @@ struct MatmulCall : Epilogue {
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool deterministic = false;
 
-  int64_t getN() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 0 : 1] : 0; }
-  int64_t getK() const { return w.shape.size() == 2 ? w.shape[isTransposed ? 1 : 0] : 0; }
+  int64_t getN() const { return getExtent(isTransposed ? 2 : 1); }
+  int64_t getK() const { return getExtent(isTransposed ? 1 : 2); }
+  /// Products of the call; 0 where it is one without a batch.
+  int64_t getBatch() const { return w.shape.size() == 3 ? w.shape[0] : 0; }
+
+private:
+  int64_t getExtent(size_t fromEnd) const {
+    return w.shape.size() >= 2 ? w.shape[w.shape.size() - fromEnd] : 0;
+  }
 };
 
 /// The call by names. Operands are x, w, those of the epilogue, y.

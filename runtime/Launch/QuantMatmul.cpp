@@ -68,48 +68,55 @@ Call describe(const QuantMatmulCall &call) {
   int64_t groups = granularity.getGroups(k), columns = granularity.getColumnGroups(n);
   StringRef columnsName = granularity.isPerColumn() ? "N" : "columns";
   bool isStack = weights.shape.storage == layout::Storage::Stack;
-  auto packed = [](Tensor tensor, ArrayRef<int64_t> shape) {
-    tensor.shape.assign(shape.begin(), shape.end());
-    return tensor;
+  Call described;
+  auto addPacked = [&](StringRef name, Tensor tensor, ArrayRef<int64_t> shape,
+                       ArrayRef<StringRef> names) {
+    SmallVector<int64_t, 4> extents = extentsInBatch(weights.batch, shape);
+    tensor.shape.assign(extents.begin(), extents.end());
+    described.add(name, std::move(tensor), namesInBatch(weights.batch, names));
   };
   // An operand with a part for each plane of a stack.
-  auto addPlanes = [&](Call &call, StringRef name, const Tensor &tensor,
-                       SmallVector<int64_t, 3> shape, SmallVector<StringRef, 3> dimensions) {
+  auto addPlanes = [&](StringRef name, const Tensor &tensor, SmallVector<int64_t, 3> shape,
+                       SmallVector<StringRef, 3> names) {
     if (isStack) {
       shape.insert(shape.begin(), weights.shape.bits);
-      dimensions.insert(dimensions.begin(), "planes");
+      names.insert(names.begin(), "planes");
     }
-    call.add(name, packed(tensor, shape), dimensions);
+    addPacked(name, tensor, shape, names);
   };
-  Call described;
   described.op = "quant_matmul";
-  described.rows = call.x.shape.empty() ? 0 : call.x.shape[0];
+  int64_t batch = weights.batch;
+  described.rows = getRows(call.x);
   described.dimensions = {{"M", std::nullopt}, {"N", n}, {"K", k}, {"groups", groups}};
+  if (batch > 0)
+    described.dimensions.push_back({"B", batch});
   if (!granularity.isPerColumn())
     described.dimensions.push_back({"columns", columns});
   if (isStack)
     described.dimensions.push_back({"planes", std::nullopt});
   if (weights.tensorScale)
-    described.dimensions.push_back({"tensors", 1});
+    described.dimensions.push_back({"tensors", std::max<int64_t>(1, batch)});
   described.attributes = {{"format", weights.format},
                           {"group", weights.group},
                           {"scale", weights.scales.dtype},
                           {"zero", format::getName(weights.zero)}};
   if (call.deterministic)
     described.attributes.push_back({"deterministic", "true"});
-  described.add("x", call.x, {"M", "K"});
-  addPlanes(described, "w", weights.words, {n, k}, {"N", "K"});
-  addPlanes(described, "scales", weights.scales, {groups, columns}, {"groups", columnsName});
+  described.add("x", call.x, namesInBatch(batch, {"M", "K"}));
+  addPlanes("w", weights.words, {n, k}, {"N", "K"});
+  addPlanes("scales", weights.scales, {groups, columns}, {"groups", columnsName});
   if (weights.zeros)
-    described.add("zeros", packed(*weights.zeros, {groups, columns}), {"groups", columnsName});
+    addPacked("zeros", *weights.zeros, {groups, columns}, {"groups", columnsName});
   if (weights.tensorScale)
     described.add("tensor_scale", *weights.tensorScale, {"tensors"});
   if (weights.codebook) {
     int64_t entries = int64_t(1) << weights.shape.bits;
     described.dimensions.push_back({"entries", entries});
-    described.add("codebook", packed(*weights.codebook, {entries}), {"entries"});
+    Tensor codebook = *weights.codebook;
+    codebook.shape.assign({entries});
+    described.add("codebook", std::move(codebook), {"entries"});
   }
-  call.addTo(described, n, call.y);
+  call.addTo(described, batch, n, call.y);
   return described;
 }
 
@@ -123,7 +130,9 @@ static Error checkPackedBytes(const Tensor &tensor, StringRef name, uint64_t exp
                               const QuantisedWeights &weights) {
   if (tensor.packedBytes == expected && tensor.strides.empty())
     return Error::success();
-  return createStringError(name + " of " + weights.format +
+  std::string batch =
+      weights.batch > 0 ? "a batch of " + std::to_string(weights.batch) + " " : std::string();
+  return createStringError(name + " of " + batch + weights.format +
                            " weights with K=" + Twine(weights.shape.k) +
                            ", N=" + Twine(weights.shape.n) + ", group " + weights.group + " take " +
                            Twine(expected) + " packed bytes, but got " + Twine(tensor.packedBytes));
@@ -134,7 +143,10 @@ static Error checkScaleBytes(const Tensor &tensor, StringRef name,
   Expected<unsigned> bytes = getElementBytes(tensor);
   if (!bytes)
     return bytes.takeError();
-  uint64_t tables = weights.shape.storage == layout::Storage::Stack ? weights.shape.bits : 1;
+  // Matrices of a batch, or planes of a stack.
+  uint64_t tables = weights.shape.storage == layout::Storage::Stack
+                        ? weights.shape.bits
+                        : std::max<int64_t>(1, weights.batch);
   return checkPackedBytes(tensor, name, tables * storage.getElements() * *bytes, weights);
 }
 
@@ -154,13 +166,14 @@ static Error checkWeights(const QuantisedWeights &weights) {
   Expected<layout::ScaleStorage> scales = getScaleStorage(weights);
   if (!scales)
     return scales.takeError();
-  if (Error error =
-          checkPackedBytes(weights.words, "codes", weights.shape.getWordCount() * 4, weights))
+  uint64_t matrices = std::max<int64_t>(1, weights.batch);
+  if (Error error = checkPackedBytes(weights.words, "codes",
+                                     matrices * weights.shape.getWordCount() * 4, weights))
     return error;
   if (Error error = checkScaleBytes(weights.scales, "scales", *scales, weights))
     return error;
   if (weights.tensorScale)
-    if (Error error = checkShape(*weights.tensorScale, "tensor_scale", {1}))
+    if (Error error = checkShape(*weights.tensorScale, "tensor_scale", {int64_t(matrices)}))
       return error;
   if (weights.codebook && format->isIndex())
     if (Error error = checkPackedBytes(*weights.codebook, "a codebook",
@@ -182,10 +195,10 @@ static Error checkCall(const QuantMatmulCall &call) {
     return error;
   int64_t n = call.weights.shape.n, k = call.weights.shape.k;
   // M is x's to say; everything else follows.
-  int64_t m = call.x.shape.empty() ? 0 : std::max<int64_t>(call.x.shape[0], 0);
-  if (Error error = checkShape(call.x, "x", {m, k}))
+  int64_t m = getRows(call.x), batch = call.weights.batch;
+  if (Error error = checkShape(call.x, "x", extentsInBatch(batch, {m, k})))
     return error;
-  return call.verify(m, n, call.y);
+  return call.verify(batch, m, n, call.y);
 }
 
 //===- The call -------------------------------------------------------------===//

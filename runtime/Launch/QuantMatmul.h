@@ -15,15 +15,17 @@ namespace tilewright::launch {
 /// Packed weights (runtime/Pack) and what they mean.
 struct QuantisedWeights {
   /// Of nested codes the bits that the format names, of a stack as many planes as are
-  /// to be added: both begin where the whole begins in memory.
+  /// to be added: both begin where the whole begins in memory. Of a batch one matrix.
   pack::PackedShape shape;
+  /// Matrices, one behind the other in each tensor but the codebook; 0: one, no batch.
+  int64_t batch = 0;
   std::string format;          ///< of the codes: "u4", "i8"
   std::string group;           ///< format::Granularity: "128", "channel", "128x128", "tensor"
   Tensor words;                ///< "u32", packed
   Tensor scales;               ///< "f16", "bf16", "f32", "e8m0", "e4m3" or "ue5m3", packed order
   std::optional<Tensor> zeros; ///< packed order; "u8", or "f16", "bf16" or "f32"
   format::Zero zero = format::Zero::None; ///< the rule that `zeros` are for
-  std::optional<Tensor> tensorScale;      ///< [1] "f32"
+  std::optional<Tensor> tensorScale;      ///< [1] "f32", or one for each matrix
   /// "u32", with formats of indices: the words of layout::getTableWords, entries
   /// in the dtype of x.
   std::optional<Tensor> codebook;

@@ -62,9 +62,9 @@ def boundaries(name):
     """f32 numbers around every number of the format and every tie between two."""
     codes = np.arange(1 << 7, dtype=np.uint8).view(FORMATS[name]).astype(np.float64)
     finite = np.unique(codes[np.isfinite(codes)])
-    beyond = [2 * finite[-1] - finite[-2], 2.0**20, 2.0**127, np.inf, np.nan]
-    marks = np.concatenate([finite, (finite[1:] + finite[:-1]) / 2, beyond, [1e-45, 1e-38]])
-    near = marks.astype(np.float32).view(np.uint32)[:, None].astype(np.int64) + [-1, 0, 1]
+    others = [2 * finite[-1] - finite[-2], 2.0**20, 2.0**127, np.inf, np.nan, 1e-45, 1e-38]
+    marks = np.concatenate([finite, (finite[1:] + finite[:-1]) / 2, np.array(others)])
+    near = marks.astype(np.float32).view(np.uint32)[:, None].astype(np.int64) + np.arange(-1, 2)
     bits = near[(near >= 0) & (near < 1 << 31)].astype(np.uint32)
     values = np.concatenate([bits, bits | np.uint32(1 << 31)]).view(np.float32)
     return np.pad(values, (0, -len(values) % 32)).reshape(-1, 32)

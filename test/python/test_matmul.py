@@ -261,7 +261,7 @@ class TestErrors:
         with pytest.raises(tw.ShapeError, match=r"x has shape .*expects"):
             tw.matmul(np.ones(shape, np.float16), self.w, layout="kn" if shape == (64,) else "nk")
 
-    @pytest.mark.parametrize("shape", [(64,), (1, 8, 64)])
+    @pytest.mark.parametrize("shape", [(64,), (1, 1, 8, 64)])
     def test_rank_of_w(self, shape):
         with pytest.raises(tw.ShapeError, match=r"w has shape .*two dimensions"):
             tw.matmul(self.x, np.ones(shape, np.float16), layout="nk")

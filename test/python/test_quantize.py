@@ -301,7 +301,7 @@ class TestErrors:
         with pytest.raises(TypeError, match="layout"):
             tw.quantize(self.w, "u4")
 
-    @pytest.mark.parametrize("shape", [(), (4,), (1, 2, 3)])
+    @pytest.mark.parametrize("shape", [(), (4,), (1, 1, 2, 3)])
     def test_shape(self, shape):
         self.refuse(tw.ShapeError, "two dimensions", np.ones(shape, np.float32), "u4", layout="nk")
 

@@ -78,6 +78,7 @@ class PackedWeights:
         tensor_scale: NDArray[np.float32] | None,
         codebook: NDArray[np.uint32] | None,
         *,
+        batch: int,
         k: int,
         n: int,
         format: str,

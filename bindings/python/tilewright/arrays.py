@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from .errors import UnsupportedError
 
-
 #: Dtypes that torch and ml_dtypes share, but torch and NumPy do not: what NumPy calls
 #: them, integers of their size, torch's name.
 _WITHOUT_NUMPY = (

@@ -6,7 +6,8 @@ Every product ends the same way, in float32 with one rounding at the end:
     v = activation(v)
     y = (v + residual) * out_scale
 
-Numbers beyond those of an 8-bit float become the largest of it. What is not given is left out. With "swiglu" columns come in pairs, gate and up, and
+Numbers beyond those of an 8-bit float become the largest of it. What is not given is left
+out. With "swiglu" columns come in pairs, gate and up, and
 `v[..., j] = silu(v[..., 2j]) * v[..., 2j + 1]`: y has half as many columns as w.
 """
 
@@ -42,7 +43,7 @@ def activation_name(activation: str | None) -> str:
 
 @dataclasses.dataclass
 class Epilogue:
-    """The checked end of a product of `rows` x `n`; arrays as kernels take them."""
+    """The checked end of a product of `rows` x `n`, or a batch; arrays as kernels take them."""
 
     activation: str
     outputs: int
@@ -54,6 +55,7 @@ class Epilogue:
         leading: tuple[int, ...],
         n: int,
         x_name: str,
+        batch: int | None = None,
         *,
         activation: str | None,
         bias: ArrayLike | Any | None = None,
@@ -64,6 +66,9 @@ class Epilogue:
     ) -> Epilogue:
         """Checks the arguments of a product with rows of shape `leading` and `n` columns.
 
+        Of a batch `leading` is (batch, rows), and there is a bias and a column scale for
+        each of its products.
+
         Raises:
             ShapeError: an array of another shape; an odd `n` with "swiglu".
             UnsupportedError: a dtype or activation that no kernel handles.
@@ -72,16 +77,17 @@ class Epilogue:
         if function == "swiglu" and n % 2:
             raise ShapeError(f"swiglu takes pairs of columns (gate, up), but w has {n} columns")
         outputs = n // 2 if function == "swiglu" else n
-        rows = math.prod(leading)
+        columns = (n,) if batch is None else (batch, n)
+        flat = (math.prod(leading),) if batch is None else leading
         arrays = {
-            "bias": _array(bias, "bias", (n,), (n,), (x_name, "f32")),
-            "row_scale": _array(row_scale, "row_scale", leading, (rows,), ("f32",)),
-            "column_scale": _array(column_scale, "column_scale", (n,), (n,), ("f32",)),
+            "bias": _array(bias, "bias", columns, columns, (x_name, "f32")),
+            "row_scale": _array(row_scale, "row_scale", leading, flat, ("f32",)),
+            "column_scale": _array(column_scale, "column_scale", columns, columns, ("f32",)),
             "residual": _array(
                 residual,
                 "residual",
                 (*leading, outputs),
-                (rows, outputs),
+                (*flat, outputs),
                 ("f16", "bf16", "f32"),
             ),
             "out_scale": _number(out_scale, "out_scale"),

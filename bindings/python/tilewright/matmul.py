@@ -40,8 +40,10 @@ def linear(
     """Multiplies by quantised weights: `(activation(x @ w + bias) + residual) * out_scale`.
 
     Args:
-        x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch.
-        weights: K inputs x N outputs, from `quantize`. Either layout.
+        x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch. For a batch of B
+            weights [B, M, K], or [M, K] for all of them.
+        weights: K inputs x N outputs, from `quantize`. Either layout. Of a batch each
+            multiplies its rows, in one launch; then bias and column_scale are [B, N].
         bias: [N], of the dtype of `x` or float32.
         activation: "relu", "gelu" (with the error function), "silu", "swiglu" or None.
             "swiglu" takes columns of w in pairs, gate and up: `silu(v[2j]) * v[2j + 1]`.
@@ -86,12 +88,14 @@ def linear(
         raise UnsupportedError(f"deterministic is {deterministic!r} with a stack; supported: False")
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
+    leading = array.shape[:-1] if weights.batch is None else rows.shape[:-1]
     x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
     out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     epilogue = Epilogue.check(
-        array.shape[:-1],
+        leading,
         weights.n,
         x_name,
+        weights.batch,
         activation=activation,
         bias=bias,
         row_scale=row_scale,
@@ -113,8 +117,8 @@ def linear(
             detail(),
         )
 
-    y = _run(run, (len(rows), epilogue.outputs), RESULTS[out_name], where)
-    return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
+    y = _run(run, (*rows.shape[:-1], epilogue.outputs), RESULTS[out_name], where)
+    return like(y.reshape(*leading, epilogue.outputs), x)
 
 
 def matmul(
@@ -137,8 +141,10 @@ def matmul(
 
     Args:
         x: [..., K], any strides; NumPy or CPU torch; float16, bfloat16, float32, int8,
-            float8_e4m3fn or float8_e5m2.
-        w: of the dtype of `x`, [N, K] or [K, N].
+            float8_e4m3fn or float8_e5m2. For a batch of B matrices [B, M, K], or [M, K]
+            for all of them.
+        w: of the dtype of `x`, [N, K] or [K, N], or a batch of such, [B, N, K] or [B, K, N],
+            any strides.
         layout: which of the two: "nk" as in `torch.nn.Linear.weight`, or "kn". There is
             no default. Dtypes of 8 bits need "nk".
         bias, activation, device, row_scale, column_scale, residual, out_scale: as for
@@ -171,19 +177,27 @@ def matmul(
     float_name(matrix.dtype, "dtype of w", (x_name,))
     if OPERANDS[x_name].itemsize == 1 and layout != "nk":
         raise UnsupportedError(f"layout is {layout!r} with {array.dtype.name}; supported: 'nk'")
-    if matrix.ndim != 2:
-        raise ShapeError(f"w has shape {matrix.shape}; expects two dimensions")
-    n, k = matrix.shape if layout == "nk" else matrix.shape[::-1]
+    if matrix.ndim not in (2, 3):
+        raise ShapeError(f"w has shape {matrix.shape}; expects two dimensions, or a batch")
+    n, k = matrix.shape[-2:] if layout == "nk" else matrix.shape[:-3:-1]
+    batch = len(matrix) if matrix.ndim == 3 else None
+    if batch == 0:
+        raise ShapeError(f"w has shape {matrix.shape}, no matrices; expects at least one")
     if array.ndim == 0 or array.shape[-1] != k:
         raise ShapeError(f"x has shape {array.shape}; expects [..., {k}] for w {matrix.shape}")
     if k == 0:
         raise ShapeError(f"w has shape {matrix.shape}, no inputs; expects at least one")
+    rows = _with_whole_rows(
+        array.reshape(-1, k) if batch is None else _as_batch(array, batch, f"w {matrix.shape}")
+    )
+    leading = array.shape[:-1] if batch is None else rows.shape[:-1]
     standard = x_name if x_name in FLOATS else "f16"
     out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     epilogue = Epilogue.check(
-        array.shape[:-1],
+        leading,
         n,
         x_name if x_name in FLOATS else "f32",
+        batch,
         activation=activation,
         bias=bias,
         row_scale=row_scale,
@@ -192,7 +206,7 @@ def matmul(
         out_scale=out_scale,
     )
     where = hardware.device(device).name
-    rows, dense = _with_whole_rows(array.reshape(-1, k)), _with_whole_rows(matrix)
+    dense = _with_whole_rows(matrix)
 
     def run(y: NDArray) -> dict[str, Any] | None:
         return runtime().matmul(
@@ -207,13 +221,13 @@ def matmul(
             detail(),
         )
 
-    y = _run(run, (len(rows), epilogue.outputs), RESULTS[out_name], where)
-    return like(y.reshape(*array.shape[:-1], epilogue.outputs), x)
+    y = _run(run, (*rows.shape[:-1], epilogue.outputs), RESULTS[out_name], where)
+    return like(y.reshape(*leading, epilogue.outputs), x)
 
 
 def _run(
     run: Callable[[NDArray], dict[str, Any] | None],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dtype: DTypeLike,
     where: str,
 ) -> NDArray:
@@ -225,21 +239,35 @@ def _run(
 
 
 def _as_rows(x: NDArray, weights: QuantizedTensor) -> NDArray:
-    """`x` as a matrix [M, K] that kernels take, columns in the order of the packed weights."""
+    """`x` as a matrix [M, K] that kernels take, columns in the order of the packed weights.
+
+    For a batch of weights [B, M, K].
+    """
     if x.ndim == 0 or x.shape[-1] != weights.k:
         raise ShapeError(f"x has shape {x.shape}; expects [..., {weights.k}] for {weights!r}")
     if weights.k == 0:
         raise ShapeError(f"{weights!r} has no inputs; expects at least one")
+    if weights.batch is not None:
+        return _with_whole_rows(_as_batch(x, weights.batch, repr(weights)))
     rows = x.reshape(-1, weights.k)
     if weights.input_permutation is not None:
         rows = rows[:, weights.input_permutation]
     return _with_whole_rows(rows)
 
 
-def _with_whole_rows(matrix: NDArray) -> NDArray:
-    """`matrix` with contiguous rows that follow each other upwards.
+def _as_batch(x: NDArray, batch: int, what: str) -> NDArray:
+    """`x` as [batch, M, K], the same rows for each where there are no others."""
+    if x.ndim == 2:
+        return np.broadcast_to(x, (batch, *x.shape))
+    if x.ndim != 3 or len(x) != batch:
+        raise ShapeError(f"x has shape {x.shape}; expects [{batch}, M, K] or [M, K] for {what}")
+    return x
+
+
+def _with_whole_rows(array: NDArray) -> NDArray:
+    """`array` with contiguous rows that follow each other upwards.
 
     What is not is copied here, as every array in host memory is on its way to the device.
     """
-    is_regular = matrix.strides[1] == matrix.itemsize and matrix.strides[0] >= 0
-    return matrix if is_regular else np.ascontiguousarray(matrix)
+    is_regular = array.strides[-1] == array.itemsize and min(array.strides) >= 0
+    return array if is_regular else np.ascontiguousarray(array)

@@ -27,6 +27,7 @@ from .granularity import Granularity, GroupSize
 from .group_tables import ZeroPoints
 from .quantized_tensor import QuantizedTensor
 from .scale_formats import SCALE_FORMATS, ScaleFormat, find_scale_format
+from .weight_batch import stack_each
 from .weight_parts import check_codebook
 
 
@@ -47,7 +48,7 @@ def quantize(
 
     Args:
         w: weights, float16, bfloat16, float32 or float64 (read as float32); a NumPy
-            array or a CPU torch tensor with two dimensions.
+            array or a CPU torch tensor with two dimensions, or three for a batch.
         format: what a weight is stored in: "u1".."u8" (plain binary), "i1".."i8" (two's
             complement), a float by its exponent and mantissa bits, "f4e2m1", "f6e3m2",
             "e4m3", ... (docs/quantisation.md has them all), "lut2".."lut4" (indices of a
@@ -89,9 +90,8 @@ def quantize(
     (the smallest number in "e8m0").
 
     Raises:
-        ShapeError: `w` is not a matrix.
-        UnsupportedError: an unknown format, group size, layout, rule, dtype or scale search;
-            a zero point of a float format.
+        ShapeError: `w` is neither a matrix nor a batch.
+        UnsupportedError: an option that is not listed above; a zero point of a float format.
         ArgumentError: a weight is NaN or infinite, or a scale is too large for
             `scale_dtype`; the message gives the index.
     """
@@ -103,8 +103,13 @@ def quantize(
         raise UnsupportedError(f"scale_search is {scale_search!r}; supported: 'mse', None")
     rule = _choose_rule(zero_point, zero_rule, target)
     weights = to_numpy(w, "w")
+    if weights.ndim == 3:
+        rules = {"group_size": group_size, "zero_point": zero_point, "zero_rule": zero_rule}
+        scales = {"scale_dtype": scale_dtype, "scale_search": scale_search}
+        rest = {"layout": layout, "codebook": codebook, "tensor_scale": tensor_scale}
+        return stack_each(weights, lambda one: quantize(one, format, **rules, **scales, **rest))
     if weights.ndim != 2:
-        raise ShapeError(f"w has shape {weights.shape}; expects two dimensions")
+        raise ShapeError(f"w has shape {weights.shape}; expects two dimensions, or a batch")
     name = float_name(weights.dtype, "dtype of w") if weights.dtype != np.float64 else "f32"
     if scale_dtype is None:
         scale_dtype = name if name != "f32" else "f16"

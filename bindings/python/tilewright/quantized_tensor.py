@@ -3,12 +3,15 @@
 The bytes are those kernels read (dialects/Support/Layout/Packing.h gives the map);
 they are the same for every GPU and every schedule, so files can be moved. Codes,
 scales and zero points come back out bit for bit.
+
+Size: one class, most of it documentation; what it does is in modules of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,18 +25,19 @@ from .formats import WeightFormat, parse_weight_format
 from .granularity import Granularity, GroupSize
 from .group_tables import (
     FLOAT_RULES,
-    ZERO_PACKING,
     ZeroPoints,
     check_tensor_scale,
     pack_scales,
     pack_zeros,
 )
 from .scale_formats import SCALE_FORMATS, dtype_name, find_scale_format
+from .tensor_parts import build, describe, take_apart
+from .weight_batch import each, from_codes, stack, take
 from .weight_parts import check_codebook, check_codes, check_permutation, codebook_words
 
 
 class QuantizedTensor:
-    """A weight matrix of K inputs x N outputs, quantised and packed.
+    """A weight matrix of K inputs x N outputs, or a batch of them, quantised and packed.
 
     Groups of weights share a scale s and, where there are any, a zero point z. With q
     the code of a weight (the number that a float's code or an index stands for) and t the
@@ -43,16 +47,19 @@ class QuantizedTensor:
         t * ((q - z) * s)     zero_rule "subtract"; z is a code or floating point
         t * (q * s + z)       zero_rule "add"; z is floating point
 
-    Made by `quantize`, `from_codes` and `load`; never changes afterwards.
+    Made by `quantize`, `from_codes`, `stack` and `load`; never changes afterwards. Arrays of
+    a batch, those of `codes`, `scales`, `zeros` and `dequantize`, have its matrices along
+    one more axis, the first.
 
     Attributes:
         format: name of the weights' format, "u4".
-        layout: "nk" or "kn": the order of the two dimensions of `shape`.
-        shape: the shape of the matrix that was quantised, in that order.
+        layout: "nk" or "kn": the order of the last two dimensions of `shape`.
+        batch: the number of matrices; None for one that is no batch.
+        shape: the shape of what was quantised, in that order.
         group_size: which weights share a scale, as `quantize` takes it.
         scale_format: name of the stored scales' format, "f16", "e8m0".
         scale_dtype: dtype of `scales()`: that of the format; float32 for ue5m3.
-        tensor_scale: t, or None.
+        tensor_scale: t, or None; of a batch float32 [batch], one for each matrix.
         input_permutation: None, or int32 [K]: packed row i belongs to input
             `input_permutation[i]`. Rows are stored in another order where the weights of
             a group do not follow each other (GPTQ's act-order); `codes` and groups are
@@ -72,7 +79,8 @@ class QuantizedTensor:
         scales: NDArray,
         scale_format: str,
         zeros: ZeroPoints | None,
-        tensor_scale: float | None,
+        tensor_scale: float | NDArray[np.float32] | None,
+        batch: int | None = None,
         input_permutation: NDArray[np.int32] | None = None,
         codebook: NDArray[np.float32] | None = None,
         fitted: dict[int, tuple[NDArray, ZeroPoints | None]] | None = None,
@@ -81,7 +89,9 @@ class QuantizedTensor:
         self.format = format
         self.layout = layout
         self.k, self.n = k, n
-        self.shape = (n, k) if layout == "nk" else (k, n)
+        self.batch = batch
+        matrix = (n, k) if layout == "nk" else (k, n)
+        self.shape = matrix if batch is None else (batch, *matrix)
         self.group_size = granularity.group_size
         self.scale_format = scale_format
         self.scale_dtype = SCALE_FORMATS[scale_format].dtype
@@ -120,7 +130,9 @@ class QuantizedTensor:
         Args:
             codes: integers [N, K] within the format's range; for floats their bits, or
                 an array of such floats (ml_dtypes). Finite numbers only. The negative zero
-                of formats with one exponent bit is stored as zero.
+                of formats with one exponent bit is stored as zero. [B, N, K] is a batch:
+                scales and zeros then have B as their first extent too, and tensor_scale is
+                one number or B.
             scales: [groups along N, groups along K]; with one scale a column that is
                 [N, ceil(K / group_size)], for "tensor" [1, 1]. float16, bfloat16,
                 float32, float8_e8m0fnu or float8_e4m3fn (of ml_dtypes).
@@ -151,11 +163,17 @@ class QuantizedTensor:
             raise UnsupportedError("format is 'stack'; from_planes packs such weights")
         granularity = Granularity.of(group_size)
         codes, scales = np.asarray(codes), np.asarray(scales)
+        if codes.ndim == 3:
+            return from_codes(
+                cls, codes, scales, zeros, tensor_scale, format=format, layout=layout,
+                group_size=group_size, scale_dtype=scale_dtype, zero_rule=zero_rule,
+                input_permutation=input_permutation, codebook=codebook,
+            )  # fmt: skip
         scale_format = find_scale_format(scales.dtype, "dtype of scales")
         if scale_dtype is not None:
             scale_format = find_scale_format(scale_dtype, "scale_dtype")
         if codes.ndim != 2:
-            raise ShapeError(f"codes have shape {codes.shape}; expects [N, K]")
+            raise ShapeError(f"codes have shape {codes.shape}; expects [N, K] or [B, N, K]")
         n, k = codes.shape
         codes = check_codes(codes, "codes", weight)
         grid = granularity.grid(n, k)
@@ -182,6 +200,27 @@ class QuantizedTensor:
             input_permutation=input_permutation,
             codebook=codebook,
         )
+
+    @classmethod
+    def stack(cls, matrices: Sequence[QuantizedTensor]) -> QuantizedTensor:
+        """A batch of matrices of one shape and format, for `linear` of a batch of rows.
+
+        Raises:
+            ShapeError: there are none, or one is a batch itself.
+            ArgumentError: they differ in shape, format, group size, scales, zero points or
+                codebook.
+            UnsupportedError: one has permuted inputs.
+        """
+        return stack(cls, matrices)
+
+    def matrix(self, index: int) -> QuantizedTensor:
+        """Matrix `index` of a batch; its arrays are views.
+
+        Raises:
+            ShapeError: this is no batch.
+            ArgumentError: it has no such matrix.
+        """
+        return take(self, index)
 
     @property
     def bits(self) -> int:
@@ -236,13 +275,13 @@ class QuantizedTensor:
             return planes_.take_packed(self._whole, self)
         if key not in self._packed:
             zeros = self._zeros
-            scale = self.tensor_scale
             self._packed[key] = native().PackedWeights(
                 self._words,
                 self._scales,
                 zeros and zeros.packed,
-                None if scale is None else np.array([scale], np.float32),
+                self._tensor_scales(),
                 None if self.codebook is None else codebook_words(self.codebook, activations),
+                batch=self.batch or 0,
                 k=self.k,
                 n=self.n,
                 format=self.format,
@@ -253,12 +292,20 @@ class QuantizedTensor:
             )
         return self._packed[key]
 
+    def _tensor_scales(self) -> NDArray[np.float32] | None:
+        """The scales of the tensor, one for each matrix."""
+        if self.tensor_scale is None:
+            return None
+        return np.atleast_1d(np.asarray(self.tensor_scale, np.float32))
+
     def words(self) -> NDArray[np.uint32]:
         """The packed codes: 32-bit words as kernels read them, read-only."""
         return self._words
 
     def codes(self) -> NDArray[np.int16]:
         """The codes, [N, K], in the stored order of inputs: integers or bits of floats."""
+        if self.batch is not None:
+            return each(self, QuantizedTensor.codes)
         storage = self._weight.storage
         stored = native().unpack_codes(self._words, self.bits, self.n, self.k, storage)
         return self._weight.from_stored(stored)
@@ -266,6 +313,8 @@ class QuantizedTensor:
     def scales(self) -> NDArray:
         """The scales, [groups along N, groups along K], in `scale_dtype`; of a stack, planes
         first."""
+        if self.batch is not None:
+            return each(self, QuantizedTensor.scales)
         place = self._place()
         if self._weight.is_stack:
             bits = np.stack([native().unpack_scales(table, **place) for table in self._scales])
@@ -278,6 +327,8 @@ class QuantizedTensor:
         zeros = self._zeros
         if zeros is None:
             return None
+        if self.batch is not None:
+            return each(self, lambda matrix: np.asarray(matrix.zeros()))
         if zeros.format:
             bits = native().unpack_scales(zeros.packed, **self._place())
             return zeros.format.from_bits(bits)
@@ -313,6 +364,8 @@ class QuantizedTensor:
         float32 holds them exactly. Otherwise they are computed in float64 and rounded
         once. A kernel never rounds a weight: it multiplies sums by scales.
         """
+        if self.batch is not None:
+            return each(self, lambda matrix: matrix.dequantize(dtype, bits=bits, planes=planes))
         if bits is not None or planes is not None:
             return planes_.choose(self, bits, planes).dequantize(dtype)
         values = to_numbers(self, dtype)
@@ -350,22 +403,10 @@ class QuantizedTensor:
 
     def description(self) -> dict[str, Any]:
         """What `parts` mean, as JSON can hold it; `from_parts` needs both."""
-        return {
-            "packing": native().PACKING_VERSION,
-            "format": self.format,
-            "layout": self.layout,
-            "k": self.k,
-            "n": self.n,
-            "group_size": str(self._granularity),
-            "scale": self.scale_format,
-            "zero": self._zeros.rule if self._zeros else "none",
-            "zero_packing": ZERO_PACKING,
-        }
+        return describe(self)
 
     def parts(self) -> dict[str, NDArray]:
         """The arrays that files hold: `words`, `scales` and what else there is."""
-        from .tensor_parts import take_apart
-
         return take_apart(self)
 
     @classmethod
@@ -376,8 +417,6 @@ class QuantizedTensor:
             UnsupportedError: the packing version is not this build's.
             KeyError, ValueError: they do not belong together.
         """
-        from .tensor_parts import build
-
         return build(cls, description, parts)
 
     def _place(self) -> dict[str, Any]:
@@ -391,7 +430,7 @@ class QuantizedTensor:
         tensor = "" if self.tensor_scale is None else ", tensor scale"
         order = ", permuted inputs" if self.input_permutation is not None else ""
         return (
-            f"QuantizedTensor({self.format}, {self.layout} {self.shape[0]}x{self.shape[1]}, "
+            f"QuantizedTensor({self.format}, {self.layout} {'x'.join(map(str, self.shape))}, "
             f"group {self._granularity}, {dtype_name(self.scale_format)} scales{zero}{tensor}"
             f"{order}, {self.nbytes} bytes)"
         )

@@ -1,10 +1,9 @@
-"""Quantised tensors from the parts and the description that files hold."""
+"""Quantised tensors as the parts and the description that files hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ._extension import native
@@ -19,14 +18,30 @@ if TYPE_CHECKING:
     from .quantized_tensor import QuantizedTensor
 
 
+def describe(tensor: QuantizedTensor) -> dict[str, Any]:
+    """What QuantizedTensor.description documents."""
+    return {
+        "packing": native().PACKING_VERSION,
+        "format": tensor.format,
+        "layout": tensor.layout,
+        "k": tensor.k,
+        "n": tensor.n,
+        "group_size": str(tensor._granularity),
+        "scale": tensor.scale_format,
+        "zero": tensor._zeros.rule if tensor._zeros else "none",
+        "zero_packing": ZERO_PACKING,
+        **({} if tensor.batch is None else {"batch": tensor.batch}),
+    }
+
+
 def take_apart(tensor: QuantizedTensor) -> dict[str, NDArray]:
     """What QuantizedTensor.parts documents."""
-    zeros, scale = tensor._zeros, tensor.tensor_scale
+    zeros = tensor._zeros
     parts = {
         "words": tensor._words,
         "scales": SCALE_FORMATS[tensor.scale_format].as_numbers(tensor._scales),
         "zeros": zeros and zeros.as_numbers(),
-        "tensor_scale": None if scale is None else np.array([scale], np.float32),
+        "tensor_scale": tensor._tensor_scales(),
         "input_permutation": tensor.input_permutation,
         "codebook": tensor.codebook,
         **fitted_parts(tensor),
@@ -49,6 +64,9 @@ def build(
     format = parse_weight_format(description["format"])
     granularity = Granularity.parse(str(description["group_size"]))
     k, n = int(description["k"]), int(description["n"])
+    batch = int(description["batch"]) if "batch" in description else None
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch is {batch}")
     scales, zeros = parts.pop("scales"), parts.pop("zeros", None)
     # The first version of files left these two to the arrays.
     scale = description.get("scale") or float_name(scales.dtype, "dtype of scales")
@@ -73,7 +91,8 @@ def build(
         scales=SCALE_FORMATS[scale].as_bits(scales),
         scale_format=scale,
         zeros=None if zeros is None else ZeroPoints.of(rule, zeros),
-        tensor_scale=None if total is None else float(total.reshape(1)[0]),
+        batch=batch,
+        tensor_scale=_read_tensor_scale(total, batch),
         input_permutation=parts.pop("input_permutation", None),
         codebook=parts.pop("codebook", None),
         fitted=pop_fitted(parts, rule, scale),
@@ -84,3 +103,10 @@ def build(
     for part in (result, *(result.truncate(width) for width in result.fitted)):
         part.codes(), part.scales(), part.zeros()
     return result
+
+
+def _read_tensor_scale(total: NDArray | None, batch: int | None) -> float | NDArray | None:
+    """One number, or one for each matrix of a batch."""
+    if total is None:
+        return None
+    return float(total.reshape(1)[0]) if batch is None else total.reshape(batch)

@@ -146,12 +146,13 @@ def linear_reference(
     instead, and `magnitude` the terms of both.
     """
     x = to_numpy(x, "x")
-    exact = weights.dequantize(np.float64)
-    sums = _products(x, exact.T if weights.layout == "nk" else exact)
-    if weights.has_float_zero_point:
-        sums = sums[0], *_sum_in_groups(x, weights)
-    if weights.format == "stack":
-        sums = sums[0], *_sum_planes(x, weights)
+    if weights.batch is None:
+        sums = _sums_of(x, weights)
+    else:
+        each = np.broadcast_to(x, (weights.batch, *x.shape[-2:]))
+        parts = [_sums_of(each[i], weights.matrix(i)) for i in range(weights.batch)]
+        sums = tuple(np.stack(part) for part in zip(*parts, strict=True))
+        bias, column_scale = (v if v is None else v[:, None, :] for v in (bias, column_scale))
     out = x.dtype if out_dtype is None else np.dtype(out_dtype)
     return _finish(sums, out, bias, activation, row_scale, column_scale, residual, out_scale)
 
@@ -168,14 +169,30 @@ def matmul_reference(
     residual: NDArray | None = None,
     out_scale: float | None = None,
 ) -> tuple[NDArray[np.float64], NDArray, NDArray[np.float32]]:
-    """The same for a product with `w` [K, N], whose elements are exact in float32."""
+    """The same for a product with `w` [K, N], whose elements are exact in float32, or a
+    batch of them, for which bias and column_scale are [B, N].
+    """
     x = to_numpy(x, "x")
+    if w.ndim == 3:
+        bias, column_scale = (v if v is None else v[:, None, :] for v in (bias, column_scale))
     out = x.dtype if out_dtype is None else np.dtype(out_dtype)
-    return _finish(_products(x, w), out, bias, activation, row_scale, column_scale, residual, out_scale)
+    return _finish(
+        _products(x, w), out, bias, activation, row_scale, column_scale, residual, out_scale
+    )
 
 
 #: x @ w in float64 and float32, and |x| @ |w|.
 _Sums: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]
+
+
+def _sums_of(x: NDArray, weights: QuantizedTensor) -> _Sums:
+    exact = weights.dequantize(np.float64)
+    sums = _products(x, exact.T if weights.layout == "nk" else exact)
+    if weights.has_float_zero_point:
+        return sums[0], *_sum_in_groups(x, weights)
+    if weights.format == "stack":
+        return sums[0], *_sum_planes(x, weights)
+    return sums
 
 
 def _products(x: NDArray, w: NDArray) -> _Sums:

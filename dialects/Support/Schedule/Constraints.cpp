@@ -145,6 +145,14 @@ Error Constraints::checkChunk(const ProductTiles &tiles, bool isDeterministic, i
   return checkRange("split_k", tiles.splitK, 1, divideCeil(k, wanted));
 }
 
+Error Constraints::checkBatch(const ProductTiles &tiles, int64_t batch) const {
+  constexpr int64_t maxBlocks = 65535;
+  if (batch > maxBlocks)
+    return makeError("expects a batch of at most " + Twine(maxBlocks) + " products, but got " +
+                     Twine(batch));
+  return checkRange("split_k", tiles.splitK, 1, maxBlocks / batch);
+}
+
 /// The change of one parameter, among those that save resources, to the nearest
 /// smaller value with which `fits` holds; says so where no single one does.
 static std::string suggestSmaller(const ProductTiles &tiles,

@@ -64,6 +64,10 @@ public:
   /// tile_k divides, with no stream_k and at most one split for each chunk.
   llvm::Error checkChunk(const ProductTiles &tiles, bool isDeterministic, int64_t k) const;
 
+  /// A grid has room for the splits of `batch` products along one axis (CUDA C++
+  /// programming guide, "Technical Specifications per Compute Capability").
+  llvm::Error checkBatch(const ProductTiles &tiles, int64_t batch) const;
+
   /// What a family asks of a GPU for its tiles.
   struct Resources {
     llvm::function_ref<int64_t(const ProductTiles &)> getSharedBytes;

@@ -33,6 +33,12 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
     return constraints.makeError("expects the dimension M, but there is none");
   MatmulProblem typed;
   typed.m = rows->extent;
+  if (problem.findDimension("B")) {
+    Expected<int64_t> batch = constraints.readStatic(problem, "B");
+    if (!batch)
+      return batch.takeError();
+    typed.batch = *batch;
+  }
   Expected<int64_t> n = constraints.readStatic(problem, "N"),
                     k = constraints.readStatic(problem, "K");
   if (!n)
@@ -94,7 +100,7 @@ int64_t estimateRegisters(const ProductTiles &tiles) {
 }
 
 int64_t getBlocks(const ProductTiles &tiles, const MatmulProblem &problem, int64_t m) {
-  return tiles.getBlocks(m, problem.n);
+  return tiles.getBlocks(problem.batch, m, problem.n);
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,6 +134,8 @@ Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
   if (Error error = verifyMatmulShape(schedule, problem.k, problem.element.bits))
     return error;
   if (Error error = constraints.checkChunk(schedule, problem.isDeterministic, problem.k)) // C11
+    return error;
+  if (Error error = constraints.checkBatch(schedule, problem.batch)) // C6
     return error;
   if (Error error = constraints.checkTarget(target)) // C7
     return error;

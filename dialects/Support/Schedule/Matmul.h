@@ -13,12 +13,14 @@
 namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "matmul".
-///   dimensions  M (static or dynamic), N and K (static, at least 1)
+///   dimensions  M (static or dynamic), N and K (static, at least 1), B (static, at
+///               least 1; then the first of every operand but codebook and out_scale)
 ///   operands    x [M,K] f16|bf16|f32|i8|e4m3|e5m2, w [K,N] or [N,K] of x's
 ///               dtype, the operands of an epilogue, y f16|bf16|f32|e4m3|e5m2
 ///   attributes  layout kn|nk: which w is, nk for 8-bit dtypes; activation;
 ///               deterministic true|false, false where left out
 struct MatmulProblem {
+  int64_t batch = 1; ///< products of the launch
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
   format::Format element; ///< of x and w
@@ -39,7 +41,7 @@ struct MatmulProblem {
 ///   C4 tile_k is 16, 32, 64 or 128, a multiple of the depth of one product (256
 ///      bits)
 ///   C5 stages is 2..8
-///   C6 split_k is 1..ceil(K / tile_k)
+///   C6 split_k is 1..ceil(K / tile_k), and at most 65535 / B
 ///   C7 the target can be compiled for and has cp.async and mma.m16n8k16, with
 ///      e4m3 and e5m2 mma.m16n8k32 for these (sm_89, sm_120; elsewhere from sm_90
 ///      on ptxas would expand it)

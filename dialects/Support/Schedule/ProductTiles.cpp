@@ -23,10 +23,10 @@ static constexpr TileParameter parameters[] = {
 
 ArrayRef<TileParameter> getTileParameters() { return parameters; }
 
-int64_t ProductTiles::getBlocks(int64_t m, int64_t n) const {
+int64_t ProductTiles::getBlocks(int64_t batch, int64_t m, int64_t n) const {
   if (streamK > 0)
     return streamK;
-  return divideCeil(m, tileM) * divideCeil(n, tileN) * splitK;
+  return batch * divideCeil(m, tileM) * divideCeil(n, tileN) * splitK;
 }
 
 int64_t ProductTiles::getUnitsOfK(int64_t k) const {

@@ -39,8 +39,8 @@ struct ProductTiles {
   int64_t getAccumulators() const { return tileM * tileN / getThreads(); }
   /// Whether a block that has all of K keeps a total beside the sum of a chunk.
   bool keepsTotal() const { return chunkK > 0 && splitK == 1; }
-  /// Blocks of the launch for an m x n result.
-  int64_t getBlocks(int64_t m, int64_t n) const;
+  /// Blocks of the launch for `batch` results of m x n.
+  int64_t getBlocks(int64_t batch, int64_t m, int64_t n) const;
   /// What a split of `k` cannot divide: tiles of K, or chunks.
   int64_t getUnitsOfK(int64_t k) const;
   /// Whether runs of equal length leave work for every block: of 8 tiles, 6 blocks would

@@ -90,6 +90,12 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (!rows)
     return constraints.makeError("expects the dimension M, but there is none");
   typed.m = rows->extent;
+  if (problem.findDimension("B")) {
+    Expected<int64_t> batch = constraints.readStatic(problem, "B");
+    if (!batch)
+      return batch.takeError();
+    typed.batch = *batch;
+  }
   Expected<int64_t> n = constraints.readStatic(problem, "N");
   if (!n)
     return n.takeError();
@@ -224,7 +230,7 @@ int64_t estimateRegisters(const ProductTiles &tiles, const QuantMatmulProblem &p
 }
 
 int64_t getBlocks(const ProductTiles &tiles, const QuantMatmulProblem &problem, int64_t m) {
-  return tiles.getBlocks(m, problem.n);
+  return tiles.getBlocks(problem.batch, m, problem.n);
 }
 
 //===----------------------------------------------------------------------===//
@@ -274,6 +280,8 @@ Error verifyQuantMatmul(const QuantMatmulSchedule &schedule, const QuantMatmulPr
   if (Error error = constraints.checkChunk(schedule, problem.isDeterministic, problem.k)) // C12
     return error;
   if (Error error = checkSegments(schedule, problem)) // C12
+    return error;
+  if (Error error = constraints.checkBatch(schedule, problem.batch)) // C6
     return error;
   if (Error error = constraints.checkTarget(target)) // C7
     return error;

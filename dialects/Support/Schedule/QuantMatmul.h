@@ -15,8 +15,9 @@
 namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "quant_matmul".
-///   dimensions  M (static or dynamic), N and K (static, at least 1); planes
-///               (with format stack: dynamic)
+///   dimensions  M (static or dynamic), N and K (static, at least 1), B (static, at
+///               least 1; then the first of every operand but codebook and out_scale);
+///               planes (with format stack: dynamic)
 ///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N], with
 ///               format stack [planes,groups,N],
 ///               zeros (with zero other than none: u8, or f16|bf16|f32),
@@ -29,6 +30,7 @@ namespace tilewright::schedule {
 ///               none|relu|gelu|silu; the last two are "none" where left out;
 ///               deterministic true|false, false where left out, and with stacks
 struct QuantMatmulProblem {
+  int64_t batch = 1; ///< products of the launch
   std::optional<int64_t> m;
   int64_t n = 0, k = 0;
   format::Format weight; ///< of the codes
@@ -66,7 +68,7 @@ struct QuantMatmulProblem {
 ///   C3 tile_n is a multiple of 32 * warps_n, at most 512
 ///   C4 tile_k is a multiple of 128, at most 1024
 ///   C5 stages is 2..8
-///   C6 split_k is 1..ceil(K / tile_k)
+///   C6 split_k is 1..ceil(K / tile_k), and at most 65535 / B
 ///   C7 the target can be compiled for and has cp.async and mma.m16n8k16
 ///   C8 the main loop's shared memory fits a block of the target
 ///   C9 a thread holds at most 128 accumulators

@@ -25,7 +25,7 @@ static int64_t getTilesOfK(const QuantMatmulSchedule &schedule, const QuantMatmu
 /// Steps along K of all tiles of y.
 static int64_t getWork(const QuantMatmulSchedule &schedule, const QuantMatmulProblem &problem,
                        int64_t rows) {
-  return divideCeil(rows, schedule.tileM) * divideCeil(problem.n, schedule.tileN) *
+  return problem.batch * divideCeil(rows, schedule.tileM) * divideCeil(problem.n, schedule.tileN) *
          getTilesOfK(schedule, problem);
 }
 

@@ -81,8 +81,8 @@ func.func private @zero_type(!nn.quantized<64x64, #nn.qformat<u4, group = 32, sc
 // -----
 
 // Weights are a matrix.
-// expected-error @+1 {{expects a KxN shape, but got 3 dimensions}}
-func.func private @rank_of_weights(!nn.quantized<2x64x64, #nn.qformat<u4, group = 32, scale = f16>>)
+// expected-error @+1 {{expects a KxN or BxKxN shape, but got 1 dimensions}}
+func.func private @rank_of_weights(!nn.quantized<64, #nn.qformat<u4, group = 32, scale = f16>>)
 
 // -----
 

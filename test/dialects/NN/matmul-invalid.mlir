@@ -21,7 +21,7 @@ func.func @c2_bytes(%x: tensor<16x64xi8>, %w: tensor<64x32xi8>) -> tensor<16x32x
 
 // C2: weights are of the activations' dtype.
 func.func @c2_dtype(%x: tensor<16x64xf16>, %w: tensor<64x32xbf16>) -> tensor<16x32xf16> {
-  // expected-error @+1 {{expects w to be a static rank-2 tensor of 'f16', but got 'tensor<64x32xbf16>'}}
+  // expected-error @+1 {{expects w to be a static rank-2 tensor, or a batch of them, of 'f16', but got 'tensor<64x32xbf16>'}}
   %y = nn.matmul %x, %w : tensor<16x64xf16>, tensor<64x32xbf16> -> tensor<16x32xf16>
   return %y : tensor<16x32xf16>
 }

@@ -178,3 +178,66 @@ func.func @c10_out_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qf
   %y = nn.quant_matmul %x, %w out_scale %s : tensor<64xf32> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf8E4M3FN>
   return %y : tensor<?x64xf8E4M3FN>
 }
+
+// -----
+
+// C11: rows for each matrix.
+func.func @c11_x(%x: tensor<?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<8x?x64xf16> {
+  // expected-error @+1 {{expects x to be a batch of 8 matrices of f16 or bf16, but got 'tensor<?x384xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<8x?x64xf16>
+  return %y : tensor<8x?x64xf16>
+}
+
+// -----
+
+// C11: as many of them.
+func.func @c11_y(%x: tensor<8x?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<7x?x64xf16> {
+  // expected-error @+1 {{expects y to be a batch of 8 matrices of f16, bf16, f32, f8E4M3FN or f8E5M2, but got 'tensor<7x?x64xf16>'}}
+  %y = nn.quant_matmul %x, %w : tensor<8x?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<7x?x64xf16>
+  return %y : tensor<7x?x64xf16>
+}
+
+// -----
+
+// C11: a bias for each matrix.
+func.func @c11_bias(%x: tensor<8x?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<64xf16>) -> tensor<8x?x64xf16> {
+  // expected-error @+1 {{expects bias to be a tensor of 8x64 f16, bf16 or f32 elements, but got 'tensor<64xf16>'}}
+  %y = nn.quant_matmul %x, %w bias %b : tensor<8x?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<64xf16> -> tensor<8x?x64xf16>
+  return %y : tensor<8x?x64xf16>
+}
+
+// -----
+
+// C11: scales of rows for each matrix.
+func.func @c11_row_scale(%x: tensor<8x?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, %s: tensor<?xf32>) -> tensor<8x?x64xf16> {
+  // expected-error @+1 {{expects row_scale of type 'tensor<8x?xf32>', but got 'tensor<?xf32>'}}
+  %y = nn.quant_matmul %x, %w row_scale %s : tensor<?xf32> : tensor<8x?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<8x?x64xf16>
+  return %y : tensor<8x?x64xf16>
+}
+
+// -----
+
+// C11: a problem's strides begin with that of the batch.
+func.func @c11_strides(%x: tensor<8x?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<8x?x64xf16> {
+  // expected-error @+1 {{expects three strides of x with contiguous columns (1) in the problem}}
+  %y = nn.quant_matmul %x, %w {problem = #nn.problem<dims = [<"M" = ?>], operands = [<"x", strides = [384, 1], align = 16>]>} : tensor<8x?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<8x?x64xf16>
+  return %y : tensor<8x?x64xf16>
+}
+
+// -----
+
+// A batch has matrices.
+// expected-error @+1 {{expects a batch of at least one matrix, but got 0}}
+func.func private @no_matrices(!nn.quantized<0x384x64, #nn.qformat<u4, group = 128, scale = f16>>)
+
+// -----
+
+// Nothing has four extents.
+// expected-error @+1 {{expects a KxN or BxKxN shape, but got 4 dimensions}}
+func.func private @four(!nn.quantized<2x2x384x64, #nn.qformat<u4, group = 128, scale = f16>>)
+
+// -----
+
+// Planes of nested codes have the place of a batch.
+// expected-error @+1 {{expects a batch of codes that are not nested, but got nested8}}
+func.func private @nested_batch(!nn.quantized<2x384x64, #nn.qformat<nested8, group = 128, scale = f16>>)

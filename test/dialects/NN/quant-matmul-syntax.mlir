@@ -46,3 +46,11 @@ func.func @float8(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u
   %y = nn.quant_matmul %x, %w out_scale %s : tensor<1xf32> : tensor<?x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<?x64xf8E5M2>
   return %y : tensor<?x64xf8E5M2>
 }
+
+// A batch: three extents, and a bias for each matrix.
+// CHECK-LABEL: func.func @batch(
+// CHECK: nn.quant_matmul %{{.+}}, %{{.+}} bias %{{.+}} : tensor<8x?x384xf16>, <8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<8x64xf16> -> tensor<8x?x64xf16>
+func.func @batch(%x: tensor<8x?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, %b: tensor<8x64xf16>) -> tensor<8x?x64xf16> {
+  %y = nn.quant_matmul %x, %w bias %b : tensor<8x?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>, tensor<8x64xf16> -> tensor<8x?x64xf16>
+  return %y : tensor<8x?x64xf16>
+}

@@ -82,9 +82,7 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
         help=GROUP_HELP,
     )
     group.add_argument("--dtype", choices=("f16", "bf16"), help="of x (default f16)")
-    group.add_argument(
-        "--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x)"
-    )
+    group.add_argument("--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x)")
     group.add_argument(
         "--scale-dtype", choices=tuple(SCALE_FORMATS), help="of the scales (default: that of x)"
     )

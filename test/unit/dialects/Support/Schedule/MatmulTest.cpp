@@ -116,6 +116,25 @@ TEST(MatmulScheduleTest, C11ChunkK) {
             std::string::npos);
 }
 
+TEST(MatmulScheduleTest, C6BatchesShareAnAxisWithSplits) {
+  auto check = [](int64_t batch, int64_t split) {
+    Problem problem = makeProblem(64, 4096);
+    problem.dimensions.push_back({"B", batch});
+    return messageOf(verify(MatmulSchedule{{.splitK = split}}.toSchedule(), problem,
+                            target::getTarget(getModel("a100"))));
+  };
+  EXPECT_EQ(check(8, 4), "");
+  EXPECT_EQ(check(65535, 1), "");
+  EXPECT_EQ(check(20000, 4), "matmul: expects split_k to be 1..3, but got 4; the nearest is 3");
+  EXPECT_EQ(check(65536, 1), "matmul: expects a batch of at most 65535 products, but got 65536");
+  EXPECT_EQ(check(0, 1), "matmul: expects B to be at least 1, but got 0");
+  // Eight products of one tile are eight blocks.
+  Problem problem = makeProblem(64, 4096);
+  problem.dimensions.push_back({"B", 8});
+  auto typed = llvm::cantFail(MatmulProblem::fromProblem(problem));
+  EXPECT_EQ(getBlocks(MatmulSchedule(), typed, 16), 8);
+}
+
 TEST(MatmulScheduleTest, DepthsFollowTheElements) {
   Problem bytes = makeProblem(4096, 4096);
   bytes.operands[0].dtype = bytes.operands[1].dtype = "i8";
