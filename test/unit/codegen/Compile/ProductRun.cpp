@@ -88,6 +88,7 @@ void ProductRun::store() {
   call.x = launch::makeDense(nullptr, address(xBits), c.activation, {c.m, c.k});
   call.y = launch::makeDense(nullptr, address(y), "f32", {c.m, c.n});
   call.weights = {shape,
+                  /*batch=*/0,
                   c.format,
                   c.group,
                   launch::makePacked(nullptr, address(words), "u32", words.size() * 4),
