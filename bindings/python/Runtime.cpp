@@ -217,6 +217,23 @@ py::object Runtime::runAttention(const py::dict &arrays, const py::dict &constan
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
+py::object Runtime::runMergeAttention(const std::vector<py::array> &parts,
+                                      const std::vector<py::array> &lses, const py::array &o,
+                                      const std::optional<py::array> &lse,
+                                      const std::string &deviceName,
+                                      const std::optional<std::string> &schedule, int detail) {
+  launch::MergeAttentionCall call;
+  for (const py::array &part : parts)
+    call.parts.push_back(describeArray(part));
+  for (const py::array &logarithms : lses)
+    call.lses.push_back(describeArray(logarithms));
+  call.o = describeArray(o);
+  if (lse)
+    call.lse = describeArray(*lse);
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
 py::object Runtime::runCall(const launch::Call &call, const problem::Problem &problem,
                             const std::string &deviceName,
                             const std::optional<std::string> &scheduleText, int detail) {
@@ -297,7 +314,9 @@ void bindRuntime(py::module_ &module) {
       .def("matmul", &Runtime::runMatmul, "x"_a, "w"_a, "transposed"_a, "epilogue"_a, "y"_a,
            "device"_a, "schedule"_a, "deterministic"_a, "detail"_a)
       .def("attention", &Runtime::runAttention, "arrays"_a, "constants"_a, "device"_a, "schedule"_a,
-           "detail"_a);
+           "detail"_a)
+      .def("merge_attention", &Runtime::runMergeAttention, "parts"_a, "lses"_a, "o"_a, "lse"_a,
+           "device"_a, "schedule"_a, "detail"_a);
 }
 
 } // namespace tilewright::python

@@ -11,6 +11,7 @@
 #include "runtime/Launch/Attention.h"
 #include "runtime/Launch/DeviceRegistry.h"
 #include "runtime/Launch/Matmul.h"
+#include "runtime/Launch/MergeAttention.h"
 #include "runtime/Launch/QuantMatmul.h"
 #include "runtime/Launch/ResidentBuffer.h"
 #include <chrono>
@@ -93,6 +94,14 @@ public:
   pybind11::object runAttention(const pybind11::dict &arrays, const pybind11::dict &constants,
                                 const std::string &device,
                                 const std::optional<std::string> &schedule, int detail);
+
+  /// Puts parts of attention together; see launch::MergeAttentionCall.
+  pybind11::object runMergeAttention(const std::vector<pybind11::array> &parts,
+                                     const std::vector<pybind11::array> &lses,
+                                     const pybind11::array &o,
+                                     const std::optional<pybind11::array> &lse,
+                                     const std::string &device,
+                                     const std::optional<std::string> &schedule, int detail);
 
 private:
   /// Compiles where needed and launches a call that is an instance of `problem`.

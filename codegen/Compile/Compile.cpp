@@ -157,10 +157,11 @@ template <typename Op> llvm::Error Compilation::attachSchedule(Op op) {
 llvm::Error Compilation::attachSchedules(ModuleOp module) {
   llvm::Error failed = llvm::Error::success();
   module.walk([&](Operation *op) {
-    llvm::Error error = llvm::TypeSwitch<Operation *, llvm::Error>(op)
-                            .Case<nn::QuantMatmulOp, nn::MatmulOp, nn::AttentionOp>(
-                                [&](auto op) { return attachSchedule(op); })
-                            .Default([](Operation *) { return llvm::Error::success(); });
+    llvm::Error error =
+        llvm::TypeSwitch<Operation *, llvm::Error>(op)
+            .Case<nn::QuantMatmulOp, nn::MatmulOp, nn::AttentionOp, nn::MergeAttentionOp>(
+                [&](auto op) { return attachSchedule(op); })
+            .Default([](Operation *) { return llvm::Error::success(); });
     if (!error)
       return WalkResult::advance();
     failed = llvm::joinErrors(std::move(failed), std::move(error));

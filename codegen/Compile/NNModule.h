@@ -23,11 +23,15 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> buildModule(mlir::MLIRContext 
 problem::Problem getProblem(nn::QuantMatmulOp op);
 problem::Problem getProblem(nn::MatmulOp op);
 problem::Problem getProblem(nn::AttentionOp op);
+problem::Problem getProblem(nn::MergeAttentionOp op);
 
 /// Adds the function of an attention problem to `module`; `attr` is the problem as an
 /// attribute.
 llvm::Error buildAttention(mlir::ModuleOp module, const problem::Problem &problem,
                            nn::ProblemAttr attr);
+/// The same for merge_attention.
+llvm::Error buildMergeAttention(mlir::ModuleOp module, const problem::Problem &problem,
+                                nn::ProblemAttr attr);
 
 } // namespace tilewright::compile
 

@@ -258,4 +258,51 @@ def NN_YieldOp : NN_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"Attent
   let assemblyFormat = "$value attr-dict `:` type($value)";
 }
 
+def NN_MergeAttentionOp
+    : NN_Op<"merge_attention", [Pure, AttrSizedOperandSegments]> {
+  let summary = "attention over parts of the keys, put together";
+  let description = [{
+    Part i is attention of the same queries over some of the keys, with its
+    log-sum-exp. For each batch b, row s and head h:
+
+        m = max_i lses[i][b, h, s]
+        weight[i] = exp(lses[i][b, h, s] - m)
+        o[b, s, h, :] = sum_i weight[i] * parts[i][b, s, h, :] / sum_i weight[i]
+        lse[b, h, s] = m + log(sum_i weight[i])
+
+    A part whose log-sum-exp is -inf saw no key: it has no effect, whatever its o
+    holds. Where no part saw one, o = 0 and lse = -inf. So merging is associative
+    and such a part is its identity. Sums are f32, in the order of the parts, with
+    one division and one rounding.
+
+    Constraints:
+    - (C1) there are 1 to 16 parts, and as many log-sum-exps.
+    - (C2) parts have one type: rank 4 of f16, bf16 or f32, batch x length x heads x
+      head size, of which the last two are static.
+    - (C3) log-sum-exps are f32: batch x heads x length.
+    - (C4) `o` has the shape of a part, of f16, bf16 or f32; `lse`, when there, the
+      type of the log-sum-exps.
+    - (C5) an attached schedule belongs to the family "merge_attention".
+
+    ```mlir
+    %o, %lse = nn.merge_attention %o0, %o1 : tensor<?x?x8x64xf16>, tensor<?x?x8x64xf16>
+        lse %l0, %l1 : tensor<?x8x?xf32>, tensor<?x8x?xf32>
+        -> tensor<?x?x8x64xf16>, tensor<?x8x?xf32>
+    ```
+  }];
+  let arguments = (ins
+    Variadic<AnyRankedTensor>:$parts, Variadic<AnyRankedTensor>:$lses,
+    OptionalAttr<NN_ProblemAttr>:$problem,
+    OptionalAttr<Tile_ScheduleAttr>:$schedule);
+  let results = (outs AnyRankedTensor:$o, Optional<AnyRankedTensor>:$lse);
+  let assemblyFormat = [{
+    $parts `:` type($parts) `lse` $lses `:` type($lses) attr-dict
+    `->` type($o) (`,` type($lse)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    static constexpr size_t maxParts = 16;
+  }];
+}
+
 #endif

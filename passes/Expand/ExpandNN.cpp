@@ -59,6 +59,9 @@ struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
               .Case([&](nn::QuantMatmulOp op) { return expand::expandQuantMatmul(op, function); })
               .Case([&](nn::MatmulOp op) { return expand::expandMatmul(op, function); })
               .Case([&](nn::AttentionOp op) { return expand::expandAttention(op, function); })
+              .Case([&](nn::MergeAttentionOp op) {
+                return expand::expandMergeAttention(op, function);
+              })
               .Default([](Operation *op) {
                 return op->emitOpError() << "has no expansion to a tile program";
               });

@@ -45,6 +45,7 @@ from .errors import (
 from .hardware import Device, device, device_problems, devices
 from .kernels import Kernel, compile
 from .matmul import linear, matmul
+from .merge_attention import merge_attention
 from .module import KernelSignature, Module
 from .packed_file import load_packed, save_packed
 from .profiling import Launch, Profile, profile
@@ -101,6 +102,7 @@ __all__ = [
     "linear",
     "load_packed",
     "matmul",
+    "merge_attention",
     "operand",
     "profile",
     "quantize",

@@ -150,6 +150,18 @@ class Runtime:
         causal, window, score, mask as texts.
         """
 
+    def merge_attention(
+        self,
+        parts: list[NDArray],
+        lses: list[NDArray],
+        o: NDArray,
+        lse: NDArray | None,
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """Writes to o [B, S, H, Dv] and lse [B, H, S]; `parts` and `lses` are as those."""
+
 class CompiledKernel:
     """An artifact and how it came about."""
 

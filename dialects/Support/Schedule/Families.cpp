@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/Attention.h"
 #include "dialects/Support/Schedule/Matmul.h"
+#include "dialects/Support/Schedule/MergeAttention.h"
 #include "dialects/Support/Schedule/QuantMatmul.h"
 #include "dialects/Support/Text/Text.h"
 
@@ -76,11 +77,17 @@ using MatmulEntries =
 using AttentionEntries = Entries<AttentionProblem, AttentionSchedule, verifyAttention,
                                  chooseAttentionDefault, enumerateAttention>;
 
+using MergeAttentionEntries =
+    Entries<MergeAttentionProblem, MergeAttentionSchedule, verifyMergeAttention,
+            chooseMergeAttentionDefault, enumerateMergeAttention>;
+
 constexpr Family families[] = {
     {"quant_matmul", QuantMatmulEntries::verify, QuantMatmulEntries::choose,
      QuantMatmulEntries::enumerate},
     {"matmul", MatmulEntries::verify, MatmulEntries::choose, MatmulEntries::enumerate},
-    {"attention", AttentionEntries::verify, AttentionEntries::choose, AttentionEntries::enumerate}};
+    {"attention", AttentionEntries::verify, AttentionEntries::choose, AttentionEntries::enumerate},
+    {"merge_attention", MergeAttentionEntries::verify, MergeAttentionEntries::choose,
+     MergeAttentionEntries::enumerate}};
 
 Expected<const Family *> findFamily(StringRef op) {
   const Family *family = find_if(families, [&](const Family &f) { return f.op == op; });
