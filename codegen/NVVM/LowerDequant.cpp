@@ -4,7 +4,7 @@
 // (Layout/Packing.h) on the words of each fragment: shifts, byte permutes and
 // selects, then one lop3 that turns a field into a floating-point number and
 // one fma that removes the number's base, the bias and the zero point, or makes it
-// odd; fields of floats only lack a mask and perhaps a factor. lop3 is
+// odd; fields of floats only lack a mask and perhaps a factor, and so do bytes. lop3 is
 // inline assembly without side effects: LLVM has no pattern for it and ptxas
 // does not fuse (w & imm) | imm by itself.
 //
@@ -39,8 +39,8 @@ public:
   /// `table`: the words of layout::getTableWords for a TableLookup.
   FragmentEmitter(Emitter &emit, const UnpackProgram &program, Type half, int64_t bias,
                   ValueRange table)
-      : emit(emit), program(program), half(half), pairType(VectorType::get(2, half)), bias(bias),
-        table(table) {}
+      : emit(emit), program(program), half(half),
+        pairType(VectorType::get(getParts(program.activations), half)), bias(bias), table(table) {}
 
   /// Takes the fragment's words and runs the program's steps.
   void begin(ArrayRef<Value> words) {
@@ -71,7 +71,7 @@ public:
     return {asPair(permute(wide, word(program.magic >> 8 & 0xff), 0x4040)), program.base};
   }
 
-  /// The two numbers of a field; `zero` is the zero point of its column.
+  /// The two numbers (four bytes) of a field; `zero` is the zero point of its column.
   Value emitField(const UnpackField &field, Zero zero) {
     switch (program.scheme) {
     case UnpackScheme::MagicFma:
@@ -86,6 +86,8 @@ public:
       return emitPlacedByte(field);
     case UnpackScheme::TableLookup:
       return emitLookup(field);
+    case UnpackScheme::TopOfByte:
+      return emitTopOfByte(field);
     }
     llvm_unreachable("unknown scheme");
   }
@@ -252,6 +254,15 @@ private:
     return asPair(permute(values[field.value], word(0), selector));
   }
 
+  /// The codes at the top of four bytes, without what else is in them.
+  Value emitTopOfByte(const UnpackField &field) {
+    Value word = values[field.value];
+    if (program.bits == 8)
+      return asPair(word);
+    uint32_t top = 0xff & (0xff << field.offset);
+    return asPair(bitAnd(word, repeatPart(top, program.activations)));
+  }
+
   /// The bytes of four codes from one half of the table: its low or high bytes.
   Value lookUp(ValueRange bytes, const UnpackField &field) {
     Value selector = values[field.value];
@@ -289,9 +300,11 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
   LogicalResult matchAndRewrite(tilegpu::DequantOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter emit(rewriter, op.getLoc());
-    Type half = cast<RankedTensorType>(op.getValues().getType()).getElementType();
+    Type element = cast<RankedTensorType>(op.getValues().getType()).getElementType();
+    Type half = getRegisterType(element);
     unsigned bits = op.getPacked().getBits();
-    const UnpackProgram &program = op.getPacked().getUnpackProgram(half);
+    const UnpackProgram &program = op.getPacked().getUnpackProgram(element);
+    unsigned parts = getParts(program.activations);
     SmallVector<const UnpackField *> fields(layout::pairsPerFragment);
     for (const UnpackField &field : program.fields)
       fields[field.pair] = &field;
@@ -301,12 +314,12 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
     // Emitters by (strip, block, fragment); each runs its program once.
     std::map<std::tuple<int64_t, int64_t, unsigned>, FragmentEmitter> fragments;
     SmallVector<Value> registers(result.getNumRegisters());
-    for (unsigned reg = 0, e = registers.size(); reg != e; reg += 2) {
+    for (unsigned reg = 0, e = registers.size(); reg != e; reg += parts) {
       layout::Coordinates at = result.apply(reg, 0, 0);
       int64_t row = at[0] + op.getRow(), strip = at[1] / layout::blockN,
               block = row / layout::blockK;
       layout::BlockPosition home = layout::getBlockPosition(
-          {unsigned(row % layout::blockK), unsigned(at[1] % layout::blockN)});
+          {unsigned(row % layout::blockK), unsigned(at[1] % layout::blockN)}, program.activations);
       auto [it, isNew] = fragments.try_emplace({strip, block, home.fragment}, emit, program, half,
                                                op.getPacked().getBias(), adaptor.getTable());
       if (isNew) {
@@ -320,7 +333,7 @@ struct LowerDequant : OpConversionPattern<tilegpu::DequantOp> {
       if (op.getZero())
         zero = it->second.makeZero(getZeroCode(op, adaptor.getZero(), at));
       Value pair = it->second.emitField(*fields[home.pair], zero);
-      for (int i : {0, 1})
+      for (unsigned i = 0; i < parts; ++i)
         registers[reg + i] =
             LLVM::ExtractElementOp::create(rewriter, op.getLoc(), pair, emit.i32(i));
     }

@@ -68,6 +68,7 @@ public:
   MmaEmitter(Emitter &emit, tilegpu::MmaOp op, Operand a, Operand b)
       : emit(emit), a(std::move(a)), b(std::move(b)), c(tilegpu::getLayout(op.getC())),
         element(cast<RankedTensorType>(op.getA().getType()).getElementType()),
+        elementOfB(cast<RankedTensorType>(op.getB().getType()).getElementType()),
         sum(cast<RankedTensorType>(op.getC().getType()).getElementType()),
         depth(layout::getMmaDepth(element.getIntOrFloatBitWidth())) {}
 
@@ -93,12 +94,14 @@ public:
   }
 
 private:
-  NVVM::MMATypes getType() const {
+  static NVVM::MMATypes getType(Type element) {
     if (element.isF16())
       return NVVM::MMATypes::f16;
     if (element.isBF16())
       return NVVM::MMATypes::bf16;
-    return element.isF32() ? NVVM::MMATypes::tf32 : NVVM::MMATypes::s8;
+    if (element.isF32())
+      return NVVM::MMATypes::tf32;
+    return element.isUnsignedInteger() ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8;
   }
 
   Value emitProduct(ArrayRef<Value> aOperands, ArrayRef<Value> bOperands,
@@ -120,17 +123,17 @@ private:
     std::optional<NVVM::MMAIntOverflow> overflow;
     if (element.isInteger())
       overflow = NVVM::MMAIntOverflow::wrapped;
-    NVVM::MMATypes type = getType();
     return NVVM::MmaOp::create(
         builder, emit.loc, result, aOperands, bOperands, cOperands, ArrayRef<int64_t>{16, 8, depth},
-        std::nullopt, overflow, std::array<NVVM::MMATypes, 2>{type, type},
+        std::nullopt, overflow,
+        std::array<NVVM::MMATypes, 2>{getType(element), getType(elementOfB)},
         std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   }
 
   Emitter &emit;
   Operand a, b;
   RegisterMap c;
-  Type element, sum;
+  Type element, elementOfB, sum;
   int64_t depth;
 };
 

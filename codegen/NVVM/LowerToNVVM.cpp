@@ -30,7 +30,8 @@ namespace tilewright::nvvm {
 } // namespace tilewright::nvvm
 
 Type nvvm::getRegisterType(Type element) {
-  if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 8)
+  bool isUnsigned = isa<IntegerType>(element) && !element.isSignlessInteger();
+  if (isUnsigned || (isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 8))
     return IntegerType::get(element.getContext(), 8);
   return element;
 }

@@ -47,12 +47,13 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
     Products are of exact values `q - z` in the activation dtype (`q` where `z` is
     floating point: then z multiplies the sum of x), sums, scales and the rest in
     f32, one rounding to the result dtype at the end; numbers beyond those of
-    f8E4M3FN and f8E5M2 become the largest of them. The activation
+    f8E4M3FN and f8E5M2 become the largest of them. With x of i8 the sums of a
+    group, or of all of K where that is one group, are exact integers. The activation
     `swiglu` takes pairs of columns, gate and up: `v[m, j] = silu(a[m, 2j]) *
     a[m, 2j + 1]`, so that y has N / 2 columns.
 
     Constraints:
-    - (C1) `x` is a rank-2 tensor of f16 or bf16.
+    - (C1) `x` is a rank-2 tensor of f16, bf16 or i8 (two's complement).
     - (C2) the columns of `x` are the rows of `w` (K), and K is static.
     - (C3) `y` is rank 2 of f16, bf16, f32, f8E4M3FN or f8E5M2, with the rows of
       `x` and the columns of `w`, half of them with `swiglu`, which needs an even N.
@@ -71,6 +72,9 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
       matrices too, with B as the first of three extents, and so is `residual`; of
       `bias`, `row_scale` and `column_scale` there is one for each, with B as the
       first of two extents. Strides of a problem then begin with that of the batch.
+    - (C12) with `x` of i8 the codes of `w` are integers, and groups that are not
+      all of K have a multiple of 32 rows, the depth of an mma on bytes. The words
+      of `w` are those packed for activations of 8 bits.
 
     ```mlir
     %y = nn.quant_matmul %x, %w bias %b {activation = #nn.activation<gelu>}

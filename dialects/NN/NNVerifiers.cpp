@@ -113,12 +113,20 @@ static LogicalResult verifyEpilogue(Op op, int64_t n, int64_t batch, StringRef f
 LogicalResult QuantMatmulOp::verify() {
   RankedTensorType x = tensorOf(getX());
   QuantizedType w = getW().getType();
-  if (!isMatrix(x, w.getBatch()) || !isHalf(x.getElementType())) // C1, C11
+  bool isByte = x.getElementType().isSignlessInteger(8);
+  if (!isMatrix(x, w.getBatch()) || !(isHalf(x.getElementType()) || isByte)) // C1, C11
     return emitOpError() << "expects x to be " << describe(w.getBatch())
-                         << " of f16 or bf16, but got " << x;
+                         << " of f16, bf16 or i8, but got " << x;
   if (x.getShape().back() != w.getK()) // C2
     return emitOpError() << "expects x to have K = " << w.getK() << " columns like w, but got "
                          << x;
+  if (isByte && !w.getFormat().getCodeFormat().isInteger()) // C12
+    return emitOpError() << "expects integer codes with x of i8, but got "
+                         << w.getFormat().getCode();
+  const format::Granularity &groups = w.getFormat().getGranularity();
+  if (isByte && groups.getGroups(w.getK()) > 1 && groups.rows % 32 != 0) // C12
+    return emitOpError() << "expects groups of a multiple of 32 rows with x of i8, but got "
+                         << groups.str();
   return verifyEpilogue(*this, w.getN(), w.getBatch(), "quant_matmul");
 }
 

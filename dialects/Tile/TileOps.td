@@ -277,8 +277,9 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
 def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["c", "result"]>]> {
   let summary = "c + a * b";
   let description = [{
-    `a` is MxK, `b` KxN, of one type: f16, bf16, f32, f8E4M3FN, f8E5M2 or i8 (two's
-    complement); `c` and the result are MxN of f32, for i8 of i32. Products are
+    `a` is MxK, `b` KxN, of one type: f16, bf16, f32, f8E4M3FN or f8E5M2; or each of
+    i8 (two's complement) or ui8 (unsigned). `c` and the result are MxN of f32, of
+    i32 beside i8 and ui8. Products are
     exact and summed in the tensor core's f32 arithmetic, integers modulo 2^32.
     f32 operands are first rounded to tf32 (10 bits of mantissa, to nearest, ties
     away from zero).
@@ -340,6 +341,10 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
     With `as` a nested format of the codes' width `2 * code + 1 - 2^b`, which
     is the number times 2^-e for the bits that are left out.
 
+    Values of i8 or ui8 are `code * 2^(8-b)` as a byte: of two's complement codes
+    signed bytes, of unsigned codes unsigned ones. The words are those packed for
+    activations of 8 bits; there is nothing but the codes.
+
     With `as` a format of indices, entries of `table`: the low bytes of all
     2^b entries of the result's type in 2^b / 4 words, then the high bytes.
 
@@ -350,6 +355,7 @@ def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
     %w = tile.dequant %p as "nested8.4" bias 0 : tensor<64x64xi4> -> tensor<64x64xf16>
     %w = tile.dequant %q as "lut4" table %t bias 0
         : tensor<64x64xi4> table tensor<8xi32> -> tensor<64x64xf16>
+    %w = tile.dequant %q bias 0 : tensor<64x64xi4> -> tensor<64x64xi8>
     ```
   }];
   let arguments = (ins Tile_Tensor:$codes, Optional<Tile_Tensor>:$zero,

@@ -15,6 +15,10 @@ using namespace tilewright::tile;
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+/// i8 and ui8: signed and unsigned bytes.
+static bool isByteInteger(Type type) {
+  return type.isSignlessInteger(8) || type.isUnsignedInteger(8);
+}
 static bool isFloat8(Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); }
 
 LogicalResult ViewOp::verify() {
@@ -201,11 +205,11 @@ LogicalResult DotOp::verify() {
   if (a.getRank() != 2 || b.getRank() != 2 || c.getRank() != 2)
     return emitOpError() << "expects rank-2 operands, but got " << a << ", " << b << ", " << c;
   Type element = a.getElementType();
-  bool isByte = element.isInteger(8);
-  if (!(isHalf(element) || element.isF32() || isByte || isFloat8(element)) ||
-      element != b.getElementType())
-    return emitOpError() << "expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, "
-                            "but got "
+  bool isByte = isByteInteger(element);
+  bool areAlike = element == b.getElementType() || (isByte && isByteInteger(b.getElementType()));
+  if (!(isHalf(element) || element.isF32() || isByte || isFloat8(element)) || !areAlike)
+    return emitOpError() << "expects a and b of one type f16, bf16, f32, f8E4M3FN or f8E5M2, or "
+                            "each of i8 or ui8, but got "
                          << element << " and " << b.getElementType();
   if (isByte ? !c.getElementType().isInteger(32) : !c.getElementType().isF32())
     return emitOpError() << "expects an accumulator of " << (isByte ? "i32" : "f32") << ", but got "
@@ -299,14 +303,19 @@ LogicalResult DequantOp::verify() {
   auto element = dyn_cast<IntegerType>(codes.getElementType());
   if (!element || element.getWidth() < 1 || element.getWidth() > 8)
     return emitOpError() << "expects codes of 1 to 8 bits, but got " << codes.getElementType();
-  if (!isHalf(values.getElementType()))
-    return emitOpError() << "expects values of f16 or bf16, but got " << values.getElementType();
+  bool isByte = isByteInteger(values.getElementType());
+  if (!isHalf(values.getElementType()) && !isByte)
+    return emitOpError() << "expects values of f16, bf16, i8 or ui8, but got "
+                         << values.getElementType();
   if (codes.getShape() != values.getShape())
     return emitOpError() << "expects values of the codes' shape, but got " << codes << " and "
                          << values;
   int64_t limit = int64_t(1) << element.getWidth(), bias = getBiasAttr().getInt();
   if (bias < 0 || bias >= limit)
     return emitOpError() << "expects bias between 0 and " << limit - 1 << ", but got " << bias;
+  if (isByte && (bias != 0 || getFormat() || getZero() || getTable()))
+    return emitOpError() << "expects neither bias, format, zero points nor a table with values of "
+                         << values.getElementType();
   if (failed(verifyFormat(*this, element.getWidth())))
     return failure();
   if (!getZero())

@@ -299,7 +299,9 @@ LogicalResult PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitEr
 }
 
 const layout::UnpackProgram &PackedAttr::getUnpackProgram(Type value) const {
-  auto activation = value.isF16() ? layout::Activation::F16 : layout::Activation::BF16;
+  auto activation = value.isInteger() ? layout::Activation::I8
+                    : value.isF16()   ? layout::Activation::F16
+                                      : layout::Activation::BF16;
   return getFormat() ? layout::getUnpackProgram(format::get(getFormat().getValue()), activation)
                      : layout::getUnpackProgram(getBits(), activation);
 }
@@ -308,9 +310,9 @@ bool PackedAttr::hasPlanes() const {
   return getFormat() && format::get(getFormat().getValue()).isNested();
 }
 
-const layout::WordLayout &PackedAttr::getWordLayout() const {
+const layout::WordLayout &PackedAttr::getWordLayout(Type value) const {
   return hasPlanes() ? layout::WordLayout::getPlanes(getBits())
-                     : layout::WordLayout::get(getBits());
+                     : layout::WordLayout::get(getBits(), getUnpackProgram(value).activations);
 }
 
 //===----------------------------------------------------------------------===//

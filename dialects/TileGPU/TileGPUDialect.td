@@ -89,12 +89,12 @@ def TileGPU_PackedAttr : AttrDef<TileGPU_Dialect, "Packed"> {
   }];
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// What unpacks the codes to values of type f16 or bf16.
+    /// What unpacks the codes to values of type f16, bf16, i8 or ui8.
     const ::tilewright::layout::UnpackProgram &getUnpackProgram(::mlir::Type value) const;
     /// Whether a plane holds one bit of each code.
     bool hasPlanes() const;
-    /// How the words of a fragment hold its codes.
-    const ::tilewright::layout::WordLayout &getWordLayout() const;
+    /// How the words of a fragment hold codes that become values of that type.
+    const ::tilewright::layout::WordLayout &getWordLayout(::mlir::Type value) const;
   }];
 }
 

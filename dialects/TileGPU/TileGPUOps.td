@@ -61,8 +61,9 @@ def TileGPU_DequantOp : TileGPU_Op<"dequant", [Pure, AttrSizedOperandSegments]> 
   let description = [{
     Rows `row` .. `row + K` of the codes in `words`, minus the bias and the zero
     points, as 16-bit floats in the registers of mma operand 1; or what
-    `tile.dequant` makes of floats, indices and nested codes. Words of the last
-    are planes, strips x blocks x planes x 128. Every thread holds all of
+    `tile.dequant` makes of floats, indices, nested codes and codes beside i8
+    activations. Words of nested codes are planes, strips x blocks x planes x 128.
+    Every thread holds all of
     `table`. Unpacking is
     thread-local: the verifier expands the layouts of both sides and proves,
     bit by bit, that every thread holds the words its registers need.

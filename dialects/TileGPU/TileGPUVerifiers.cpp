@@ -15,6 +15,11 @@ using layout::LinearLayout;
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
+/// i8 and ui8: signed and unsigned bytes.
+static bool isByteInteger(Type type) {
+  return type.isSignlessInteger(8) || type.isUnsignedInteger(8);
+}
+
 /// Fails when a tensor has no layout or one for another shape.
 static LogicalResult verifyEncoded(Operation *op, Value value, StringRef name) {
   RankedTensorType type = tensorOf(value);
@@ -77,12 +82,12 @@ LogicalResult MmaOp::verify() {
   Type element = a.getElementType();
   bool isFloat = element.isF16() || element.isBF16() || element.isF32() ||
                  isa<Float8E4M3FNType, Float8E5M2Type>(element);
-  bool isByte = element.isInteger(8);
+  bool isByte = isByteInteger(element) && isByteInteger(b.getElementType());
   bool isSum =
       (isFloat && c.getElementType().isF32()) || (isByte && c.getElementType().isInteger(32));
-  if (!isSum || element != b.getElementType())
+  if (!isSum || (isFloat && element != b.getElementType()))
     return emitOpError() << "expects f16, bf16, f32, f8E4M3FN or f8E5M2 operands and an f32 "
-                            "accumulator, or i8 operands and an i32 one, but got "
+                            "accumulator, or i8 or ui8 operands and an i32 one, but got "
                          << a.getElementType() << ", " << b.getElementType() << ", "
                          << c.getElementType();
   int64_t warps = getLayout(getC()).getNumWarps();
@@ -111,9 +116,10 @@ LogicalResult MmaOp::verify() {
 //===----------------------------------------------------------------------===//
 
 /// Where the code at `at` of the values, rows counted from `row`, is stored.
-static layout::BlockPosition getHome(const layout::Coordinates &at, int64_t row) {
+static layout::BlockPosition getHome(const layout::Coordinates &at, int64_t row,
+                                     layout::ActivationClass activations) {
   return layout::getBlockPosition(
-      {unsigned((at[0] + row) % layout::blockK), unsigned(at[1] % layout::blockN)});
+      {unsigned((at[0] + row) % layout::blockK), unsigned(at[1] % layout::blockN)}, activations);
 }
 
 /// Proves memory o packed = fragment: for each thread, the words that hold the
@@ -121,7 +127,9 @@ static layout::BlockPosition getHome(const layout::Coordinates &at, int64_t row)
 /// holds, at the register that thread 0 would use. Both sides are linear over
 /// F2, so one thread for each place bit suffices.
 static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
-                                    const LinearLayout &values, unsigned bits) {
+                                    const LinearLayout &values, const layout::WordLayout &layout) {
+  unsigned bits = layout.getBits();
+  layout::ActivationClass activations = layout.getActivations();
   SmallVector<unsigned> lanes = {0, 1, 2, 4, 8, 16}, warps = {0};
   for (unsigned warp = 1; warp < values.getNumWarps(); warp *= 2)
     warps.push_back(warp);
@@ -135,15 +143,15 @@ static LogicalResult provePlacement(DequantOp op, const LinearLayout &words,
   for (unsigned reg = 0, e = values.getNumRegisters(); reg != e; ++reg) {
     // Where thread 0 would hold the words that the register's code is in.
     layout::Coordinates base = values.apply(reg, 0, 0);
-    layout::BlockPosition baseHome = getHome(base, row);
+    layout::BlockPosition baseHome = getHome(base, row, activations);
     SmallVector<std::optional<unsigned>, 8> held;
     for (unsigned i = 0; i < bits; ++i)
       held.push_back(words.findRegister(locate(base, baseHome.fragment, i, 0)));
     for (unsigned warp : warps)
       for (unsigned lane : lanes) {
         layout::Coordinates at = values.apply(reg, lane, warp);
-        layout::BlockPosition home = getHome(at, row);
-        if (home.lane != lane || home.half != reg % 2)
+        layout::BlockPosition home = getHome(at, row, activations);
+        if (home.lane != lane || home.half != reg % getParts(activations))
           return op.emitOpError() << "expects values in the registers of mma operand 1, but "
                                   << "register " << reg << " of lane " << lane
                                   << " holds a code that lane " << home.lane << " stores";
@@ -206,13 +214,16 @@ LogicalResult DequantOp::verify() {
   if (failed(verifyEncoded(*this, getWords(), "words")) ||
       failed(verifyEncoded(*this, getValues(), "values")))
     return failure();
-  unsigned bits = getPacked().getBits();
   if (failed(verifyWords(*this)))
     return failure();
-  if (values.getRank() != 2 ||
-      !(values.getElementType().isF16() || values.getElementType().isBF16()))
-    return emitOpError() << "expects values to be a rank-2 tensor of f16 or bf16, but got "
+  Type element = values.getElementType();
+  if (values.getRank() != 2 || !(element.isF16() || element.isBF16() || isByteInteger(element)))
+    return emitOpError() << "expects values to be a rank-2 tensor of f16, bf16, i8 or ui8, but got "
                          << values;
+  if (isByteInteger(element) &&
+      (getPacked().getBias() != 0 || getPacked().getFormat() || getZero() || getTable()))
+    return emitOpError() << "expects neither bias, format, zero points nor a table with values of "
+                         << element;
   int64_t rows = words.getDimSize(1) * layout::blockK;
   int64_t first = getRowAttr().getInt(), last = first + values.getDimSize(0);
   if (first < 0 || first % 16 != 0 || last > rows)
@@ -226,8 +237,9 @@ LogicalResult DequantOp::verify() {
                          << ", but got " << getPacked().getVersion();
   if (failed(verifyTable(*this)))
     return failure();
-  if (auto error = layout::verifyUnpack(getPacked().getWordLayout(),
-                                        getPacked().getUnpackProgram(values.getElementType())))
+  const layout::UnpackProgram &program = getPacked().getUnpackProgram(element);
+  const layout::WordLayout &wordLayout = getPacked().getWordLayout(element);
+  if (auto error = layout::verifyUnpack(wordLayout, program))
     return emitOpError() << llvm::toString(std::move(error));
   if (getZero()) {
     RankedTensorType zero = tensorOf(getZero());
@@ -239,7 +251,7 @@ LogicalResult DequantOp::verify() {
       return emitOpError() << "expects zero points to be a GxN tensor of i8 with G dividing "
                            << values.getDimSize(0) << ", but got " << zero;
   }
-  return provePlacement(*this, getLayout(getWords()), getLayout(getValues()), bits);
+  return provePlacement(*this, getLayout(getWords()), getLayout(getValues()), wordLayout);
 }
 
 //===----------------------------------------------------------------------===//

@@ -16,6 +16,13 @@
 //   float   (q - z) * s:   acc = (part - z * sum of x) * scale + acc
 //   offset  q * s + z:     acc = part * scale + acc;  acc = z * sum of x + acc
 //
+// With x of i8, products are of bytes: part is an i32 sum of x * q * 2^(8-b), exact,
+// and so are the sum of x and the product of both with any zero point:
+//   integer (q - z) * s:   part = part - (z * 2^(8-b)) * sum of x
+// A part starts from the bits of 1.5 * 2^23 and ends as a float of that size, so
+// that one subtraction makes a number of it (an instruction at full rate, which a
+// conversion is not). Where scales wait for all of K, so does the i32 sum.
+//
 // A stack of planes is a product whose K repeats for each of them, with rows of w
 // and scales of its own: step plane * (tiles of K) + tile. Their number is for the
 // launch to say.
@@ -57,6 +64,13 @@ struct LoadedTile {
   SmallVector<Value> scales, zeroPoints; ///< of each segment, where they are needed
 };
 
+/// Bits of the float 1.5 * 2^23: an integer of 23 bits with a sign, added to them,
+/// is added to the float.
+constexpr int32_t integerBase = 0x4b400000;
+
+/// Whether sums of products of `rows` signed with unsigned bytes are that small.
+constexpr bool startsFromBase(int64_t rows) { return rows * 128 * 255 < 1 << 22; }
+
 class QuantMatmulProgram final : public expand::MatmulProgram {
 public:
   QuantMatmulProgram(nn::QuantMatmulOp op, func::FuncOp function,
@@ -69,6 +83,9 @@ private:
   void addWeightParameters() override;
   void addWeightStrides() override;
   void buildWeightViews() override;
+  Type getSumType() override {
+    return isByte() && !rule.scalesInLoop() ? Type(builder.getI32Type()) : f32();
+  }
   Value getDynamicSteps() override;
   Value addTile(Value step, Value acc) override;
   Value finishSum(Value acc) override;
@@ -88,7 +105,22 @@ private:
   Value getGroup(Value kTile, int64_t segment);
   int getSumExponent();
   SmallVector<Value> loadTable(const GroupTable &table, Value kTile);
+  Value multiplySegment(const LoadedTile &tile, int64_t segment, Value part, Value *sums);
   Value addSegment(const LoadedTile &tile, int64_t segment, Value acc);
+  Value addByteSegment(const LoadedTile &tile, int64_t segment, Value acc);
+  Value scalePart(const LoadedTile &tile, int64_t segment, Value part, Value sums, Value acc);
+
+  bool isByte() const { return rule.hasByteActivations(); }
+  layout::Activation getActivation() const;
+  /// What bytes of codes are multiplied by, as a power of two.
+  unsigned getByteShift() const { return 8 - format.getBits(); }
+  bool isSigned() const { return format.getCodeFormat().isSigned(); }
+  Value splat(RankedTensorType type, int64_t value) {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type, builder.getIntegerAttr(type.getElementType(), value)));
+  }
+  Value asFloat(Value part, int64_t rows);
 
   Value splat(RankedTensorType type, double value) {
     return arith::ConstantOp::create(
@@ -124,7 +156,15 @@ schedule::QuantMatmulProblem QuantMatmulProgram::getRule(nn::QuantMatmulOp op) {
   rule.n = w.getN();
   rule.granularity = w.getFormat().getGranularity();
   rule.zero = w.getFormat().getZeroRule();
+  rule.activationBytes = cast<RankedTensorType>(op.getX().getType()).getElementTypeBitWidth() / 8;
   return rule;
+}
+
+layout::Activation QuantMatmulProgram::getActivation() const {
+  Type element = cast<RankedTensorType>(facts.x.getType()).getElementType();
+  if (element.isInteger())
+    return layout::Activation::I8;
+  return element.isF16() ? layout::Activation::F16 : layout::Activation::BF16;
 }
 
 //===----------------------------------------------------------------------===//
@@ -296,43 +336,101 @@ SmallVector<Value> QuantMatmulProgram::loadTable(const GroupTable &table, Value 
 // The sum
 //===----------------------------------------------------------------------===//
 
-Value QuantMatmulProgram::addSegment(const LoadedTile &tile, int64_t segment, Value acc) {
+/// part + x * w of a segment's rows; where `sums` is given, the sums of x are
+/// added to it. Those are one more column of the product, whose weights are one:
+/// a tile of ones, all but one of whose columns are common subexpressions.
+Value QuantMatmulProgram::multiplySegment(const LoadedTile &tile, int64_t segment, Value part,
+                                          Value *sums) {
   int64_t tileM = schedule.tileM, tileN = schedule.tileN;
   int64_t rows = rule.getSegmentRows(schedule.tileK), first = segment * rows;
   int64_t chunk = std::gcd(rows, int64_t(layout::fragmentK));
-  Type half = cast<RankedTensorType>(tile.x.getType()).getElementType();
+  Type activation = cast<RankedTensorType>(tile.x.getType()).getElementType();
+  Type element = activation;
+  if (isByte() && !isSigned())
+    element = builder.getIntegerType(8, /*isSigned=*/false);
   // Integer zero points are stored biased as the codes are: the biases cancel.
-  bool isInteger = rule.zero == format::Zero::Integer;
-  int64_t bias = isInteger ? 0 : format.getCodeFormat().storageBias();
+  bool isSubtracted = rule.zero == format::Zero::Integer && !isByte();
+  int64_t bias = isSubtracted || isByte() ? 0 : format.getCodeFormat().storageBias();
   bool isNumber = format.getCodeFormat().hasExponent() || format.getCodeFormat().isNested();
   StringAttr kind = isNumber || codebook ? builder.getStringAttr(format.getCode()) : StringAttr();
-  Value zero = isInteger ? tile.zeroPoints[segment] : Value();
-  Value part = rule.scalesInLoop() ? zeros({tileM, tileN}) : acc, sums, ones;
-  if (format.hasFloatZeros()) {
-    // The total is multiplied by a power of two, sums of x are not to be.
-    sums = zeros({tileM, tileN});
-    ones = splat(tensor({chunk, tileN}, half), std::ldexp(1.0, -getSumExponent()));
+  Value zero = isSubtracted ? tile.zeroPoints[segment] : Value(), ones;
+  if (sums) {
+    // The total is multiplied by a power of two, sums of x are not to be: those of
+    // bytes are multiplied after they are summed.
+    RankedTensorType type = tensor({chunk, tileN}, activation);
+    ones = isByte() ? splat(type, int64_t(1)) : splat(type, std::ldexp(1.0, -getSumExponent()));
   }
   for (int64_t row = first; row < first + rows; row += chunk) {
     Value codes = slice(tile.codes, {row, 0}, {chunk, tileN});
-    Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, half), codes, zero,
-                                           codebook, builder.getI32IntegerAttr(bias), kind);
+    Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, element), codes,
+                                           zero, codebook, builder.getI32IntegerAttr(bias), kind);
     Value columns = slice(tile.x, {0, row}, {tileM, chunk});
     part = multiply(columns, values, part);
-    // All its columns are one: the others are common subexpressions.
     if (sums)
-      sums = multiply(columns, ones, sums);
+      *sums = multiply(columns, ones, *sums);
   }
-  if (!rule.scalesInLoop())
-    return part;
+  return part;
+}
+
+/// acc + the segment's part, by its scale and floating-point zero point.
+Value QuantMatmulProgram::scalePart(const LoadedTile &tile, int64_t segment, Value part, Value sums,
+                                    Value acc) {
   Value shift;
-  if (sums)
+  if (format.hasFloatZeros())
     shift = broadcastNumbers(tile.zeroPoints[segment], format.getZeroType());
   if (rule.zero == format::Zero::Float)
     part = multiplyAdd(arith::NegFOp::create(builder, loc, shift), sums, part);
   Value scale = broadcastNumbers(tile.scales[segment], format.getScale());
   acc = multiplyAdd(part, scale, acc);
   return rule.zero == format::Zero::Offset ? multiplyAdd(sums, shift, acc) : acc;
+}
+
+Value QuantMatmulProgram::addSegment(const LoadedTile &tile, int64_t segment, Value acc) {
+  SmallVector<int64_t> shape = {schedule.tileM, schedule.tileN};
+  Value sums = rule.sumsX() ? zeros(shape) : Value();
+  Value part = rule.scalesInLoop() ? zeros(shape) : acc;
+  part = multiplySegment(tile, segment, part, sums ? &sums : nullptr);
+  return rule.scalesInLoop() ? scalePart(tile, segment, part, sums, acc) : part;
+}
+
+/// An i32 sum of products of `rows` bytes, that began at integerBase where it is
+/// small enough, as f32.
+Value QuantMatmulProgram::asFloat(Value part, int64_t rows) {
+  RankedTensorType type = tensor({schedule.tileM, schedule.tileN}, f32());
+  if (!startsFromBase(rows))
+    return arith::SIToFPOp::create(builder, loc, type, part);
+  Value number = arith::BitcastOp::create(builder, loc, type, part);
+  return arith::SubFOp::create(builder, loc, number, splat(type, 0x1.8p23));
+}
+
+/// The same for x of i8. Zero points of either kind are worth 2^(8-b) as much as
+/// stored, since codes are.
+Value QuantMatmulProgram::addByteSegment(const LoadedTile &tile, int64_t segment, Value acc) {
+  SmallVector<int64_t> shape = {schedule.tileM, schedule.tileN};
+  RankedTensorType type = tensor(shape, builder.getI32Type());
+  int64_t rows = rule.getSegmentRows(schedule.tileK);
+  bool scales = rule.scalesInLoop();
+  Value sums = rule.sumsX() ? zeros(shape, builder.getI32Type()) : Value();
+  Value start = scales ? splat(type, int64_t(startsFromBase(rows) ? integerBase : 0)) : acc;
+  Value part = multiplySegment(tile, segment, start, sums ? &sums : nullptr);
+  if (sums)
+    sums = arith::ShLIOp::create(builder, loc, sums, splat(type, int64_t(getByteShift())));
+  if (rule.zero == format::Zero::Integer) {
+    Value codes = tile.zeroPoints[segment];
+    RankedTensorType wide = tensor({1, schedule.tileN}, builder.getI32Type());
+    Value zero = arith::ExtUIOp::create(builder, loc, wide, codes);
+    // Stored with the bias that 16-bit activations' codes have.
+    int64_t bias = format.getCodeFormat().storageBias();
+    zero = arith::SubIOp::create(builder, loc, splat(wide, bias), zero);
+    zero = tile::BroadcastOp::create(builder, loc, type, zero);
+    part =
+        arith::AddIOp::create(builder, loc, part, arith::MulIOp::create(builder, loc, zero, sums));
+  }
+  if (!scales)
+    return part;
+  if (format.hasFloatZeros())
+    sums = arith::SIToFPOp::create(builder, loc, tensor(shape, f32()), sums);
+  return scalePart(tile, segment, asFloat(part, rows), sums, acc);
 }
 
 Value QuantMatmulProgram::loadWords(Value kTile) {
@@ -370,15 +468,13 @@ Value QuantMatmulProgram::addTile(Value step, Value acc) {
   Type code = builder.getIntegerType(format.getBits());
   tile.codes = tile::UnpackOp::create(builder, loc, tensor({tileK, tileN}, code), packed);
   for (int64_t segment = 0; segment < rule.getSegments(tileK); ++segment)
-    acc = addSegment(tile, segment, acc);
+    acc = isByte() ? addByteSegment(tile, segment, acc) : addSegment(tile, segment, acc);
   return acc;
 }
 
 /// Of the power of two that is left to multiply the sum by; nothing is rounded.
 int QuantMatmulProgram::getSumExponent() {
-  bool isF16 = cast<RankedTensorType>(facts.x.getType()).getElementType().isF16();
-  return layout::getSumExponent(format.getCodeFormat(),
-                                isF16 ? layout::Activation::F16 : layout::Activation::BF16);
+  return layout::getSumExponent(format.getCodeFormat(), getActivation());
 }
 
 Value QuantMatmulProgram::finishSum(Value acc) {

@@ -198,6 +198,13 @@ static Error checkCall(const QuantMatmulCall &call) {
   int64_t m = getRows(call.x), batch = call.weights.batch;
   if (Error error = checkShape(call.x, "x", extentsInBatch(batch, {m, k})))
     return error;
+  bool isByte = call.x.dtype == "i8";
+  auto wanted = isByte ? layout::ActivationClass::Bits8 : layout::ActivationClass::Bits16;
+  if (call.weights.shape.activations != wanted)
+    return createStringError("'x' has dtype " + call.x.dtype + ", but the " + call.weights.format +
+                             " weights are packed for " + getName(call.weights.shape.activations) +
+                             " activations; x of " + call.x.dtype + " takes weights packed for " +
+                             getName(wanted) + " activations");
   return call.verify(batch, m, n, call.y);
 }
 
@@ -230,6 +237,7 @@ Error launchQuantMatmul(KernelCache &cache, const QuantMatmulCall &call,
   // Part of what the words mean, though not of the problem.
   std::string version = std::to_string(call.weights.shape.version);
   described.attributes.push_back({"version", version});
+  described.attributes.push_back({"activations", getName(call.weights.shape.activations)});
   return launchCall(cache, described, fallback, stream, pinned, [&] { return makeProblem(call); });
 }
 

@@ -32,7 +32,7 @@ struct QuantisedWeights {
 };
 
 struct QuantMatmulCall : Epilogue {
-  Tensor x; ///< [M,K] "f16" or "bf16"
+  Tensor x; ///< [M,K] "f16", "bf16" or "i8", as the weights are packed for
   QuantisedWeights weights;
   Tensor y;                   ///< [M,N], a float of 8 to 32 bits; half of N with swiglu
   bool deterministic = false; ///< equal bits whatever the schedule and the other rows

@@ -3,7 +3,8 @@
 // The inner loop of packing. A block goes through three forms:
 //   columns  [32 n][128 k]  codes, one byte each, K contiguous
 //   pairs    [16][32 lanes] per fragment: a pair's two codes in the halves of
-//                           a 32-bit value, as an unpacked mma register
+//                           a 32-bit value, as an unpacked mma register; beside
+//                           activations of 8 bits [8][32 lanes] of four codes
 //   words    [4 * bits][32 lanes], stored 16 bytes a lane at a time; in planes each
 //            four words are those of a plane
 // Between pairs and words, each pair's bits move in runs that stay together;
@@ -25,7 +26,7 @@ using BlockColumns = uint8_t[layout::blockN][layout::blockK];
 class BlockCodec {
 public:
   /// `bits` is 1..8.
-  BlockCodec(unsigned bits, layout::Storage storage);
+  BlockCodec(unsigned bits, layout::Storage storage, layout::ActivationClass activations);
 
   /// Words that follow each other: those of a block, or of its part of a plane.
   unsigned getWordsPerBlock() const { return storage == layout::Storage::Words ? 128 * bits : 128; }
@@ -41,8 +42,8 @@ private:
   /// Bits of a pair that are neighbours in the code and in a word.
   struct Run {
     uint8_t pair, word;
-    uint8_t codeBit, wordBit; ///< lowest bit, in the code and in the half
-    uint32_t mask;            ///< of both halves, lowest bit at bit 0 and 16
+    uint8_t codeBit, wordBit; ///< lowest bit, in the code and in the half or byte
+    uint32_t mask;            ///< of all halves or bytes, shifted down
   };
 
   /// Of word `word` of a fragment among the words of a lane.
@@ -56,6 +57,7 @@ private:
 
   unsigned bits;
   layout::Storage storage;
+  layout::ActivationClass activations;
   llvm::SmallVector<Run, 64> runs;
 };
 

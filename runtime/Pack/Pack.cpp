@@ -28,6 +28,9 @@ Error PackedShape::verify() const {
                              ", but this build reads version " + Twine(layout::packingVersion));
   if (bits < 1 || bits > 8)
     return createStringError("packed weights have 1 to 8 bits, but got " + Twine(bits));
+  if (hasPlanes(storage) && activations != layout::ActivationClass::Bits16)
+    return createStringError("planes are packed for 16-bit activations, but got " +
+                             getName(activations));
   if (k < 0 || n < 0)
     return createStringError("a packed matrix has extents of 0 or more, but got K=" + Twine(k) +
                              ", N=" + Twine(n));
@@ -233,7 +236,7 @@ Error packCodes(const PackedShape &shape, Matrix<const uint8_t> codes,
   BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
-  BlockCodec codec(shape.bits, shape.storage);
+  BlockCodec codec(shape.bits, shape.storage, shape.activations);
   std::atomic<uint64_t> firstBad = grid.count();
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
@@ -263,7 +266,7 @@ Error unpackCodes(const PackedShape &shape, ArrayRef<uint32_t> words, Matrix<uin
   BlockGrid grid = makeGrid(shape, codes);
   if (grid.count() == 0)
     return Error::success();
-  BlockCodec codec(shape.bits, shape.storage);
+  BlockCodec codec(shape.bits, shape.storage, shape.activations);
   shareBlocks(grid.count(), threads, [&](uint64_t begin, uint64_t end) {
     alignas(64) BlockColumns columns;
     for (uint64_t index = begin; index < end; ++index) {

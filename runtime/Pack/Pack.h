@@ -27,6 +27,7 @@ struct PackedShape {
   unsigned version = layout::packingVersion;
   /// In planes, bit bits - 1 - p of a code is that of plane p.
   layout::Storage storage = layout::Storage::Words;
+  layout::ActivationClass activations = layout::ActivationClass::Bits16;
 
   /// Fails unless 1 <= bits <= 8, the extents are not negative, the packed
   /// bytes can be counted and the version is the one this build reads.
@@ -51,8 +52,9 @@ template <typename T> struct Matrix {
 /// (k, n): a "kn" array as it is, an "nk" array transposed().
 ///
 /// One byte a code, in the form that is stored: unsigned codes as they are,
-/// signed codes with 2^(bits-1) added (format::Format::storageBias), codes of
-/// floats as their bits. A code of 2^bits or more is an error that names the
+/// signed codes with 2^(bits-1) added (format::Format::storageBias) or, for
+/// activations of 8 bits, the `bits` of their two's complement; codes of floats as
+/// their bits. A code of 2^bits or more is an error that names the
 /// first of them in the order of blocks. `words` must have exactly
 /// getWordCount() elements. Padding holds code 0.
 ///

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/Packing.h"
+#include "dialects/Support/Text/Text.h"
 
 #include "llvm/Support/MathExtras.h"
 #include <cassert>
@@ -13,21 +14,39 @@ using namespace llvm;
 
 namespace tilewright::layout {
 
-// k = 64*(fragment/2) + 16kb + 8kh + 2t + kp    n = 16*(fragment%2) + 8nb + g
-// lane = 4g + t                                 pair = (kb*2 + nb)*2 + kh
-BlockPosition getBlockPosition(BlockCoordinates c) {
-  assert(c.k < blockK && c.n < blockN && "coordinates outside the block");
-  unsigned kb = c.k / 16 % 4, kh = c.k / 8 % 2, t = c.k / 2 % 4, kp = c.k % 2;
-  unsigned nb = c.n / 8 % 2, g = c.n % 8;
-  return {fragmentIndex(c.k, c.n), 4 * g + t, (kb * 2 + nb) * 2 + kh, kp};
+StringRef getName(ActivationClass activations) {
+  return activations == ActivationClass::Bits16 ? "16-bit" : "8-bit";
 }
 
-BlockCoordinates getBlockCoordinates(BlockPosition p) {
-  assert(p.fragment < 4 && p.lane < 32 && p.pair < pairsPerFragment && p.half < 2 &&
-         "position outside the block");
+Expected<ActivationClass> parseActivationClass(StringRef name) {
+  for (ActivationClass known : {ActivationClass::Bits16, ActivationClass::Bits8})
+    if (name == getName(known))
+      return known;
+  return text::makeUnknownNameError(
+      "class of activations", name,
+      {getName(ActivationClass::Bits16), getName(ActivationClass::Bits8)});
+}
+
+// With p parts to a register, 2 or 4 (k of a part is kp or kq):
+// k = 64*(fragment/2) + 8p*kb + 4p*kh + p*t + k of the part
+// n = 16*(fragment%2) + 8nb + g
+// lane = 4g + t    register = (kb*2 + nb)*2 + kh
+BlockPosition getBlockPosition(BlockCoordinates c, ActivationClass activations) {
+  assert(c.k < blockK && c.n < blockN && "coordinates outside the block");
+  unsigned parts = getParts(activations);
+  unsigned kb = c.k % fragmentK / (8 * parts), kh = c.k / (4 * parts) % 2;
+  unsigned t = c.k / parts % 4, part = c.k % parts;
+  unsigned nb = c.n / 8 % 2, g = c.n % 8;
+  return {fragmentIndex(c.k, c.n), 4 * g + t, (kb * 2 + nb) * 2 + kh, part};
+}
+
+BlockCoordinates getBlockCoordinates(BlockPosition p, ActivationClass activations) {
+  unsigned parts = getParts(activations);
+  assert(p.fragment < 4 && p.lane < 32 && p.pair < getRegistersPerFragment(activations) &&
+         p.half < parts && "position outside the block");
   unsigned kb = p.pair / 4, nb = p.pair / 2 % 2, kh = p.pair % 2;
   unsigned g = p.lane / 4, t = p.lane % 4;
-  return {p.fragment / 2 * fragmentK + 16 * kb + 8 * kh + 2 * t + p.half,
+  return {p.fragment / 2 * fragmentK + parts * (8 * kb + 4 * kh + t) + p.half,
           p.fragment % 2 * fragmentN + 8 * nb + g};
 }
 

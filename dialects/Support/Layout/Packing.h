@@ -1,14 +1,17 @@
 //===- Packing.h - How b-bit weights lie in 32-bit words -------------------===//
 //
 // Weights of b bits (1..8) are packed ahead of time so that the words a thread
-// loads unpack, without a shuffle, into the registers it feeds an mma. One
-// storage layout per width, the same for f16 and bf16 activations, for every
-// target and every schedule.
+// loads unpack, without a shuffle, into the registers it feeds an mma. Two
+// storage layouts per width, one for activations of 16 bits (f16 and bf16) and
+// one for those of 8; each is the same for every target and every schedule.
 //
-// Fragment: 64 (K) x 16 (N) weights, 32 a lane, b words a lane.
-//   lane = 4g + t      k = 16kb + 8kh + 2t + kp      n = 8nb + g
-//   pair p = (kb*2 + nb)*2 + kh: kp = 0 in the low half of a 32-bit register,
-//   kp = 1 in the high half: a dequantised pair is an mma operand register.
+// Fragment: 64 (K) x 16 (N) weights, 32 a lane, b words a lane, lane = 4g + t.
+// An mma operand register has a pair of weights beside activations of 16 bits,
+// in the low and the high half, and four, a byte each, beside those of 8:
+//   16 bits   k = 16kb + 8kh + 2t + kp    n = 8nb + g    pair (kb*2 + nb)*2 + kh
+//    8 bits   k = 32kb + 16kh + 4t + kq   n = 8nb + g    quad (kb*2 + nb)*2 + kh
+// kp (kq) counts the parts of a register upwards, so an unpacked pair (quad) is
+// the register. What follows says pair and half for quad and byte too.
 // Block: 128 (K) x 32 (N) weights, four fragments f = 2*(k/64) + n/16
 //   (`fragmentIndex`), 4b words a lane, stored 16 bytes a lane at a time:
 //   word w of lane l lies at word offset (w/4)*128 + l*4 + w%4.
@@ -18,7 +21,9 @@
 // Within a fragment each 16-bit half of the b words holds floor(16/b) whole
 // fields and left-over bits; the left-over bits of several words together hold
 // the remaining pairs ("residue"). A field is one lop3 ((word & mask) | magic)
-// away from a floating-point number of value base + v * 2^offset.
+// away from a floating-point number of value base + v * 2^offset. Bytes hold
+// floor(8/b) fields; one at the top of its byte is one mask away from a byte of
+// value v * 2^(8-b), signed or not.
 //
 // Planes: nested codes and stacks (Format.h) are cut by bits first. A plane is a
 // matrix of one-bit codes, blocks in the order above, 4 words a lane and block: that
@@ -47,32 +52,59 @@ constexpr unsigned fragmentK = 64, fragmentN = 16;
 constexpr unsigned blockK = 128, blockN = 32;
 constexpr unsigned pairsPerFragment = 16;
 
+/// What weights are stored for: activations of 16 or of 8 bits.
+enum class ActivationClass { Bits16, Bits8 };
+
+/// Weights in an mma operand register, bits for each of them, and registers a
+/// fragment.
+constexpr unsigned getParts(ActivationClass activations) {
+  return activations == ActivationClass::Bits16 ? 2 : 4;
+}
+constexpr unsigned getPartBits(ActivationClass activations) { return 32 / getParts(activations); }
+constexpr unsigned getRegistersPerFragment(ActivationClass activations) {
+  return 32 / getParts(activations);
+}
+
+/// "16-bit", "8-bit": the name of a class in files and messages.
+llvm::StringRef getName(ActivationClass activations);
+llvm::Expected<ActivationClass> parseActivationClass(llvm::StringRef name);
+
+/// `part`, of 16 or 8 bits, in each part of a word.
+constexpr uint32_t repeatPart(uint32_t part, ActivationClass activations) {
+  return part * (activations == ActivationClass::Bits16 ? 0x00010001u : 0x01010101u);
+}
+
 /// Where bit `bit` of the code of pair `pair` lies in both halves of a word.
 struct BitPosition {
   uint8_t word = 0;   ///< word within the fragment, 0..b-1
-  uint8_t offset = 0; ///< bit within the 16-bit half, 0..15
+  uint8_t offset = 0; ///< bit within the 16-bit half, 0..15; within the byte, 0..7
 };
 
-/// The word layout of one width: for each pair and code bit its position. The
-/// same positions hold for the low half (kp = 0) and the high half (kp = 1).
+/// The word layout of one width and class: for each pair (quad) and code bit its
+/// position, the same in both halves (all four bytes).
 class WordLayout {
 public:
   /// The layout of width `bits` (1..8).
-  static const WordLayout &get(unsigned bits);
+  static const WordLayout &get(unsigned bits,
+                               ActivationClass activations = ActivationClass::Bits16);
   /// That of `bits` (1..8) planes, nested or of a stack: word p holds plane p, bit
   /// bits-1-p of codes.
   static const WordLayout &getPlanes(unsigned bits, bool isStack = false);
 
   unsigned getBits() const { return bits; }
+  ActivationClass getActivations() const { return activations; }
   BitPosition locate(unsigned pair, unsigned bit) const { return positions[pair * bits + bit]; }
-  /// Checks that the map is a bijection of 16 pairs x b bits onto b halves.
+  /// Checks that the map is a bijection of 16 pairs x b bits onto b halves, or of
+  /// 8 quads x b bits onto b bytes.
   llvm::Error verify() const;
 
-  WordLayout(unsigned bits, llvm::SmallVector<BitPosition, 128> positions)
-      : bits(bits), positions(std::move(positions)) {}
+  WordLayout(unsigned bits, llvm::SmallVector<BitPosition, 128> positions,
+             ActivationClass activations = ActivationClass::Bits16)
+      : bits(bits), activations(activations), positions(std::move(positions)) {}
 
 private:
   unsigned bits;
+  ActivationClass activations;
   llvm::SmallVector<BitPosition, 128> positions;
 };
 
@@ -141,11 +173,15 @@ enum class UnpackScheme {
   PlaceByte,
   /// A table of 4, 8 or 16 entries is looked up by prmt (UnpackTables.cpp).
   TableLookup,
+  /// Bytes: v & mask, the code at the top of each byte; 8 bits are there as they
+  /// are. code * 2^(8-b) as a signed or unsigned byte.
+  TopOfByte,
 };
 
 /// A straight-line program that unpacks the b words of one fragment.
 struct UnpackProgram {
   unsigned bits = 0;
+  ActivationClass activations = ActivationClass::Bits16;
   UnpackScheme scheme = UnpackScheme::MagicFma;
   /// Numbers are 2 * code + 1 - 2^bits, those of nested codes: the fma leaves twice
   /// the code, and its addend is exact where the field has an offset. One at offset 0
@@ -163,23 +199,29 @@ struct UnpackProgram {
   llvm::SmallVector<UnpackStep, 24> steps;
   llvm::SmallVector<UnpackField, 16> fields; ///< one a pair
 
-  /// Instructions to turn one fragment's words into 16 registers of exact
+  /// Instructions to turn one fragment's words into 16 (or 8) registers of exact
   /// numbers (code - zero; a float's number without 2^sumExponent): steps +
   /// lop3/prmt + fma or multiplication. The table of docs/quantisation.md.
   unsigned countInstructions() const;
 };
 
-enum class Activation { F16, BF16 };
+enum class Activation { F16, BF16, I8 };
+
+constexpr ActivationClass getClass(Activation activation) {
+  return activation == Activation::I8 ? ActivationClass::Bits8 : ActivationClass::Bits16;
+}
 
 /// The program for integer codes of a width (1..8) and an activation type.
 const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation);
 
-/// The program for a format of weights (Format::isWeight). That of fixed-point
-/// floats is that of their width: they are stored as biased integers.
+/// The program for a format of weights (Format::isWeight; integers with I8). That
+/// of fixed-point floats is that of their width: they are stored as biased integers.
 const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation);
 
 /// The program for the top `bits` (1..8) planes of nested codes.
 const UnpackProgram &getPlaneProgram(unsigned bits, Activation activation);
+/// The program for integer codes of a width beside activations of 8 bits.
+const UnpackProgram &getByteProgram(unsigned bits);
 
 /// The program for codes of `bits` (2..4) that index a table.
 const UnpackProgram &getTableProgram(unsigned bits);
@@ -213,13 +255,15 @@ struct BlockCoordinates {
 struct BlockPosition {
   unsigned fragment = 0; ///< 0..3
   unsigned lane = 0;     ///< 0..31
-  unsigned pair = 0;     ///< 0..15
-  unsigned half = 0;     ///< 0 low, 1 high
+  unsigned pair = 0;     ///< 0..15; a quad: 0..7
+  unsigned half = 0;     ///< 0 low, 1 high; a byte: 0..3
   bool operator==(const BlockPosition &other) const = default;
 };
 
-BlockPosition getBlockPosition(BlockCoordinates coordinates);
-BlockCoordinates getBlockCoordinates(BlockPosition position);
+BlockPosition getBlockPosition(BlockCoordinates coordinates,
+                               ActivationClass activations = ActivationClass::Bits16);
+BlockCoordinates getBlockCoordinates(BlockPosition position,
+                                     ActivationClass activations = ActivationClass::Bits16);
 
 /// Offset in its block of word `word` (0..bits-1) of a fragment of a lane, in
 /// 32-bit words.

@@ -13,18 +13,21 @@ namespace tilewright::layout {
 std::string CodeBit::str() const {
   if (isZero())
     return "zero";
-  return ("bit " + Twine(getBit()) + " of pair " + Twine(getPair()) +
-          (getHalf() ? " (high half)" : " (low half)"))
-      .str();
+  std::string name = "bit " + std::to_string(bit) + " of ";
+  if (activations == ActivationClass::Bits8)
+    return name + "quad " + std::to_string(pair) + " (byte " + std::to_string(half) + ")";
+  return name + "pair " + std::to_string(pair) + (half ? " (high half)" : " (low half)");
 }
 
 std::vector<SymbolicWord> makeSymbolicWords(const WordLayout &layout) {
   std::vector<SymbolicWord> words(layout.getBits());
-  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
+  ActivationClass activations = layout.getActivations();
+  for (unsigned pair = 0; pair < getRegistersPerFragment(activations); ++pair)
     for (unsigned bit = 0; bit < layout.getBits(); ++bit)
-      for (unsigned half = 0; half < 2; ++half) {
+      for (unsigned part = 0; part < getParts(activations); ++part) {
         BitPosition at = layout.locate(pair, bit);
-        words[at.word][16 * half + at.offset] = CodeBit(pair, half, bit);
+        words[at.word][getPartBits(activations) * part + at.offset] =
+            CodeBit(activations, pair, part, bit);
       }
   return words;
 }

@@ -19,19 +19,22 @@ namespace tilewright::layout {
 class CodeBit {
 public:
   CodeBit() = default;
-  CodeBit(unsigned pair, unsigned half, unsigned bit) : number(1 + (pair * 2 + half) * 8 + bit) {}
+  /// `pair` and `half`: which register, and which part of it; quad and byte beside
+  /// activations of 8 bits.
+  CodeBit(ActivationClass activations, unsigned pair, unsigned half, unsigned bit)
+      : activations(activations), pair(pair), half(half), bit(bit), isCode(true) {}
 
-  bool isZero() const { return number == 0; }
-  unsigned getPair() const { return (number - 1) / 16; }
-  unsigned getHalf() const { return (number - 1) / 8 % 2; }
-  unsigned getBit() const { return (number - 1) % 8; }
+  bool isZero() const { return !isCode; }
+  unsigned getPair() const { return pair; }
   bool operator==(const CodeBit &other) const = default;
 
-  /// "bit 2 of pair 7 (low half)" or "zero".
+  /// "bit 2 of pair 7 (low half)", "bit 2 of quad 7 (byte 3)" or "zero".
   std::string str() const;
 
 private:
-  uint16_t number = 0;
+  ActivationClass activations = ActivationClass::Bits16;
+  uint8_t pair = 0, half = 0, bit = 0;
+  bool isCode = false;
 };
 
 /// 32 named bits, the lowest first.

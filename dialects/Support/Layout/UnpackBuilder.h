@@ -16,10 +16,12 @@ class UnpackBuilder {
 public:
   using Value = unsigned;
 
-  explicit UnpackBuilder(unsigned bits) : UnpackBuilder(WordLayout::get(bits)) {}
+  explicit UnpackBuilder(unsigned bits, ActivationClass activations = ActivationClass::Bits16)
+      : UnpackBuilder(WordLayout::get(bits, activations)) {}
   explicit UnpackBuilder(const WordLayout &layout)
       : layout(layout), values(makeSymbolicWords(layout)) {
     program.bits = layout.getBits();
+    program.activations = layout.getActivations();
   }
 
   Value shiftRight(Value a, unsigned amount) {
@@ -42,9 +44,9 @@ public:
   /// In each half: its two bytes swapped.
   Value swapBytes(Value a) { return append({UnpackStep::Kind::Permute, a, a, 0x2301u}); }
 
-  /// In each half: the bits of `a` where `mask` is set, else those of `b`.
+  /// In each half (byte): the bits of `a` where `mask` is set, else those of `b`.
   Value select(Value a, Value b, uint16_t mask) {
-    return append({UnpackStep::Kind::Select, a, b, mask * 0x10001u});
+    return append({UnpackStep::Kind::Select, a, b, repeatPart(mask, program.activations)});
   }
 
 protected:
@@ -54,11 +56,13 @@ protected:
     return values.size() - 1;
   }
 
-  /// Whether the pair's code lies at `offset` of both halves.
+  /// Whether the pair's (quad's) code lies at `offset` of both halves (all bytes).
   bool holdsPair(const SymbolicWord &value, unsigned offset, unsigned pair) const {
-    for (unsigned half = 0; half < 2; ++half)
+    ActivationClass activations = program.activations;
+    for (unsigned part = 0; part < getParts(activations); ++part)
       for (unsigned bit = 0; bit < program.bits; ++bit)
-        if (value[16 * half + offset + bit] != CodeBit(pair, half, bit))
+        if (value[getPartBits(activations) * part + offset + bit] !=
+            CodeBit(activations, pair, part, bit))
           return false;
     return true;
   }

@@ -253,6 +253,7 @@ static UnpackProgram buildFloatProgram(const format::Format &format, Activation 
 
 const UnpackProgram &getUnpackProgram(const format::Format &format, Activation activation) {
   assert(format.isWeight() && "not a format of weights");
+  assert((activation != Activation::I8 || format.isInteger()) && "no program for these codes");
   if (format.isIndex())
     return getTableProgram(format.bits);
   if (format.isNested())
@@ -275,7 +276,8 @@ int getSumExponent(const format::Format &format, Activation activation) {
     return int(format.storedBits - format.bits);
   if (format.isFixedPoint())
     return 1 - int(format.mantissaBits);
-  return format.hasExponent() ? getUnpackProgram(format, activation).sumExponent : 0;
+  bool hasFactor = format.hasExponent() || activation == Activation::I8;
+  return hasFactor ? getUnpackProgram(format, activation).sumExponent : 0;
 }
 
 } // namespace tilewright::layout

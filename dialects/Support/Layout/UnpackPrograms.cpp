@@ -68,6 +68,7 @@ private:
     case UnpackScheme::PlaceFloat:
     case UnpackScheme::PlaceByte:
     case UnpackScheme::TableLookup:
+    case UnpackScheme::TopOfByte:
       break;
     }
     return false;
@@ -155,6 +156,8 @@ static UnpackProgram buildProgram(unsigned bits, Activation activation) {
 
 const UnpackProgram &getUnpackProgram(unsigned bits, Activation activation) {
   assert(bits >= 1 && bits <= 8 && "packed widths are 1 to 8 bits");
+  if (activation == Activation::I8)
+    return getByteProgram(bits);
   static const std::vector<UnpackProgram> programs = [] {
     std::vector<UnpackProgram> all;
     for (Activation type : {Activation::F16, Activation::BF16})
@@ -181,6 +184,8 @@ unsigned UnpackProgram::countInstructions() const {
     case UnpackScheme::PlaceByte:   // prmt
     case UnpackScheme::TableLookup: // prmt, beside the lookups
       return 1;
+    case UnpackScheme::TopOfByte: // and, where there are other bits
+      return bits == 8 ? 0 : 1;
     }
     return 0;
   }();

@@ -78,6 +78,11 @@ static Error verifyScheme(const UnpackProgram &program) {
       program.scheme != UnpackScheme::MagicSplit)
     return createStringError("expects odd numbers of magic numbers or split codes, but got another "
                              "scheme");
+  bool isBytes = program.activations == ActivationClass::Bits8;
+  if (isBytes != (program.scheme == UnpackScheme::TopOfByte))
+    return createStringError("expects codes at the top of bytes exactly beside 8-bit activations, "
+                             "but got " +
+                             getName(program.activations));
   switch (program.scheme) {
   case UnpackScheme::MagicFma:
     return expectMagic(program, {f16Magic, bf16Magic});
@@ -103,6 +108,12 @@ static Error verifyScheme(const UnpackProgram &program) {
       return createStringError("expects codes of 2 to 4 bits for a table, but got " +
                                Twine(program.bits));
     return Error::success();
+  case UnpackScheme::TopOfByte:
+    if (program.bits < 1 || program.bits > 8 || program.sumExponent != int(program.bits) - 8)
+      return createStringError("expects codes at the top of bytes to leave 2^" +
+                               Twine(int(program.bits) - 8) + " to the sum, but got 2^" +
+                               Twine(program.sumExponent));
+    return Error::success();
   }
   return createStringError("unknown unpack scheme");
 }
@@ -123,6 +134,8 @@ static bool isReadable(const UnpackProgram &program, unsigned offset) {
     return offset < 15 && program.mask == getFloatMask(program, offset);
   case UnpackScheme::TableLookup:
     return offset == 0 || offset == 4;
+  case UnpackScheme::TopOfByte:
+    return offset == 8 - program.bits;
   }
   return false;
 }
@@ -133,18 +146,28 @@ static unsigned getBitPlace(const UnpackProgram &program, const UnpackField &fie
   return isSign ? 15 : field.offset + bit;
 }
 
+static StringRef getRegisterName(const UnpackProgram &program) {
+  return program.activations == ActivationClass::Bits16 ? "pair" : "quad";
+}
+
+/// Where fields must be, in words.
+static StringRef getPlaceName(const UnpackProgram &program) {
+  if (program.scheme == UnpackScheme::TopOfByte)
+    return " at the top of its bytes";
+  return program.exponentBits ? " where its exponent is the activation's"
+                              : " within the magic number's window";
+}
+
 static Error verifyField(const UnpackProgram &program, const UnpackField &field,
                          const SymbolicWord &value) {
   if (!isReadable(program, field.offset))
-    return createStringError("expects the field of pair " + Twine(field.pair) +
-                             (program.exponentBits ? " where its exponent is the activation's"
-                                                   : " within the magic number's window") +
-                             ", but got offset " + Twine(field.offset) + " for " +
-                             Twine(program.bits) + " bits");
-  for (unsigned half = 0; half < 2; ++half)
+    return createStringError("expects the field of " + getRegisterName(program) + " " +
+                             Twine(field.pair) + getPlaceName(program) + ", but got offset " +
+                             Twine(field.offset) + " for " + Twine(program.bits) + " bits");
+  for (unsigned part = 0; part < getParts(program.activations); ++part)
     for (unsigned bit = 0; bit < program.bits; ++bit) {
-      unsigned place = 16 * half + getBitPlace(program, field, bit);
-      CodeBit expected(field.pair, half, bit), actual = value[place];
+      unsigned place = getPartBits(program.activations) * part + getBitPlace(program, field, bit);
+      CodeBit expected(program.activations, field.pair, part, bit), actual = value[place];
       if (actual != expected)
         return createStringError("expects " + expected.str() + " at bit " + Twine(place) +
                                  " of value " + Twine(field.value) + ", but got " + actual.str());
@@ -171,14 +194,15 @@ static Error verifyDigit(const UnpackProgram &program, const UnpackField &field,
   };
   for (unsigned half = 0; half < 2; ++half) {
     for (unsigned bit = 0; bit < 4; ++bit) {
-      CodeBit expected =
-          bit < std::min(program.bits, 3u) ? CodeBit(field.pair, half, bit) : CodeBit();
+      CodeBit expected = bit < std::min(program.bits, 3u)
+                             ? CodeBit(program.activations, field.pair, half, bit)
+                             : CodeBit();
       if (Error error = expectBit(field.value, 8 * half + field.offset + bit, expected))
         return error;
     }
     for (unsigned bit = 0; program.bits == 4 && bit < 8; ++bit)
       if (Error error = expectBit(field.top, 16 * half + 2 * field.offset + bit,
-                                  CodeBit(field.pair, half, 3)))
+                                  CodeBit(program.activations, field.pair, half, 3)))
         return error;
   }
   return Error::success();
@@ -190,6 +214,9 @@ Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
   if (program.bits != layout.getBits())
     return createStringError("expects a program for width " + Twine(layout.getBits()) +
                              ", but got one for width " + Twine(program.bits));
+  if (program.activations != layout.getActivations())
+    return createStringError("expects a program for " + getName(layout.getActivations()) +
+                             " activations, but got one for " + getName(program.activations));
   if (Error error = verifyScheme(program))
     return error;
 
@@ -198,14 +225,16 @@ Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
     if (Error error = runStep(step, values))
       return error;
 
+  unsigned count = getRegistersPerFragment(program.activations);
+  StringRef name = getRegisterName(program);
   std::bitset<pairsPerFragment> read;
   for (const UnpackField &field : program.fields) {
-    if (field.value >= values.size() || field.pair >= pairsPerFragment)
-      return createStringError("expects fields of 16 pairs in " + Twine(values.size()) +
-                               " values, but got pair " + Twine(field.pair) + " in value " +
-                               Twine(field.value));
+    if (field.value >= values.size() || field.pair >= count)
+      return createStringError("expects fields of " + Twine(count) + " " + name + "s in " +
+                               Twine(values.size()) + " values, but got " + name + " " +
+                               Twine(field.pair) + " in value " + Twine(field.value));
     if (read[field.pair])
-      return createStringError("expects one field a pair, but got two for pair " +
+      return createStringError("expects one field a " + name + ", but got two for " + name + " " +
                                Twine(field.pair));
     read.set(field.pair);
     bool isDigit = program.scheme == UnpackScheme::TableLookup;
@@ -213,9 +242,10 @@ Error verifyUnpack(const WordLayout &layout, const UnpackProgram &program) {
                               : verifyField(program, field, values[field.value]))
       return error;
   }
-  for (unsigned pair = 0; pair < pairsPerFragment; ++pair)
+  for (unsigned pair = 0; pair < count; ++pair)
     if (!read[pair])
-      return createStringError("expects one field a pair, but got none for pair " + Twine(pair));
+      return createStringError("expects one field a " + name + ", but got none for " + name + " " +
+                               Twine(pair));
   return Error::success();
 }
 

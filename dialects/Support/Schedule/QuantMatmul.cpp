@@ -41,7 +41,7 @@ static Error checkZeros(const Problem &problem, format::Zero zero) {
 }
 
 static Error checkOperands(const Problem &problem) {
-  if (Error error = constraints.checkOperand(problem, "x", {"f16", "bf16"}))
+  if (Error error = constraints.checkOperand(problem, "x", {"f16", "bf16", "i8"}))
     return error;
   if (Error error = constraints.checkOperand(problem, "w", {"u32"}))
     return error;
@@ -79,6 +79,23 @@ static Error readWeightRule(const Problem &problem, QuantMatmulProblem &typed) {
   typed.zero = *zero;
   if (*zero != format::Zero::None)
     typed.zeroBytes = format::get(problem.findOperand("zeros")->dtype).bits / 8;
+  return Error::success();
+}
+
+/// What beside x of i8 has a kernel: bytes are what tensor cores multiply.
+static Error checkByteActivations(const QuantMatmulProblem &typed) {
+  constexpr int64_t unit = 32;
+  if (!typed.hasByteActivations())
+    return Error::success();
+  if (!typed.weight.isInteger())
+    return constraints.makeError("expects format to be u1..u8 or i1..i8 with x of i8, but got '" +
+                                 typed.weight.name + "'");
+  int64_t rows = typed.granularity.rows;
+  if (typed.granularity.getGroups(typed.k) > 1 && rows % unit != 0)
+    return constraints.makeError("expects group to have a multiple of 32 rows with x of i8, but "
+                                 "got " +
+                                 Twine(rows) + "; the nearest is " +
+                                 Twine(std::max(unit, (rows + unit / 2) / unit * unit)));
   return Error::success();
 }
 
@@ -139,6 +156,9 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (typed.isDeterministic && weight->isStack())
     return constraints.makeError("expects deterministic to be false with stacks, whose chunks of K "
                                  "no schedule has, but got true");
+  typed.activationBytes = format::get(problem.findOperand("x")->dtype).bits / 8;
+  if (Error error = checkByteActivations(typed))
+    return std::move(error);
   return typed;
 }
 
@@ -184,8 +204,7 @@ static layout::ScaleStorage getZeroStorage(const QuantMatmulProblem &problem) {
 }
 
 int64_t getSharedBytes(const ProductTiles &tiles, const QuantMatmulProblem &problem) {
-  constexpr int64_t bytesPerActivation = 2;
-  int64_t bytes = tiles.tileM * tiles.tileK * bytesPerActivation;
+  int64_t bytes = tiles.tileM * tiles.tileK * problem.activationBytes;
   bytes += tiles.tileN * tiles.tileK * problem.weight.bits / 8;
   if (problem.scalesInLoop())
     bytes += getTableBytes(
@@ -202,8 +221,8 @@ int64_t getSharedBytes(const ProductTiles &tiles, const Problem &problem) {
 }
 
 int64_t estimateRegisters(const ProductTiles &tiles, const QuantMatmulProblem &problem) {
-  // A k16 step of eight rows of x is two registers a lane; a fragment of weights is
-  // 16 pairs; a block of weights is 4b words a lane; a lane has two columns of
+  // A k16 (of bytes k32) step of eight rows of x is two registers a lane; a fragment
+  // of weights is 16 pairs or 8 quads, a block 4b words a lane; a lane has two columns of
   // each n8, one where weights are operand A, with a scale and a zero point a
   // segment. The sums of a segment, and of a chunk where a block has all of K, are
   // kept apart from those of all K, and the assembler begins the sums of further
@@ -211,22 +230,23 @@ int64_t estimateRegisters(const ProductTiles &tiles, const QuantMatmulProblem &p
   // have sums of x, as large as its fragments, and take some arithmetic. A codebook
   // stays in registers.
   constexpr int64_t addressesAndLoopState = 40, floatZeroArithmetic = 24;
-  bool hasFloatZeros = format::isFloat(problem.zero), scales = problem.scalesInLoop();
+  bool sumsX = problem.sumsX(), scales = problem.scalesInLoop();
   int64_t segments = problem.getSegments(tiles.tileK);
   int64_t sums = tiles.getAccumulators();
   if (scales)
     sums += sums + sums * (segments - 1) * 3 / 10;
   sums += tiles.keepsTotal() ? tiles.getAccumulators() : 0;
-  int64_t x = tiles.tileM / tiles.warpsM / 8 * (hasFloatZeros ? 4 : 2);
-  int64_t w = layout::pairsPerFragment + 4 * problem.weight.bits;
+  int64_t x = tiles.tileM / tiles.warpsM / 8 * (sumsX ? 4 : 2);
+  int64_t w =
+      layout::pairsPerFragment / (problem.hasByteActivations() ? 2 : 1) + 4 * problem.weight.bits;
   int64_t columns = tiles.tileN / tiles.warpsN / 8 * (tiles.hasWeightsAsA() ? 1 : 2);
   int64_t perColumn = (scales ? 1 : 0) + (problem.zero != format::Zero::None ? 1 : 0);
   // With few sums the assembler has no reason to read scales ahead.
   constexpr int64_t fewSums = 24;
   int64_t live = tiles.getAccumulators() <= fewSums ? std::min<int64_t>(2, segments) : segments;
   int64_t codebook = problem.weight.isIndex() ? layout::getTableWords(problem.weight.bits) : 0;
-  return sums + x + w + live * columns * perColumn + (hasFloatZeros ? floatZeroArithmetic : 0) +
-         codebook + addressesAndLoopState;
+  return sums + x + w + live * columns * perColumn + (sumsX ? floatZeroArithmetic : 0) + codebook +
+         addressesAndLoopState;
 }
 
 int64_t getBlocks(const ProductTiles &tiles, const QuantMatmulProblem &problem, int64_t m) {

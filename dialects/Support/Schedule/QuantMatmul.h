@@ -18,7 +18,7 @@ namespace tilewright::schedule {
 ///   dimensions  M (static or dynamic), N and K (static, at least 1), B (static, at
 ///               least 1; then the first of every operand but codebook and out_scale);
 ///               planes (with format stack: dynamic)
-///   operands    x [M,K] f16|bf16, w (packed u32 words), scales [groups,N], with
+///   operands    x [M,K] f16|bf16|i8, w (packed u32 words), scales [groups,N], with
 ///               format stack [planes,groups,N],
 ///               zeros (with zero other than none: u8, or f16|bf16|f32),
 ///               tensor_scale [1] f32 (optional), codebook (with lut2..lut4),
@@ -29,6 +29,8 @@ namespace tilewright::schedule {
 ///               none|integer|float|offset (format::canHave), activation
 ///               none|relu|gelu|silu; the last two are "none" where left out;
 ///               deterministic true|false, false where left out, and with stacks
+/// With x of i8, codes are integers, and groups that are not all of K have a
+/// multiple of 32 rows.
 struct QuantMatmulProblem {
   int64_t batch = 1; ///< products of the launch
   std::optional<int64_t> m;
@@ -37,7 +39,8 @@ struct QuantMatmulProblem {
   format::Granularity granularity;
   unsigned scaleBytes = 2; ///< of one scale
   format::Zero zero = format::Zero::None;
-  unsigned zeroBytes = 0; ///< of one element of their table (layout::ScaleStorage)
+  unsigned zeroBytes = 0;       ///< of one element of their table (layout::ScaleStorage)
+  unsigned activationBytes = 2; ///< of one number of x
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool isDeterministic = false;
 
@@ -45,11 +48,22 @@ struct QuantMatmulProblem {
   /// was expected.
   static llvm::Expected<QuantMatmulProblem> fromProblem(const problem::Problem &problem);
 
+  /// Whether x is of i8: then products are summed as integers.
+  bool hasByteActivations() const { return activationBytes == 1; }
+  /// Rows of K whose products of bytes a 32-bit sum holds: 128 * 255 each.
+  static constexpr int64_t maxIntegerRows = 65536;
   /// Whether sums are scaled within the main loop, not once at the end: there is
   /// more than one group along K, a floating-point zero point to account for, or a
-  /// stack, whose planes have scales of their own.
+  /// stack, whose planes have scales of their own; or integers would outgrow their
+  /// sum.
   bool scalesInLoop() const {
-    return granularity.getGroups(k) > 1 || format::isFloat(zero) || weight.isStack();
+    return granularity.getGroups(k) > 1 || format::isFloat(zero) || weight.isStack() ||
+           (hasByteActivations() && k > maxIntegerRows);
+  }
+  /// Whether a zero point meets the sum of x and not the code: floating-point ones,
+  /// and any beside bytes, where codes fill their range.
+  bool sumsX() const {
+    return format::isFloat(zero) || (hasByteActivations() && zero != format::Zero::None);
   }
   /// Rows of a tile of `tileK` that are summed before they are scaled: the most
   /// that divide both the tile and a group. 48 and 128 give 16, each third of a

@@ -22,7 +22,8 @@ using layout::Storage;
 
 /// Packs dense codes[k * n + n] bit by bit.
 std::vector<uint32_t> packReference(const PackedShape &shape, const std::vector<uint8_t> &codes) {
-  const layout::WordLayout &layout = layout::WordLayout::get(shape.bits);
+  const auto &layout = layout::WordLayout::get(shape.bits, shape.activations);
+  bool isBytes = shape.activations == layout::ActivationClass::Bits8;
   uint64_t blocksAlongK = (shape.k + 127) / 128, blocksAlongN = (shape.n + 31) / 32;
   uint64_t wordsPerBlock = 128 * 32 * shape.bits / 32;
   std::vector<uint32_t> words(blocksAlongK * blocksAlongN * wordsPerBlock);
@@ -31,6 +32,8 @@ std::vector<uint32_t> packReference(const PackedShape &shape, const std::vector<
       uint64_t block = (n / 32) * blocksAlongK + k / 128;
       unsigned fragment = 2 * (k % 128 / 64) + n % 32 / 16;
       unsigned kp = k % 2, t = k / 2 % 4, kh = k / 8 % 2, kb = k / 16 % 4;
+      if (isBytes)
+        kp = k % 4, t = k / 4 % 4, kh = k / 16 % 2, kb = k / 32 % 2;
       unsigned g = n % 8, nb = n / 8 % 2;
       unsigned lane = 4 * g + t, pair = (kb * 2 + nb) * 2 + kh;
       for (unsigned bit = 0; bit < shape.bits; ++bit) {
@@ -45,7 +48,7 @@ std::vector<uint32_t> packReference(const PackedShape &shape, const std::vector<
           word = (plane * blocksAlongK * blocksAlongN + block) * 128 + lane * 4 + fragment;
         }
         uint32_t value = codes[k * shape.n + n] >> bit & 1;
-        words[word] |= value << (16 * kp + offset);
+        words[word] |= value << ((isBytes ? 8 : 16) * kp + offset);
       }
     }
   return words;
@@ -62,13 +65,20 @@ Matrix<const uint8_t> dense(const std::vector<uint8_t> &codes, int64_t rowLength
   return {codes.data(), rowLength, 1};
 }
 
-/// Every width and storage, on shapes with tails in K, in N, in both and in none.
-class Pack : public testing::TestWithParam<std::tuple<unsigned, Storage>> {
+/// Words for either class of activations, and planes.
+struct Form {
+  Storage storage;
+  layout::ActivationClass activations = layout::ActivationClass::Bits16;
+};
+
+/// Every width and form, on shapes with tails in K, in N, in both and in none.
+class Pack : public testing::TestWithParam<std::tuple<unsigned, Form>> {
 protected:
   static unsigned getBits() { return std::get<0>(GetParam()); }
   static PackedShape makeShape(int64_t k, int64_t n) {
     PackedShape shape{k, n, getBits()};
-    shape.storage = std::get<1>(GetParam());
+    shape.storage = std::get<1>(GetParam()).storage;
+    shape.activations = std::get<1>(GetParam()).activations;
     return shape;
   }
   static std::vector<PackedShape> makeShapes(std::mt19937 &random) {
@@ -167,11 +177,14 @@ TEST(PackPlanes, BeginWithThoseOfTheTopBits) {
   }
 }
 
-constexpr auto storages = {Storage::Words, Storage::Nested, Storage::Stack};
+const Form forms[] = {{Storage::Words},
+                      {Storage::Nested},
+                      {Storage::Stack},
+                      {Storage::Words, layout::ActivationClass::Bits8}};
 INSTANTIATE_TEST_SUITE_P(Bits, Pack,
-                         testing::Combine(testing::Range(1u, 9u), testing::ValuesIn(storages)));
+                         testing::Combine(testing::Range(1u, 9u), testing::ValuesIn(forms)));
 INSTANTIATE_TEST_SUITE_P(Bits, PackInvalid,
-                         testing::Combine(testing::Range(1u, 8u), testing::ValuesIn(storages)));
+                         testing::Combine(testing::Range(1u, 8u), testing::ValuesIn(forms)));
 
 TEST(PackLayout, PutsEachBitWhereTheCompilerReadsIt) {
   // One code at a time: the only bits set are those that the layout names.
@@ -232,6 +245,8 @@ TEST(PackShape, RefusesWhatItCannotPack) {
   EXPECT_EQ(packAs({128, -1, 4}), "a packed matrix has extents of 0 or more, but got K=128, N=-1");
   EXPECT_NE(packAs({int64_t(1) << 40, int64_t(1) << 40, 4}).find("at most 2^46 weights"),
             std::string::npos);
+  EXPECT_EQ(packAs({128, 32, 4, 1, Storage::Nested, layout::ActivationClass::Bits8}),
+            "planes are packed for 16-bit activations, but got 8-bit");
   EXPECT_EQ(packAs({128, 33, 4}), "K=128, N=33 of 4 bits take 1024 packed words, but got 512");
   EXPECT_EQ(packAs({128, 32, 4, layout::packingVersion + 1}),
             "the weights are packed in layout version 2, but this build reads version 1");

@@ -81,6 +81,7 @@ double readField(const UnpackProgram &program, uint32_t value, const UnpackField
   case UnpackScheme::PlaceFloat: // UnpackFloatsTest.cpp
   case UnpackScheme::PlaceByte:
   case UnpackScheme::TableLookup: // UnpackTablesTest.cpp
+  case UnpackScheme::TopOfByte:   // UnpackBytesTest.cpp
     break;
   }
   return NAN;
