@@ -62,9 +62,14 @@ PLANES = [*(f"nested8.{bits}" for bits in range(1, 9)), *(f"stack.{n}" for n in 
 
 @functools.cache
 def quantize(weights: int | str, k: int = SIZE, n: int = SIZE) -> tw.QuantizedTensor:
-    """Random weights: of so many bits with zero points, or one of `PLANES`."""
+    """Random weights: of so many bits with zero points, or one of `PLANES`; "int8.4": of 4
+    bits, for int8 activations."""
     if isinstance(weights, str):
         name, width = weights.split(".")
+        if name == "int8":
+            w = np.random.default_rng(int(width)).standard_normal((n, k), np.float32)
+            options = {"zero_point": True, "layout": "nk", "activations": "int8"}
+            return tw.quantize(w, f"u{width}", group_size=GROUP, **options)
         return quantize_planes(name, k, n).truncate(int(width))
     w = np.random.default_rng(weights).standard_normal((n, k), np.float32)
     return tw.quantize(w, f"u{weights}", group_size=GROUP, zero_point=True, layout="nk")
@@ -85,6 +90,8 @@ def count(
     """Runs a product by its default schedule on the emulated device and counts."""
     k, n = qw.k, qw.n
     x = np.random.default_rng(m).standard_normal((m, k)).astype(np.float16)
+    if qw.activations == "8-bit":
+        x, _ = tw.quantize_activations(x)
     kernel = tw.compile("linear", qw, target=device, m=m, deterministic=deterministic)
     options = {"schedule": kernel.schedule, "deterministic": deterministic}
     with tw.profile(report=True) as profile:
@@ -95,21 +102,24 @@ def count(
     scale_bits = 16 * (qw.bits if qw.format == "stack" else 1)
     group_bits = scale_bits + (qw.bits if qw.has_zero_point else 0)
     needed = (n * k * qw.bits + math.ceil(k / GROUP) * n * group_bits) / 8
-    return _summarise(kernel.ptx, kernel.metadata["parameters"], report, (m, n, k), needed)
+    parameters = kernel.metadata["parameters"]
+    return _summarise(kernel.ptx, parameters, report, (m, n, k), needed, x.itemsize)
 
 
-def _summarise(ptx, parameters, report, shape: tuple[int, int, int], needed: float) -> Counters:
+def _summarise(
+    ptx, parameters, report, shape: tuple[int, int, int], needed: float, x_bytes: int = 2
+) -> Counters:
     m, n, k = shape
     lines = report["lines"]
     traffic = read_traffic(ptx, parameters, lines)
     stored = sum(traffic[name].read for name in ("w", "scales", "zeros") if name in traffic)
     partials = traffic.get("partials")
-    # 16 columns of weights fill the 16 of m16n8k16, the rows of x its 8.
-    ideal = math.ceil(n / 16) * math.ceil(m / 8) * math.ceil(k / 16)
+    # 16 columns of weights fill the 16 of m16n8k16 (of bytes m16n8k32), the rows of x its 8.
+    ideal = math.ceil(n / 16) * math.ceil(m / 8) * math.ceil(k * x_bytes / 32)
     return Counters(
         report["blocks"],
         stored / needed,
-        traffic["x"].read / (2 * m * k),
+        traffic["x"].read / (x_bytes * m * k),
         partials.read + partials.written if partials else 0,
         sum(
             line["counters"].get("sharedWavefronts", 0)
@@ -215,6 +225,9 @@ def main() -> int:
     parser.add_argument(
         "--planes", action="store_true", help="nested codes and stacks, at every width, instead"
     )
+    parser.add_argument(
+        "--int8", action="store_true", help="u1 to u8 beside int8 activations, instead"
+    )
     options = parser.parse_args()
     if options.deterministic:
         print_cost(options.device)
@@ -223,13 +236,14 @@ def main() -> int:
         print(f"M = {m}:\n")
         print("| | weights | x | partials, KiB | conflicts | mma | SASS | blocks |")
         print("|---|---|---|---|---|---|---|---|")
-        for weights in PLANES if options.planes else options.bits:
+        names = [f"int8.{bits}" for bits in options.bits] if options.int8 else options.bits
+        for weights in PLANES if options.planes else names:
             qw = quantize(weights)
             schedule = tw.compile("linear", qw, target=options.device, m=m).schedule
             sass = instructions_a_weight(weights, m, schedule, options.device)
-            name = weights if options.planes else f"u{weights}"
+            name = f"u{weights}" if isinstance(weights, int) else weights
             print_row(name, count(qw, m, options.device), sass)
-        if options.planes:
+        if options.planes or options.int8:
             continue
         print_row("u4, Triton", count_triton(m), triton_instructions_a_weight())
         print()

@@ -38,12 +38,17 @@ static layout::Storage readStorage(const std::string &name) {
   raise(exception::argument, "expects storage words, nested or stack, but got '" + name + "'");
 }
 
+static layout::ActivationClass parseActivations(const std::string &name) {
+  return unwrap(layout::parseActivationClass(name), exception::unsupported);
+}
+
 static py::array_t<uint32_t> packCodes(const py::array_t<uint8_t> &codes, unsigned bits,
-                                       const std::string &storage) {
+                                       const std::string &storage, const std::string &activations) {
   // The packer's rows run along K, ours along N.
   pack::Matrix<const uint8_t> matrix = viewMatrix(codes).transposed();
   pack::PackedShape shape{codes.shape(1), codes.shape(0), bits};
   shape.storage = readStorage(storage);
+  shape.activations = parseActivations(activations);
   check(shape.verify(), exception::shape);
   py::array_t<uint32_t> words(static_cast<py::ssize_t>(shape.getWordCount()));
   llvm::MutableArrayRef<uint32_t> view(words.mutable_data(), words.size());
@@ -57,9 +62,11 @@ static py::array_t<uint32_t> packCodes(const py::array_t<uint8_t> &codes, unsign
 
 static py::array_t<uint8_t> unpackCodes(const py::array_t<uint32_t, py::array::c_style> &words,
                                         unsigned bits, int64_t n, int64_t k,
-                                        const std::string &storage) {
+                                        const std::string &storage,
+                                        const std::string &activations) {
   pack::PackedShape shape{k, n, bits};
   shape.storage = readStorage(storage);
+  shape.activations = parseActivations(activations);
   check(shape.verify(), exception::shape);
   py::array_t<uint8_t> codes({n, k});
   pack::Matrix<uint8_t> columns{codes.mutable_data(), k, 1};
@@ -212,9 +219,10 @@ void bindPack(py::module_ &module) {
   module.attr("PACKING_VERSION") = layout::packingVersion;
   module.def("checksum", &checksum, py::arg("data").noconvert());
   module.def("pack_codes", &packCodes, py::arg("codes").noconvert(), py::arg("bits"),
-             py::arg("storage") = "words");
+             py::arg("storage") = "words", py::arg("activations") = "16-bit");
   module.def("unpack_codes", &unpackCodes, py::arg("words").noconvert(), py::arg("bits"),
-             py::arg("n"), py::arg("k"), py::arg("storage") = "words");
+             py::arg("n"), py::arg("k"), py::arg("storage") = "words",
+             py::arg("activations") = "16-bit");
   module.def("quantize", &quantizeWeights, py::kw_only(), "w"_a, "dtype"_a, "format"_a,
              "codebook"_a, "ternary"_a, "group"_a, "scale"_a, "zero"_a, "zero_format"_a, "search"_a,
              "tensor_scale"_a);

@@ -60,6 +60,8 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
     weights.tensorScale = launch::makeDense(nullptr, 0, "f32", {1});
   if (code.isIndex())
     weights.codebook = launch::makePacked(nullptr, 0, "u32", 4 * layout::getTableWords(code.bits));
+  if (x == "i8")
+    weights.shape.activations = layout::ActivationClass::Bits8;
   call.x = launch::makeDense(nullptr, 0, x, {m, k});
   call.activation = activation;
   call.deterministic = deterministic;

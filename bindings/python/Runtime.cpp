@@ -25,12 +25,14 @@ PackedWeights::PackedWeights(py::array words, py::array scales, std::optional<py
                              std::optional<py::array> codebook, int64_t batch, int64_t k, int64_t n,
                              const std::string &formatName, const std::string &group,
                              const std::string &scale, const std::string &zero,
-                             const std::string &zeroDtype)
+                             const std::string &zeroDtype, const std::string &activations)
     : words(std::move(words)), scales(std::move(scales)), zeros(std::move(zeros)),
       tensorScale(std::move(tensorScale)), codebook(std::move(codebook)) {
   format::Format code = unwrap(format::parse(formatName), exception::unsupported);
   weights.shape = {k, n, code.bits};
   weights.shape.storage = layout::getStorage(code);
+  weights.shape.activations =
+      unwrap(layout::parseActivationClass(activations), exception::unsupported);
   if (code.isStack()) {
     check(weights.shape.verify(), exception::shape);
     weights.shape.bits = this->words.size() / std::max<uint64_t>(weights.shape.getWordCount(), 1);
@@ -289,9 +291,10 @@ void bindRuntime(py::module_ &module) {
       .def(py::init<py::array, py::array, std::optional<py::array>, std::optional<py::array>,
                     std::optional<py::array>, int64_t, int64_t, int64_t, const std::string &,
                     const std::string &, const std::string &, const std::string &,
-                    const std::string &>(),
+                    const std::string &, const std::string &>(),
            "words"_a, "scales"_a, "zeros"_a, "tensor_scale"_a, "codebook"_a, py::kw_only(),
-           "batch"_a, "k"_a, "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a)
+           "batch"_a, "k"_a, "n"_a, "format"_a, "group"_a, "scale"_a, "zero"_a, "zero_dtype"_a,
+           "activations"_a)
       .def("take_planes", &PackedWeights::takePlanes, "planes"_a, "scales"_a = py::none(),
            "zeros"_a = py::none());
   py::class_<Runtime>(module, "Runtime")

@@ -42,7 +42,7 @@ public:
                 std::optional<pybind11::array> tensorScale, std::optional<pybind11::array> codebook,
                 int64_t batch, int64_t k, int64_t n, const std::string &format,
                 const std::string &group, const std::string &scale, const std::string &zero,
-                const std::string &zeroDtype);
+                const std::string &zeroDtype, const std::string &activations);
   const launch::QuantisedWeights &get() const { return weights; }
 
   /// The first `planes` of nested codes or of a stack. Tables that are given are

@@ -72,7 +72,7 @@ Value MatmulProgram::buildPartialsOfStream() {
   if (!isWhole)
     rows.push_back(arith::SubIOp::create(builder, loc, mSize ? mSize : constant(m), rowStart));
   return view(argument(*partialsArg),
-              {2 * schedule.streamK, isWhole ? tileM : ShapedType::kDynamic, tileN}, f32(),
+              {2 * schedule.streamK, isWhole ? tileM : ShapedType::kDynamic, tileN}, getSumType(),
               {tileM * tileN, tileN, 1}, 16, rows);
 }
 

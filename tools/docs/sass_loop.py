@@ -26,17 +26,21 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import assembler  # noqa: E402
 
-LAYER = """func.func @layer(%x: tensor<?x1024x{half}>, %w: {weights}) -> tensor<?x1024x{half}> {{
-  %y = nn.quant_matmul %x, %w : tensor<?x1024x{half}>, {weights} -> tensor<?x1024x{half}>
+LAYER = """!w = {weights}
+func.func @layer(%x: tensor<?x1024x{x}>, %w: !w) -> tensor<?x1024x{half}> {{
+  %y = nn.quant_matmul %x, %w : tensor<?x1024x{x}>, !w -> tensor<?x1024x{half}>
   return %y : tensor<?x1024x{half}>
 }}
 """
 WEIGHTS = "!nn.quantized<1024x1024, #nn.qformat<{format}, group = 128, scale = {half}{zero}>>"
 
 
-def measure(compiler: Path, format: str, half: str, zero: str = "") -> tuple[float, float]:
+def measure(compiler: Path, format: str, x: str, zero: str = "") -> tuple[float, float]:
     """Instructions for 32 weights: of unpacking, of the whole loop."""
-    source = LAYER.format(half=half, weights=WEIGHTS.format(format=format, half=half, zero=zero))
+    half = "f16" if x == "i8" else x
+    source = LAYER.format(
+        x=x, half=half, weights=WEIGHTS.format(format=format, half=half, zero=zero)
+    )
     command = [compiler, "-", "--target=a100", "--emit=artifact"]
     run = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
     artifact = json.loads(run.stdout)
@@ -73,6 +77,15 @@ def print_floats(compiler: Path, table: dict[str, dict[str, int]]) -> None:
         print(f"| {format} | {' | '.join(cells)} |")
 
 
+def print_bytes(compiler: Path) -> None:
+    print("\n| x of int8 | table, unpack | loop | loop, zero points |")
+    print("|---|---|---|---|")
+    for bits in range(1, 9):
+        unpack, loop = measure(compiler, f"u{bits}", "i8")
+        _, with_zeros = measure(compiler, f"u{bits}", "i8", ", zero = integer")
+        print(f"| u{bits} | {unpack:.4g} | {loop:.4g} | {with_zeros:.4g} |")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tools", type=Path, default=ROOT / "build/bin", help="of tw-compile")
@@ -93,6 +106,7 @@ def main() -> int:
             )
         print(f"| u{bits} | {' | '.join(cells)} |")
     print_floats(compiler, table)
+    print_bytes(compiler)
     return 0
 
 

@@ -9,6 +9,7 @@ Importing this loads NumPy and nothing else of weight; the compiler is loaded by
 first call that needs it, torch never.
 """
 
+from .activations import quantize_activations
 from .attention import attention, attention_varlen
 from .checking import check
 from .checkpoints import (
@@ -106,6 +107,7 @@ __all__ = [
     "operand",
     "profile",
     "quantize",
+    "quantize_activations",
     "quantize_residual",
     "save_packed",
     "to_awq",

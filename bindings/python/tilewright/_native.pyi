@@ -11,14 +11,21 @@ PACKING_VERSION: int
 def checksum(data: NDArray[np.uint8]) -> str:
     """XXH3 (64 bits) of the bytes, as 16 hexadecimal digits."""
 
-def pack_codes(codes: NDArray[np.uint8], bits: int, storage: str = "words") -> NDArray[np.uint32]:
-    """Packs stored codes [N, K], any strides, into words.
+def pack_codes(
+    codes: NDArray[np.uint8], bits: int, storage: str = "words", activations: str = "16-bit"
+) -> NDArray[np.uint32]:
+    """Packs stored codes [N, K], any strides, into words for "16-bit" or "8-bit" activations.
 
     `storage`: "words", "nested" or "stack", where the top bit of a code is the first plane's.
     """
 
 def unpack_codes(
-    words: NDArray[np.uint32], bits: int, n: int, k: int, storage: str = "words"
+    words: NDArray[np.uint32],
+    bits: int,
+    n: int,
+    k: int,
+    storage: str = "words",
+    activations: str = "16-bit",
 ) -> NDArray[np.uint8]:
     """The stored codes [N, K] of packed words."""
 
@@ -86,6 +93,7 @@ class PackedWeights:
         scale: str,
         zero: str,
         zero_dtype: str,
+        activations: str,
     ) -> None: ...
     def take_planes(
         self, planes: int, scales: NDArray | None = None, zeros: NDArray | None = None

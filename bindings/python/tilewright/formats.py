@@ -189,21 +189,28 @@ class WeightFormat:
         codes += (tie & (codes % 2 == 1)).astype(np.int16)
         return codes + (np.signbit(values) & (codes > 0)) * np.int16(1 << (self.bits - 1))
 
-    def to_stored(self, codes: NDArray) -> NDArray[np.uint8]:
+    def to_stored(self, codes: NDArray, activations: str = "16-bit") -> NDArray[np.uint8]:
         """Codes as they are packed: integers moved up to start at 0, floats as they are.
 
         Floats with one exponent bit are integers times a constant, and stored as such;
-        a negative zero becomes zero.
+        a negative zero becomes zero. For "8-bit" activations integers are their lowest
+        bits, in two's complement.
         """
         codes = np.asarray(codes)
+        if activations == "8-bit":
+            return (codes & ((1 << self.bits) - 1)).astype(np.uint8)
         if self.exponent_bits == 1:
             middle = 1 << (self.bits - 1)
             return np.where(codes & middle, 2 * middle - codes, middle + codes).astype(np.uint8)
         return (codes - self.min_code).astype(np.uint8)
 
-    def from_stored(self, stored: NDArray[np.uint8]) -> NDArray[np.int16]:
+    def from_stored(
+        self, stored: NDArray[np.uint8], activations: str = "16-bit"
+    ) -> NDArray[np.int16]:
         """The inverse of `to_stored`."""
         codes = stored.astype(np.int16)
+        if activations == "8-bit":
+            return codes - ((codes > self.max_code) * np.int16(1 << self.bits))
         if self.exponent_bits == 1:
             middle = 1 << (self.bits - 1)
             return np.where(codes < middle, 2 * middle - codes, codes - middle).astype(np.int16)

@@ -66,13 +66,15 @@ def pack_scales(scales: NDArray, format: ScaleFormat, place: dict[str, Any]) -> 
 
 
 def pack_zeros(
-    zeros: ArrayLike,
+    zeros: ArrayLike | None,
     grid: tuple[int, int],
     weight: WeightFormat,
     rule: str,
     place: dict[str, Any],
-) -> ZeroPoints:
+) -> ZeroPoints | None:
     """Packs zero points of either kind; `grid` is the shape of the scales."""
+    if zeros is None:
+        return None
     zeros = np.asarray(zeros)
     if zeros.shape != grid:
         raise ShapeError(f"zeros have shape {zeros.shape}; expects {grid}")

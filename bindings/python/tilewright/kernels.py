@@ -8,9 +8,10 @@ from typing import Any, Literal
 from numpy.typing import DTypeLike
 
 from ._extension import native
+from .activation_classes import check_packing
 from .epilogue import Activation, activation_name
 from .errors import UnsupportedError
-from .formats import RESULTS, float_name
+from .formats import FLOATS, OPERANDS, RESULTS, float_name
 from .hardware import Device, device
 from .quantized_tensor import QuantizedTensor
 
@@ -68,7 +69,7 @@ def compile(
     op: Literal["linear"],
     weights: QuantizedTensor,
     *,
-    x_dtype: DTypeLike = "f16",
+    x_dtype: DTypeLike | None = None,
     bias_dtype: DTypeLike | None = None,
     out_dtype: DTypeLike | None = None,
     activation: Activation | None = None,
@@ -82,7 +83,9 @@ def compile(
     Args:
         op: "linear".
         weights: as for `linear`; only shape and format matter.
-        x_dtype, out_dtype, activation: as for `linear`.
+        x_dtype: the dtype of `x`; None for float16, or int8 where weights are packed for
+            that.
+        out_dtype, activation: as for `linear`.
         bias_dtype: the dtype of the bias; None for no bias.
         m: how many rows to choose the default schedule for.
         target: "sm_90a", a GPU model such as "a100", or a device; None for the default
@@ -98,9 +101,14 @@ def compile(
         raise UnsupportedError(f"op is {op!r}; supported: 'linear'")
     if m < 1:
         raise UnsupportedError(f"m is {m}; expects at least 1")
-    x_name = float_name(x_dtype, "x_dtype", ("f16", "bf16"))
-    bias = None if bias_dtype is None else float_name(bias_dtype, "bias_dtype", (x_name, "f32"))
-    out = x_name if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
+    if x_dtype is None:
+        x_dtype = "i8" if weights.activations == "8-bit" else "f16"
+    x_name = float_name(x_dtype, "x_dtype", ("f16", "bf16", "i8"))
+    check_packing(OPERANDS[x_name], weights)
+    biases = (x_name, "f32") if x_name in FLOATS else ("f32",)
+    bias = None if bias_dtype is None else float_name(bias_dtype, "bias_dtype", biases)
+    standard = x_name if x_name in FLOATS else "f16"
+    out = standard if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     function = activation_name(activation)
     if target is None or isinstance(target, Device) or ":" in target:
         target = device(target).model

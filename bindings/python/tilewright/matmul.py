@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import hardware
 from ._extension import runtime
+from .activation_classes import check_packing
 from .arrays import like, to_numpy
 from .epilogue import Activation, Epilogue
 from .errors import ShapeError, UnsupportedError
@@ -40,15 +41,18 @@ def linear(
     """Multiplies by quantised weights: `(activation(x @ w + bias) + residual) * out_scale`.
 
     Args:
-        x: float16 or bfloat16 [..., K], any strides; NumPy or CPU torch. For a batch of B
+        x: float16, bfloat16 or int8 [..., K], any strides; NumPy or CPU torch. int8
+            takes weights packed for it (`quantize(..., activations="int8")`), and
+            usually the `row_scale` that `quantize_activations` gives. For a batch of B
             weights [B, M, K], or [M, K] for all of them.
         weights: K inputs x N outputs, from `quantize`. Either layout. Of a batch each
             multiplies its rows, in one launch; then bias and column_scale are [B, N].
-        bias: [N], of the dtype of `x` or float32.
+        bias: [N], of the dtype of `x` (where that has 16 bits) or float32.
         activation: "relu", "gelu" (with the error function), "silu", "swiglu" or None.
             "swiglu" takes columns of w in pairs, gate and up: `silu(v[2j]) * v[2j + 1]`.
         out_dtype: float16, bfloat16, float32, float8_e4m3fn or float8_e5m2; None for that
-            of `x`. What is beyond the largest number of an 8-bit float becomes that number.
+            of `x`, for int8 float16. What is beyond the largest number of an 8-bit float
+            becomes that number.
         device: where to run; None for the first GPU, else the emulated device.
         row_scale: float32 [...]; multiplies the rows of `x @ w`, before the bias.
         column_scale: float32 [N]; multiplies its columns, before the bias.
@@ -70,7 +74,8 @@ def linear(
 
     The kernel multiplies `x` by the exact `code - zero_point`, sums in float32 in the
     order of the tensor cores, multiplies each group's sum by its scale in float32, does
-    the rest in float32 too, and rounds once to `out_dtype`. It is compiled at the first
+    the rest in float32 too, and rounds once to `out_dtype`. The sums of a group of int8
+    products are exact. It is compiled at the first
     call with this combination of dtypes, N and K, and kept.
 
     Raises:
@@ -89,12 +94,14 @@ def linear(
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
     leading = array.shape[:-1] if weights.batch is None else rows.shape[:-1]
-    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16"))
-    out_name = x_name if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
+    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16", "i8"))
+    check_packing(array.dtype, weights)
+    standard = x_name if x_name in FLOATS else "f16"
+    out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
     epilogue = Epilogue.check(
         leading,
         weights.n,
-        x_name,
+        x_name if x_name in FLOATS else "f32",
         weights.batch,
         activation=activation,
         bias=bias,

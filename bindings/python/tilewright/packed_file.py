@@ -3,7 +3,7 @@
 A packed weight called `w` is the tensors `w.words`, `w.scales` and what else it has
 (QuantizedTensor.parts); other arrays keep their names. The header's metadata hold
 
-    tilewright  JSON: {"version": 3, "weights": {name: description}, "checksums":
+    tilewright  JSON: {"version": 3 or 4, "weights": {name: description}, "checksums":
                 {tensor: XXH3 of its dtype, shape and bytes}}
     checksum    XXH3 of that text
 
@@ -30,9 +30,10 @@ from .tensor_file import TensorFile, TensorWriter, dtype_name
 
 #: Of the description of weights; the layout of words has its own version. Files of version 1
 #: say nothing of scales, which are 16-bit numbers, and zero points, which are integers. Before
-#: version 3 an integer zero point is a byte, whatever the bits of codes.
-FILE_VERSION = 3
-_READABLE = (1, 2, 3)
+#: version 3 an integer zero point is a byte, whatever the bits of codes. Those of
+#: version 4 have weights packed for 8-bit activations; others stay readable by what is older.
+FILE_VERSION = 4
+_READABLE = (1, 2, 3, 4)
 _KEY, _CHECKSUM = "tilewright", "checksum"
 # Bytes of the header that a tensor may take beside its name: shape, offsets, checksum,
 # and those that a weight's description may take.
@@ -95,7 +96,7 @@ class PackedWriter:
             Error: what was read is not what was written.
         """
         description = {
-            "version": FILE_VERSION,
+            "version": FILE_VERSION if self._has_bytes() else FILE_VERSION - 1,
             "weights": self._weights,
             "checksums": self._checksums,
         }
@@ -119,6 +120,9 @@ class PackedWriter:
         traceback: TracebackType | None,
     ) -> None:
         self._writer.__exit__(kind, error, traceback)
+
+    def _has_bytes(self) -> bool:
+        return any(weight["activations"] == "8-bit" for weight in self._weights.values())
 
     def _add(self, name: str, array: NDArray) -> None:
         self._writer.add(name, array)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._extension import native
+from .activation_classes import activation_class
 from .arrays import to_numpy
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import FLOATS, NF4, WeightFormat, float_name, parse_weight_format
@@ -43,6 +44,7 @@ def quantize(
     scale_search: Literal["mse"] | None = None,
     codebook: ArrayLike | None = None,
     tensor_scale: bool = False,
+    activations: str = "float16",
 ) -> QuantizedTensor:
     """Quantises a weight matrix by rounding to nearest, group by group.
 
@@ -57,9 +59,8 @@ def quantize(
         layout: which dimension is which: "nk" for [outputs, inputs] as in
             `torch.nn.Linear.weight`, "kn" for [inputs, outputs]. There is no default.
         group_size: which weights share a scale. A multiple of 16: that many along K of
-            one output; "channel": all of an output; a pair (a multiple of 16 along K, a
-            multiple of 8 outputs): a block of both; "tensor": all. The last group of
-            an output may be short.
+            one output; "channel": all of an output; a pair (a multiple of 16 along K and of
+            8 outputs): a block of both; "tensor": all. An output's last group may be short.
         zero_point: whether each group has a zero point: True for an integer, a code of
             the same format, "float" for a floating-point number, False for none. None:
             an integer for unsigned formats, none for signed ones. Floats have none.
@@ -79,6 +80,8 @@ def quantize(
         tensor_scale: whether all weights are divided by one float32 number first. It
             makes up for a narrow `scale_dtype`: "e4m3" reaches from 2^-9 to 448. The
             largest scale becomes the largest number of "e4m3" or "ue5m3", 1 in others.
+        activations: what `linear` multiplies by: "float16" (the same as "bfloat16") or
+            "int8", for integer formats and groups of a multiple of 32 along K.
 
     Returns:
         The packed weights. Each is the nearest number of the format times its group's
@@ -97,6 +100,7 @@ def quantize(
     """
     target = parse_target(format)
     granularity = Granularity.of(group_size)
+    activation_class(activations, target, granularity)
     if layout not in ("nk", "kn"):
         raise UnsupportedError(f"layout is {layout!r}; supported: 'nk' (as nn.Linear), 'kn'")
     if scale_search not in ("mse", None):
@@ -107,6 +111,7 @@ def quantize(
         rules = {"group_size": group_size, "zero_point": zero_point, "zero_rule": zero_rule}
         scales = {"scale_dtype": scale_dtype, "scale_search": scale_search}
         rest = {"layout": layout, "codebook": codebook, "tensor_scale": tensor_scale}
+        rest["activations"] = activations
         return stack_each(weights, lambda one: quantize(one, format, **rules, **scales, **rest))
     if weights.ndim != 2:
         raise ShapeError(f"w has shape {weights.shape}; expects two dimensions, or a batch")
@@ -120,7 +125,7 @@ def quantize(
     by_column = weights if layout == "nk" else weights.T
     rounding = _Rounding(target, granularity, scale_format, rule, scale_search == "mse", layout)
     scale = rounding.choose_tensor_scale(by_column) if tensor_scale else None
-    return rounding.quantize(by_column, scale)
+    return rounding.quantize(by_column, scale).for_activations(activations)
 
 
 @dataclasses.dataclass(frozen=True)

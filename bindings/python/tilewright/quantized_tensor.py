@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import planes as planes_
 from ._extension import native
+from .activation_classes import ActivationClass, activation_class
 from .dequantization import to_numbers
 from .errors import ShapeError, UnsupportedError
 from .formats import WeightFormat, parse_weight_format
@@ -65,6 +66,7 @@ class QuantizedTensor:
             a group do not follow each other (GPTQ's act-order); `codes` and groups are
             in the stored order, `dequantize` and `linear` in that of the inputs.
         codebook: None, or float32 [2^bits]: the numbers that codes are indices of.
+        activations: what words are packed for, "16-bit" or "8-bit".
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class QuantizedTensor:
         codebook: NDArray[np.float32] | None = None,
         fitted: dict[int, tuple[NDArray, ZeroPoints | None]] | None = None,
         whole: QuantizedTensor | None = None,
+        activations: ActivationClass = "16-bit",
     ) -> None:
         self.format = format
         self.layout = layout
@@ -96,6 +99,7 @@ class QuantizedTensor:
         self.scale_format = scale_format
         self.scale_dtype = SCALE_FORMATS[scale_format].dtype
         self.tensor_scale = tensor_scale
+        self.activations = activations
         self._granularity = granularity
         self._words, self._scales, self._zeros = words, scales, zeros
         if input_permutation is not None:
@@ -124,6 +128,7 @@ class QuantizedTensor:
         tensor_scale: float | None = None,
         input_permutation: NDArray | None = None,
         codebook: NDArray | None = None,
+        activations: str = "16-bit",
     ) -> QuantizedTensor:
         """Packs weights that somebody else quantised.
 
@@ -149,6 +154,7 @@ class QuantizedTensor:
                 `input_permutation[i]`. None: to input i.
             codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers of the codes. `linear`
                 takes them in the dtype of its activations, which must hold them.
+            activations: as for `quantize`.
 
         Raises:
             ShapeError: the shapes do not belong together.
@@ -162,12 +168,13 @@ class QuantizedTensor:
         if weight.is_stack:
             raise UnsupportedError("format is 'stack'; from_planes packs such weights")
         granularity = Granularity.of(group_size)
+        kind = activation_class(activations, weight, granularity)
         codes, scales = np.asarray(codes), np.asarray(scales)
         if codes.ndim == 3:
             return from_codes(
                 cls, codes, scales, zeros, tensor_scale, format=format, layout=layout,
                 group_size=group_size, scale_dtype=scale_dtype, zero_rule=zero_rule,
-                input_permutation=input_permutation, codebook=codebook,
+                input_permutation=input_permutation, codebook=codebook, activations=kind,
             )  # fmt: skip
         scale_format = find_scale_format(scales.dtype, "dtype of scales")
         if scale_dtype is not None:
@@ -192,13 +199,16 @@ class QuantizedTensor:
             k=k,
             n=n,
             granularity=granularity,
-            words=native().pack_codes(weight.to_stored(codes), weight.bits, weight.storage),
+            words=native().pack_codes(
+                weight.to_stored(codes, kind), weight.bits, weight.storage, kind
+            ),
             scales=pack_scales(scales, scale_format, place),
             scale_format=scale_format.name,
-            zeros=None if zeros is None else pack_zeros(zeros, grid, weight, zero_rule, place),
+            zeros=pack_zeros(zeros, grid, weight, zero_rule, place),
             tensor_scale=None if tensor_scale is None else check_tensor_scale(tensor_scale),
             input_permutation=input_permutation,
             codebook=codebook,
+            activations=kind,
         )
 
     @classmethod
@@ -221,6 +231,14 @@ class QuantizedTensor:
             ArgumentError: it has no such matrix.
         """
         return take(self, index)
+
+    def for_activations(self, activations: str) -> QuantizedTensor:
+        """The same weights, packed for `activations` as `quantize` takes them; itself where
+        they are already. UnsupportedError for weights that have no kernels with those."""
+        from .tensor_parts import repack
+
+        kind = activation_class(activations, self._weight, self._granularity)
+        return self if kind == self.activations else repack(self, kind)
 
     @property
     def bits(self) -> int:
@@ -262,7 +280,7 @@ class QuantizedTensor:
         return self._granularity.rows or self.k
 
     def packed(self, activations: str = "f16") -> Any:
-        """What the runtime is handed for activations of "f16" or "bf16".
+        """What the runtime is handed for activations of "f16", "bf16" or "i8".
 
         It keeps a copy on each device that used it; the dtype makes a difference to
         codebooks only.
@@ -289,6 +307,7 @@ class QuantizedTensor:
                 scale=self.scale_format,
                 zero=zeros.rule if zeros else "none",
                 zero_dtype=zeros.format.name if zeros and zeros.format else "u8",
+                activations=self.activations,
             )
         return self._packed[key]
 
@@ -306,9 +325,9 @@ class QuantizedTensor:
         """The codes, [N, K], in the stored order of inputs: integers or bits of floats."""
         if self.batch is not None:
             return each(self, QuantizedTensor.codes)
-        storage = self._weight.storage
-        stored = native().unpack_codes(self._words, self.bits, self.n, self.k, storage)
-        return self._weight.from_stored(stored)
+        storage = self._weight.storage, self.activations
+        stored = native().unpack_codes(self._words, self.bits, self.n, self.k, *storage)
+        return self._weight.from_stored(stored, self.activations)
 
     def scales(self) -> NDArray:
         """The scales, [groups along N, groups along K], in `scale_dtype`; of a stack, planes
@@ -403,6 +422,7 @@ class QuantizedTensor:
 
     def description(self) -> dict[str, Any]:
         """What `parts` mean, as JSON can hold it; `from_parts` needs both."""
+
         return describe(self)
 
     def parts(self) -> dict[str, NDArray]:
@@ -429,6 +449,7 @@ class QuantizedTensor:
         )
         tensor = "" if self.tensor_scale is None else ", tensor scale"
         order = ", permuted inputs" if self.input_permutation is not None else ""
+        order += ", for 8-bit activations" if self.activations == "8-bit" else ""
         return (
             f"QuantizedTensor({self.format}, {self.layout} {'x'.join(map(str, self.shape))}, "
             f"group {self._granularity}, {dtype_name(self.scale_format)} scales{zero}{tensor}"

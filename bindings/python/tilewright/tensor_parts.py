@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from numpy.typing import NDArray
 
 from ._extension import native
+from .activation_classes import ActivationClass, activation_class
 from .errors import UnsupportedError
 from .formats import float_name, parse_weight_format
 from .granularity import Granularity
@@ -30,6 +31,7 @@ def describe(tensor: QuantizedTensor) -> dict[str, Any]:
         "scale": tensor.scale_format,
         "zero": tensor._zeros.rule if tensor._zeros else "none",
         "zero_packing": ZERO_PACKING,
+        "activations": tensor.activations,
         **({} if tensor.batch is None else {"batch": tensor.batch}),
     }
 
@@ -47,6 +49,24 @@ def take_apart(tensor: QuantizedTensor) -> dict[str, NDArray]:
         **fitted_parts(tensor),
     }
     return {name: array for name, array in parts.items() if array is not None}
+
+
+def repack(weights: QuantizedTensor, activations: ActivationClass) -> QuantizedTensor:
+    """The same weights, packed for other activations."""
+    return type(weights).from_codes(
+        weights.codes(),
+        weights.scales(),
+        weights.zeros(),
+        format=weights.format,
+        layout=weights.layout,
+        group_size=weights.group_size,
+        scale_dtype=weights.scale_format,
+        zero_rule=weights.zero_rule or "subtract",
+        tensor_scale=weights.tensor_scale,
+        input_permutation=weights.input_permutation,
+        codebook=weights.codebook,
+        activations=activations,
+    )
 
 
 def build(
@@ -96,6 +116,8 @@ def build(
         input_permutation=parts.pop("input_permutation", None),
         codebook=parts.pop("codebook", None),
         fitted=pop_fitted(parts, rule, scale),
+        # Files that say nothing are older than the other class.
+        activations=activation_class(description.get("activations", "16-bit"), format, granularity),
     )
     if parts:
         raise ValueError(f"'{min(parts)}' is no part of a weight")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: What the matrices of a batch have in common, by the names of attributes.
-_COMMON = ("format", "layout", "shape", "group_size", "scale_format", "zero_rule")
+_COMMON = ("format", "layout", "shape", "group_size", "scale_format", "zero_rule", "activations")
 
 
 def stack(cls: type[QuantizedTensor], matrices: Sequence[QuantizedTensor]) -> QuantizedTensor:
@@ -46,6 +46,7 @@ def stack(cls: type[QuantizedTensor], matrices: Sequence[QuantizedTensor]) -> Qu
         zeros=zeros,
         tensor_scale=None if scales[0] is None else np.array(scales, np.float32),
         codebook=first.codebook,
+        activations=first.activations,
     )
 
 
@@ -94,6 +95,7 @@ def take(batch: QuantizedTensor, index: int) -> QuantizedTensor:
         zeros=zeros and dataclasses.replace(zeros, packed=part(zeros.packed)),
         tensor_scale=None if scale is None else float(np.asarray(scale)[index]),
         codebook=batch.codebook,
+        activations=batch.activations,
     )
 
 

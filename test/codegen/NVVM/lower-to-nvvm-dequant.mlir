@@ -227,3 +227,28 @@ func.func @lut4(%words: tensor<1x1x512xi32, #words>, %table: tensor<8xi32, #tabl
   tile.store %values, %y[%o, %o] : tensor<64x32xf16, #operand>, !tile.view<64x32xf16, strides = [32, 1], align = 16>
   return
 }
+
+// -----
+
+#words = #tilegpu.layout<register = [[0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]],
+  lane = [[0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = [], repeat = [1, 1, 1]>
+#bytes = #tilegpu.layout<register = [[1, 0], [2, 0], [16, 0], [32, 0], [0, 8], [0, 16]],
+  lane = [[4, 0], [8, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+
+// 4 bits as bytes: four codes are a mask, half of them after a shift; nothing is
+// added, and every register is a word of bytes.
+// LOP3-LABEL: llvm.func @u4_bytes(
+// LOP3-NOT: lop3
+// LOP3-COUNT-16: llvm.bitcast {{.*}} : i32 to vector<4xi8>
+// LOP3-NOT: to vector<4xi8>
+// PRMT-LABEL: llvm.func @u4_bytes(
+// PRMT-NOT: prmt
+// FMA-LABEL: llvm.func @u4_bytes(
+// FMA-NOT: llvm.intr.fma
+// ADD-LABEL: llvm.func @u4_bytes(
+// ADD-NOT: llvm.fadd
+func.func @u4_bytes(%words: tensor<1x1x512xi32, #words>, %y: !tile.view<64x32xui8, strides = [32, 1], align = 16>, %o: i32) {
+  %values = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xui8, #bytes>
+  tile.store %values, %y[%o, %o] : tensor<64x32xui8, #bytes>, !tile.view<64x32xui8, strides = [32, 1], align = 16>
+  return
+}

@@ -1,18 +1,18 @@
-// Each constraint of nn.quant_matmul (C1..C7 in its description) is enforced.
+// Each constraint of nn.quant_matmul (C1..C12 in its description) is enforced.
 // RUN: %tw-opt %s -split-input-file -verify-diagnostics
 
 // C1: x has rank 2.
 func.func @c1_rank_of_x(%x: tensor<1x16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
-  // expected-error @+1 {{expects x to be a rank-2 tensor of f16 or bf16, but got 'tensor<1x16x384xf16>'}}
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16 or i8, but got 'tensor<1x16x384xf16>'}}
   %y = nn.quant_matmul %x, %w : tensor<1x16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
 
 // -----
 
-// C1: x is f16 or bf16.
+// C1: x is f16, bf16 or i8.
 func.func @c1_type_of_x(%x: tensor<16x384xf32>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
-  // expected-error @+1 {{expects x to be a rank-2 tensor of f16 or bf16, but got 'tensor<16x384xf32>'}}
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16 or i8, but got 'tensor<16x384xf32>'}}
   %y = nn.quant_matmul %x, %w : tensor<16x384xf32>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
@@ -183,7 +183,7 @@ func.func @c10_out_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qf
 
 // C11: rows for each matrix.
 func.func @c11_x(%x: tensor<?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<8x?x64xf16> {
-  // expected-error @+1 {{expects x to be a batch of 8 matrices of f16 or bf16, but got 'tensor<?x384xf16>'}}
+  // expected-error @+1 {{expects x to be a batch of 8 matrices of f16, bf16 or i8, but got 'tensor<?x384xf16>'}}
   %y = nn.quant_matmul %x, %w : tensor<?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<8x?x64xf16>
   return %y : tensor<8x?x64xf16>
 }
@@ -241,3 +241,21 @@ func.func private @four(!nn.quantized<2x2x384x64, #nn.qformat<u4, group = 128, s
 // Planes of nested codes have the place of a batch.
 // expected-error @+1 {{expects a batch of codes that are not nested, but got nested8}}
 func.func private @nested_batch(!nn.quantized<2x384x64, #nn.qformat<nested8, group = 128, scale = f16>>)
+
+// -----
+
+// C12: bytes are multiplied by integers.
+func.func @c12_codes(%x: tensor<?x384xi8>, %w: !nn.quantized<384x64, #nn.qformat<f4e2m1, group = 128, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects integer codes with x of i8, but got f4e2m1}}
+  %y = nn.quant_matmul %x, %w : tensor<?x384xi8>, !nn.quantized<384x64, #nn.qformat<f4e2m1, group = 128, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// -----
+
+// C12: a group has as many rows as an mma on bytes, or several times as many.
+func.func @c12_groups(%x: tensor<?x384xi8>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 48, scale = f16>>) -> tensor<?x64xf16> {
+  // expected-error @+1 {{expects groups of a multiple of 32 rows with x of i8, but got 48}}
+  %y = nn.quant_matmul %x, %w : tensor<?x384xi8>, !nn.quantized<384x64, #nn.qformat<u4, group = 48, scale = f16>> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}

@@ -12,7 +12,7 @@ func.func @rank_of_dot(%a: tensor<1x16x16xf16>, %b: tensor<16x8xf16>, %c: tensor
 
 // Both operands have one type.
 func.func @types_of_dot(%a: tensor<16x16xf16>, %b: tensor<16x8xbf16>, %c: tensor<16x8xf32>) {
-  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, but got 'f16' and 'bf16'}}
+  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, f8E4M3FN or f8E5M2, or each of i8 or ui8, but got 'f16' and 'bf16'}}
   %0 = tile.dot %a, %b, %c : tensor<16x16xf16>, tensor<16x8xbf16> -> tensor<16x8xf32>
   return
 }
@@ -21,7 +21,7 @@ func.func @types_of_dot(%a: tensor<16x16xf16>, %b: tensor<16x8xbf16>, %c: tensor
 
 // Operands have a type of the tensor cores.
 func.func @wide_operands_of_dot(%a: tensor<16x16xf64>, %b: tensor<16x8xf64>, %c: tensor<16x8xf32>) {
-  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, i8, f8E4M3FN or f8E5M2, but got 'f64' and 'f64'}}
+  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, f8E4M3FN or f8E5M2, or each of i8 or ui8, but got 'f64' and 'f64'}}
   %0 = tile.dot %a, %b, %c : tensor<16x16xf64>, tensor<16x8xf64> -> tensor<16x8xf32>
   return
 }
@@ -102,7 +102,7 @@ func.func @width_of_dequant(%q: tensor<16x8xi32>) {
 
 // Values are 16-bit floats, in which codes are exact.
 func.func @values_of_dequant(%q: tensor<16x8xi4>) {
-  // expected-error @+1 {{expects values of f16 or bf16, but got 'f32'}}
+  // expected-error @+1 {{expects values of f16, bf16, i8 or ui8, but got 'f32'}}
   %0 = tile.dequant %q bias 0 : tensor<16x8xi4> -> tensor<16x8xf32>
   return
 }
@@ -311,5 +311,33 @@ func.func @nested_width(%q: tensor<128x32xi8>) {
 func.func @nested_bias(%q: tensor<128x32xi4>) {
   // expected-error @+1 {{expects neither bias nor zero points of nested8.4 codes}}
   %0 = tile.dequant %q as "nested8.4" bias 8 : tensor<128x32xi4> -> tensor<128x32xf16>
+  return
+}
+
+// -----
+
+// Bytes of a product are signed or unsigned, each as it likes; other types are alike.
+func.func @bytes_of_dot(%a: tensor<16x32xi8>, %b: tensor<32x8xui8>, %f: tensor<32x8xf16>, %c: tensor<16x8xi32>) {
+  %0 = tile.dot %a, %b, %c : tensor<16x32xi8>, tensor<32x8xui8> -> tensor<16x8xi32>
+  // expected-error @+1 {{expects a and b of one type f16, bf16, f32, f8E4M3FN or f8E5M2, or each of i8 or ui8, but got 'i8' and 'f16'}}
+  %1 = tile.dot %a, %f, %c : tensor<16x32xi8>, tensor<32x8xf16> -> tensor<16x8xi32>
+  return
+}
+
+// -----
+
+// Codes beside bytes are as they are.
+func.func @bias_of_bytes(%q: tensor<32x8xi4>) {
+  // expected-error @+1 {{expects neither bias, format, zero points nor a table with values of 'i8'}}
+  %0 = tile.dequant %q bias 8 : tensor<32x8xi4> -> tensor<32x8xi8>
+  return
+}
+
+// -----
+
+// Zero points of bytes meet the sum of x.
+func.func @zero_points_of_bytes(%q: tensor<32x8xi4>, %z: tensor<1x8xi8>) {
+  // expected-error @+1 {{expects neither bias, format, zero points nor a table with values of 'ui8'}}
+  %0 = tile.dequant %q zero %z bias 0 : tensor<32x8xi4>, tensor<1x8xi8> -> tensor<32x8xui8>
   return
 }

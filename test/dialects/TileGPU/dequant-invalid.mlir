@@ -76,7 +76,7 @@ func.func @shape_of_words(%words: tensor<1x1x512xi32, #words>) {
 #words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
 #operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
 func.func @type_of_values(%words: tensor<1x1x512xi32, #words>) {
-  // expected-error @+1 {{expects values to be a rank-2 tensor of f16 or bf16}}
+  // expected-error @+1 {{expects values to be a rank-2 tensor of f16, bf16, i8 or ui8}}
   %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xf32, #operand>
   return
 }
@@ -240,5 +240,29 @@ func.func @integers_in_planes(%words: tensor<1x1x4x128xi32, #planes>) {
 func.func @planes_elsewhere(%words: tensor<1x1x4x128xi32, #planes>) {
   // expected-error @+1 {{expects lane 1 of warp 0 to hold word 4 of block (0, 0) for its register 0}}
   %0 = tilegpu.dequant %words row 0 <bits = 4 as "nested4", bias = 0> : tensor<1x1x4x128xi32, #planes> -> tensor<64x32xf16, #operand>
+  return
+}
+
+// -----
+
+// Codes beside bytes are as they are.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<register = [[1, 0], [2, 0], [16, 0], [32, 0], [0, 8], [0, 16]],
+  lane = [[4, 0], [8, 0], [0, 1], [0, 2], [0, 4]], warp = [], repeat = [1, 1]>
+func.func @bias_of_bytes(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects neither bias, format, zero points nor a table with values of 'i8'}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 8> : tensor<1x1x512xi32, #words> -> tensor<64x32xi8, #operand>
+  return
+}
+
+// -----
+
+// Words packed beside bytes hold other weights than those packed beside halves: a
+// lane's registers are four in a row along K, not two.
+#words = #tilegpu.layout<blocked 4, shape = [1, 1, 512], warps = [1]>
+#operand = #tilegpu.layout<mma_operand 1, shape = [64, 32], warps = [1, 1]>
+func.func @operand_of_halves(%words: tensor<1x1x512xi32, #words>) {
+  // expected-error @+1 {{expects values in the registers of mma operand 1, but register 0 of lane 1 holds a code that lane 0 stores}}
+  %0 = tilegpu.dequant %words row 0 <bits = 4, bias = 0> : tensor<1x1x512xi32, #words> -> tensor<64x32xui8, #operand>
   return
 }

@@ -66,7 +66,7 @@ func.func @shapes_of_mma(%a: tensor<16x32xf16, #a>, %b: tensor<16x8xf16, #b>, %c
 
 // Operands are of one 16-bit float type.
 func.func @types_of_mma(%a: tensor<16x16xf16, #a>, %b: tensor<16x8xbf16, #b>, %c: tensor<16x8xf32, #acc>) {
-  // expected-error @+1 {{expects f16, bf16, f32, f8E4M3FN or f8E5M2 operands and an f32 accumulator, or i8 operands and an i32 one, but got 'f16', 'bf16', 'f32'}}
+  // expected-error @+1 {{expects f16, bf16, f32, f8E4M3FN or f8E5M2 operands and an f32 accumulator, or i8 or ui8 operands and an i32 one, but got 'f16', 'bf16', 'f32'}}
   %0 = tilegpu.mma %a, %b, %c : tensor<16x16xf16, #a>, tensor<16x8xbf16, #b> -> tensor<16x8xf32, #acc>
   return
 }

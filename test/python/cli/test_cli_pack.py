@@ -82,16 +82,28 @@ def test_everything_lies_aligned(tw, model):
 def test_options_reach_the_weights(tw, model):
     result = tw(
         "pack", model, "--format", "i5", "--group", "channel", "--zero-point", "integer",
-        "--scale-dtype", "bf16", "--layout", "kn", "-o", model / "x", "--json",
+        "--scale-dtype", "bf16", "--layout", "kn", "--activations", "int8", "-o", model / "x",
+        "--json",
     )  # fmt: skip
     (a, b) = result.json["weights"]
     assert a == {
         "name": "a.weight", "format": "i5", "shape": [40, 96], "group_size": "channel",
-        "zero_point": True, "scale_dtype": "bfloat16", "permuted": False, "bytes": a["bytes"],
+        "zero_point": True, "scale_dtype": "bfloat16", "activations": "8-bit", "permuted": False,
+        "bytes": a["bytes"],
     }  # fmt: skip
     assert b["name"] == "b.weight"
     weight = tilewright.load_packed(model / "x")["a.weight"]
     assert (weight.layout, weight.shape, weight.nbytes) == ("kn", (40, 96), a["bytes"])
+    assert weight.activations == "8-bit"
+
+
+@pytest.mark.parametrize(
+    "options", [("--format", "f4e2m1"), ("--format", "i4", "--group", "48")], ids=" ".join
+)
+def test_weights_that_no_bytes_multiply(tw, model, options):
+    result = tw("pack", model, *options, "--activations", "int8")
+    assert result.status == 2
+    assert "int8" in result.err
 
 
 def test_the_documentation_has_the_keys(tw, model, documented_keys):

@@ -55,6 +55,7 @@ def test_json_has_the_documented_keys(tw, documented_keys):
         ("--format", "i8", "--group", "128x64", "--scale-dtype", "f32", "--tensor-scale"),
         ("--format", "u4", "--group", "48", "--scale-dtype", "e4m3", "--zero-point", "offset"),
         ("--format", "u4", "--zero-point", "none", "--bias", "f32", "--activation", "gelu"),
+        ("--format", "i4", "--dtype", "i8", "--out-dtype", "f32"),
         ("--format", "u6", "--scale-dtype", "f16", "--bias", "f16", "--activation", "relu"),
     ],
     ids=" ".join,

@@ -26,8 +26,8 @@ class Linear:
     dynamic: bool = False
     k: int = 1024
     n: int = 1024
-    scale: str | None = None  # as x
-    y: str | None = None  # as x
+    scale: str | None = None  # as x, f16 for i8
+    y: str | None = None  # the same
     activation: str = "none"
     bias: bool = False
 
@@ -41,9 +41,14 @@ class Linear:
         return 8 if self.weight[0] == "e" else int(self.weight.removeprefix("lut").lstrip("uif")[0])
 
     @property
+    def half(self) -> str:
+        """What scales, y and the bias are where nothing is said."""
+        return "f16" if self.x == "i8" else self.x
+
+    @property
     def name(self) -> str:
         """Short and unique, for test ids."""
-        y, scale = self.y or self.x, self.scale or self.x
+        y, scale = self.y or self.half, self.scale or self.half
         words = [self.weight, self.x, f"g{self.group}", scale, y, f"m{self.m}"]
         words += ["dynamic"] * self.dynamic + ["bias"] * self.bias
         words += [f"zero-{self.zero}".replace(" : ", "-")] * (self.zero != "none")
@@ -55,15 +60,15 @@ class Linear:
     def program(self) -> str:
         """The MLIR text."""
         x = f"tensor<{'?' if self.dynamic else self.m}x{self.k}x{self.x}>"
-        y = f"tensor<{'?' if self.dynamic else self.m}x{self.n}x{self.y or self.x}>"
+        y = f"tensor<{'?' if self.dynamic else self.m}x{self.n}x{self.y or self.half}>"
         zero = "" if self.zero == "none" else f", zero = {self.zero}"
         zero += ", tensor_scale" * self.tensor_scale
-        scale = self.scale or self.x
+        scale = self.scale or self.half
         w = (
             f"!nn.quantized<{self.k}x{self.n}, "
             f"#nn.qformat<{self.weight}, group = {self.group}, scale = {scale}{zero}>>"
         )
-        b = f"tensor<{self.n}x{self.x}>"
+        b = f"tensor<{self.n}x{'f32' if self.x == 'i8' else self.x}>"
         activation = f" {{activation = #nn.activation<{self.activation}>}}"
         return (
             f"func.func @linear(%x: {x}, %w: {w}{f', %b: {b}' if self.bias else ''}) -> {y} {{\n"
@@ -104,8 +109,10 @@ class Compiled:
 
     @property
     def mmas(self) -> int:
-        """m16n8k16 products that a warp has to issue in one turn of the loop."""
-        return self.warp_rows * self.warp_columns // (16 * 8) * self.schedule["tile_k"] // 16
+        """m16n8k16 (of bytes m16n8k32) products that a warp has to issue in one turn."""
+        (x,) = (o for o in self.metadata["problem"]["operands"] if o["name"] == "x")
+        depth = 32 if x["dtype"] == "i8" else 16
+        return self.warp_rows * self.warp_columns // (16 * 8) * self.schedule["tile_k"] // depth
 
 
 def find_compiler() -> Path | None:

@@ -65,6 +65,30 @@ def test_instructions_a_weight_in_planes(nvdisasm, weights):
     assert counters.instructions_a_weight(weights, 1, schedule) <= PLANES[weights] + 0.005
 
 
+# The same beside int8 activations: one product more for the sum of x, of two or four.
+@pytest.mark.parametrize(("m", "products"), [(1, 1.5), (16, 1.25)])
+@pytest.mark.parametrize("bits", [1, 3, 4, 8])
+def test_bytes_beside_bytes_are_requested_once(bits, m, products):
+    c = counters.count(counters.quantize(f"int8.{bits}"), m)
+    assert 1 <= c.weights <= 1.03
+    assert c.conflicts == 0
+    assert c.mma == products
+    assert c.blocks >= 108
+
+
+# By bits; what may only fall.
+BYTES = {1: {1: 1.34, 3: 1.57, 4: 1.41}, 16: {1: 1.79, 3: 1.98, 4: 1.79}}
+
+
+@pytest.mark.parametrize("m", ROWS)
+@pytest.mark.parametrize("bits", [1, 3, 4])
+def test_instructions_a_weight_beside_bytes(nvdisasm, bits, m):
+    qw = counters.quantize(f"int8.{bits}")
+    schedule = tw.compile("linear", qw, target="a100", m=m).schedule
+    sass = counters.instructions_a_weight(f"int8.{bits}", m, schedule)
+    assert sass <= BYTES[m][bits] + 0.005
+
+
 # The same of large layers, whose tiles are 256 columns wide up to 5 bits.
 LARGE = {
     1: (1.83, 1.67, 1.98, 1.80, 2.17),

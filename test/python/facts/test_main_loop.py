@@ -39,6 +39,8 @@ NESTED = {
     "bf16": (35, 40, 50, 53, 66, 70, 91, 110),
 }
 PLANES = [f"nested8.{bits}" for bits in range(1, 8)] + ["nested8", "stack"]
+# The same of integers beside int8 activations, signed or not, by bits from 1.
+BYTES = (15, 14, 17, 12, 19, 18, 21, 0)
 # Floats of one exponent bit are unpacked as integers.
 FIXED_POINT = ["f3e1m1", "f4e1m2", "f5e1m3"]
 FORMATS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)] + [
@@ -90,6 +92,34 @@ def test_unpacks_at_the_count_of_its_field_map_in_ptx(weight, x):
     loop = ptx.find_main_loop(compiled.ptx)
     per_32 = len(loop.operands) * 32 / compiled.weights
     assert (loop.mmas, per_32) == (compiled.mmas, get_table(linear))
+
+
+INTEGERS = [f"{sign}{bits}" for sign in "ui" for bits in range(1, 9)]
+
+
+@pytest.mark.parametrize("zero", ["none", "integer"])
+@pytest.mark.parametrize("weight", INTEGERS)
+def test_unpacks_bytes_at_the_count_of_its_field_map(nvdisasm, weight, zero):
+    """Zero points do not touch the weights: one more product, for the sum of x."""
+    compiled, loop = get_main_loop(Linear(weight=weight, x="i8", zero=zero))
+    bits = int(weight[1])
+    assert len(loop.operands) * 32 / compiled.weights == BYTES[bits - 1]
+    steps = compiled.warp_rows // 16 * compiled.schedule["tile_k"] // 32
+    assert loop.mmas == compiled.mmas + steps * (zero == "integer")
+    # Sums become floats by a subtraction each: I2F would take a quarter of the rate.
+    assert not [i for i in loop.instructions if i.name in ("I2F", "I2FP")]
+    counts = loop.counts
+    accumulators = compiled.warp_rows * compiled.warp_columns // 32
+    assert counts["float"] == 2 * accumulators
+    assert len(loop.constants) <= 2, [str(i) for i in loop.constants]
+
+
+@pytest.mark.parametrize("weight", INTEGERS)
+def test_unpacks_bytes_at_the_count_of_its_field_map_in_ptx(weight):
+    compiled = compile_linear(Linear(weight=weight, x="i8"), "a100")
+    loop = ptx.find_main_loop(compiled.ptx)
+    per_32 = len(loop.operands) * 32 / compiled.weights
+    assert (loop.mmas, per_32) == (compiled.mmas, BYTES[int(weight[1]) - 1])
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])

@@ -65,6 +65,31 @@ def test_default_schedule_fits_the_registers(ptxas, linear, target):
     assert assembly.kernel.registers * threads <= 65536
 
 
+# Beside int8 activations: every width, rule and bucket of rows, on each target in turn.
+BYTES = [
+    Linear(
+        weight=f"{'ui'[i % 2]}{i % 8 + 1}",
+        x="i8",
+        group=("128", "32", "channel", "64", "96", "128x128")[i % 6],
+        zero=OPTIONS["zero"][i % 4],
+        m=OPTIONS["m"][i % 7],
+        k=4096 if i % 3 else 1000,
+        n=4096 if i % 2 else 1000,
+    )
+    for i in range(168 if FULL else 24)
+]
+
+
+@pytest.mark.parametrize("linear", BYTES, ids=lambda linear: linear.name)
+def test_byte_products_fit_the_registers(ptxas, linear):
+    target = TARGETS[(BYTES.index(linear) * 5 // 4) % len(TARGETS)]
+    compiled = compile_linear(linear, target)
+    assembly = assembler.assemble(compiled.ptx)
+    assert assembly.target == target
+    assert assembly.defects == [], compiled.schedule
+    assert assembly.kernel.registers * compiled.metadata["block"][0] <= 65536
+
+
 def test_a_spill_is_seen(ptxas):
     """The check can fail: the same kernel with too few registers."""
     compiled = compile_linear(Linear(m=256, k=4096, n=4096), "sm_80")

@@ -42,8 +42,10 @@ static void printFormats() {
 /// The bits of a half of the word, from bit 0, in the notation of the page.
 static std::string describeWord(const layout::WordLayout &words, unsigned word) {
   std::string cells[16];
-  unsigned bits = words.getBits(), whole = bits * (16 / bits);
-  for (unsigned pair = 0; pair < layout::pairsPerFragment; ++pair)
+  layout::ActivationClass activations = words.getActivations();
+  unsigned bits = words.getBits(), partBits = getPartBits(activations);
+  unsigned whole = bits * (partBits / bits);
+  for (unsigned pair = 0; pair < getRegistersPerFragment(activations); ++pair)
     for (unsigned bit = 0; bit < bits; ++bit) {
       layout::BitPosition at = words.locate(pair, bit);
       if (at.word != word)
@@ -54,9 +56,19 @@ static std::string describeWord(const layout::WordLayout &words, unsigned word) 
         cells[at.offset] = bit == 0 ? std::to_string(pair) : "·";
     }
   std::string text;
-  for (const std::string &cell : cells)
+  for (const std::string &cell : ArrayRef(cells).take_front(partBits))
     text += (text.empty() ? "" : " ") + cell;
   return text;
+}
+
+static void printWords(layout::ActivationClass activations) {
+  for (unsigned bits = 1; bits <= 8; ++bits) {
+    outs() << formatv("\n{0}-bit codes\n\n```\n", bits);
+    const auto &layout = layout::WordLayout::get(bits, activations);
+    for (unsigned word = 0; word < bits; ++word)
+      outs() << formatv("w{0}: {1}\n", word, describeWord(layout, word));
+    outs() << "```\n";
+  }
 }
 
 static void printWordLayouts() {
@@ -65,12 +77,10 @@ static void printWordLayouts() {
       << "One 16-bit half of each word of a fragment, from bit 0. A number is the lowest bit of\n"
          "that pair's code and `·` its further bits; a letter with a number is that bit of a\n"
          "residue pair (A follows the last pair stored whole).\n";
-  for (unsigned bits = 1; bits <= 8; ++bits) {
-    outs() << formatv("\n{0}-bit codes\n\n```\n", bits);
-    for (unsigned word = 0; word < bits; ++word)
-      outs() << formatv("w{0}: {1}\n", word, describeWord(layout::WordLayout::get(bits), word));
-    outs() << "```\n";
-  }
+  printWords(layout::ActivationClass::Bits16);
+  outs() << "\n## Word layouts for 8-bit activations\n\n"
+            "The same of one byte, quads for pairs.\n";
+  printWords(layout::ActivationClass::Bits8);
 }
 
 /// Three cells of a table.
@@ -142,6 +152,17 @@ static void printPlanePrograms() {
   }
 }
 
+static void printBytePrograms() {
+  outs() << "\n## Unpack programs for 8-bit activations (`UnpackBytes.cpp`)\n\n"
+            "The same, for signed and unsigned integers alike; nothing is subtracted.\n\n"
+            "| bits | instructions | steps | sum times |\n|---|---|---|---|\n";
+  for (unsigned bits = 1; bits <= 8; ++bits) {
+    const layout::UnpackProgram &program = layout::getByteProgram(bits);
+    outs() << formatv("| {0} | {1} | {2} | 2^{3} |\n", bits, program.countInstructions(),
+                      program.steps.size(), program.sumExponent);
+  }
+}
+
 static void printTargets() {
   outs() << "\n## Targets (`dialects/Support/Target`)\n\n"
             "Shared memory is in KiB.\n\n"
@@ -189,6 +210,7 @@ int main() {
   printFloatPrograms();
   printTablePrograms();
   printPlanePrograms();
+  printBytePrograms();
   printTargets();
   printModels();
   return 0;

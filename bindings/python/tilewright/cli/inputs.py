@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import FLOATS, parse_weight_format
+from ..formats import FLOATS, OPERANDS, parse_weight_format
 from ..granularity import Granularity
 from ..npy import read_npy
 from ..quantization import quantize
@@ -53,8 +53,8 @@ class GivenInputs:
     def complete(self, problem: QuantMatmul, seed: int) -> Inputs:
         """All inputs: those given in the problem's dtypes, the rest drawn from `seed`.
 
-        x is normal, w normal with a deviation of 1/sqrt(K), of which the absolute
-        values are taken where the format has no way to hold negative ones.
+        x is normal, of i8 in steps of 1/32, w normal with a deviation of 1/sqrt(K), of
+        which the absolute values are taken where the format can hold no negative ones.
         """
         if "bias" in self.arrays and problem.bias is None:
             raise BadInput("bias is given, but the kernel adds none", "compile it with --bias f32")
@@ -65,6 +65,8 @@ class GivenInputs:
                     f"{name} in {self.files[name]} has shape {array.shape}; expects {expected}",
                     "-m, -n and -k can be left out: the arrays say them",
                 )
+        if problem.dtype == "i8" and "x" in self.arrays:
+            self._check_bytes("x")
         # One stream an input, so that giving one leaves the others as they are.
         streams = np.random.default_rng(seed).spawn(len(_DIMENSIONS))
         drawn = dict(zip(_DIMENSIONS, streams, strict=True))
@@ -74,13 +76,23 @@ class GivenInputs:
                 with np.errstate(over="ignore"):
                     return self.arrays[name].astype(dtype)
             shape = [getattr(problem, dimension) for dimension in _DIMENSIONS[name]]
-            return drawn[name].standard_normal(shape, np.float32).astype(dtype)
+            numbers = drawn[name].standard_normal(shape, np.float32)
+            return _round_to_bytes(numbers) if dtype == np.int8 else numbers.astype(dtype)
 
         bias = None if problem.bias is None else take("bias", FLOATS[problem.bias])
         wanted = ["x", "w"] + ["bias"] * (bias is not None)
         random = tuple(name for name in wanted if name not in self.arrays)
-        x = take("x", FLOATS[problem.dtype])
+        x = take("x", OPERANDS[problem.dtype])
         return Inputs(x, self._quantize(take("w", FLOATS["f32"]), problem), bias, random)
+
+    def _check_bytes(self, name: str) -> None:
+        array = self.arrays[name]
+        if array.dtype.kind not in "iu" or (array != array.astype(np.int8)).any():
+            raise BadInput(
+                f"{name} in {self.files[name]} is {array.dtype}; expects integers of -128 to 127 "
+                "for --dtype i8",
+                "tilewright.quantize_activations makes them, with a scale for each row",
+            )
 
     def _quantize(self, w: NDArray, problem: QuantMatmul) -> QuantizedTensor:
         format = parse_weight_format(problem.format)
@@ -106,8 +118,13 @@ class GivenInputs:
                 scale_dtype=problem.scale_dtype,
                 codebook=codebook if format.is_index and not problem.preset else None,
                 tensor_scale=problem.has_tensor_scale,
+                activations="int8" if problem.dtype == "i8" else "float16",
                 **zero_arguments(problem.zero),
             )
+
+
+def _round_to_bytes(numbers: NDArray) -> NDArray[np.int8]:
+    return np.rint(numbers * 32).clip(-128, 127).astype(np.int8)
 
 
 def read_inputs(texts: Sequence[str]) -> GivenInputs:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..activation_classes import activation_class
 from ..checkpoints import SCHEMES, Checkpoint
 from ..errors import ArgumentError
 from ..formats import FLOATS
@@ -76,6 +77,12 @@ def add_parser(commands: Any) -> None:
         "--scale-dtype",
         choices=tuple(SCALE_FORMATS),
         help="of the scales (default: that of the weights, f16 for f32)",
+    )
+    parser.add_argument(
+        "--activations",
+        choices=("float16", "bfloat16", "int8"),
+        default="float16",
+        help="what the weights are to multiply (default float16, the same as bfloat16)",
     )
     parser.add_argument(
         "--layout",
@@ -222,10 +229,16 @@ def _read(
     """The weight or array to write under a name."""
     with as_bad_input("--from says which tool quantised MODEL; another copy of it may be whole"):
         value = model[name]
-    if not is_chosen or isinstance(value, QuantizedTensor):
+    hint = "int8 activations are for integers, --group a multiple of 32"
+    if isinstance(value, QuantizedTensor):
+        with as_bad_input(hint):
+            return value.for_activations(arguments.activations)
+    if not is_chosen:
         return value
     with as_bad_input("for example --group 128"):
         granularity = Granularity.parse(arguments.group or "128")
+    with as_bad_input(hint):
+        activation_class(arguments.activations, parse_target(arguments.format), granularity)
     try:
         return quantize(
             value,
@@ -233,6 +246,7 @@ def _read(
             layout=arguments.layout or "nk",
             group_size=granularity.group_size,
             scale_dtype=arguments.scale_dtype,
+            activations=arguments.activations,
             **zero_arguments(arguments.zero_point),
         )
     except ArgumentError as error:
@@ -249,6 +263,7 @@ def _describe(name: str, weight: QuantizedTensor) -> dict[str, Any]:
         "group_size": str(Granularity.of(weight.group_size)),
         "zero_point": weight.has_zero_point,
         "scale_dtype": weight.scale_dtype.name,
+        "activations": weight.activations,
         "permuted": weight.input_permutation is not None,
         "bytes": weight.nbytes,
     }

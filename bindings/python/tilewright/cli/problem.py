@@ -81,10 +81,14 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
         metavar="GROUP",
         help=GROUP_HELP,
     )
-    group.add_argument("--dtype", choices=("f16", "bf16"), help="of x (default f16)")
-    group.add_argument("--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x)")
+    group.add_argument("--dtype", choices=("f16", "bf16", "i8"), help="of x (default f16)")
     group.add_argument(
-        "--scale-dtype", choices=tuple(SCALE_FORMATS), help="of the scales (default: that of x)"
+        "--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x, f16 for i8)"
+    )
+    group.add_argument(
+        "--scale-dtype",
+        choices=tuple(SCALE_FORMATS),
+        help="of the scales (default: that of x, f16 for i8)",
     )
     group.add_argument(
         "--zero-point",
@@ -156,6 +160,7 @@ class QuantMatmul:
         with as_bad_input("for example --format u4"):
             format = parse_weight_format(PRESETS.get(name, name))
         dtype = arguments.dtype or "f16"
+        standard = dtype if dtype in FLOATS else "f16"
         zero = arguments.zero_point or ("none" if format.signed else "integer")
         return cls(
             m=arguments.m or 16,
@@ -164,10 +169,10 @@ class QuantMatmul:
             format=format.name,
             group=arguments.group or "128",
             dtype=dtype,
-            out_dtype=arguments.out_dtype or dtype,
-            scale_dtype=arguments.scale_dtype or dtype,
+            out_dtype=arguments.out_dtype or standard,
+            scale_dtype=arguments.scale_dtype or standard,
             zero=zero,
-            zero_dtype=zero_dtype(zero, arguments.scale_dtype or dtype),
+            zero_dtype=zero_dtype(zero, arguments.scale_dtype or standard),
             has_tensor_scale=bool(arguments.tensor_scale),
             bias=arguments.bias,
             activation=arguments.activation or "none",
@@ -199,7 +204,8 @@ class QuantMatmul:
         dtypes = {operand["name"]: operand["dtype"] for operand in problem["operands"]}
         attributes = problem["attributes"]
         for name in {"x", "y", "bias"} & set(dtypes):
-            if dtypes[name] not in (RESULTS if name == "y" else FLOATS):
+            known = {"x": {*FLOATS, "i8"}, "y": set(RESULTS)}.get(name, set(FLOATS))
+            if dtypes[name] not in known:
                 raise ValueError(f"{name} is {dtypes[name]}")
         if dtypes["scales"] not in SCALE_FORMATS:
             raise ValueError(f"scales is {dtypes['scales']}")

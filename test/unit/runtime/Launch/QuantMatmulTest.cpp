@@ -211,6 +211,12 @@ TEST_F(QuantMatmulTest, RefusesWhatDoesNotBelongTogether) {
             "weights of format i8 have 8 bits, but they are packed with 4");
   EXPECT_EQ(refuse([](auto &c) { c.weights.shape.version = 9; }),
             "the weights are packed in layout version 9, but this build reads version 1");
+  EXPECT_EQ(refuse([](auto &c) { c.weights.shape.activations = layout::ActivationClass::Bits8; }),
+            "'x' has dtype f16, but the u4 weights are packed for 8-bit activations; x of f16 "
+            "takes weights packed for 16-bit activations");
+  EXPECT_EQ(refuse([](auto &c) { c.x.dtype = "i8"; }),
+            "'x' has dtype i8, but the u4 weights are packed for 16-bit activations; x of i8 "
+            "takes weights packed for 8-bit activations");
   EXPECT_EQ(refuse([](auto &c) { c.weights.group = "0"; }),
             "expects group to be a positive number of rows, rows x columns ('128x128'), 'channel' "
             "or 'tensor', but got '0'");
@@ -329,6 +335,8 @@ TEST_F(QuantMatmulTest, RefusesBadCallsOnTheShortCutToo) {
   EXPECT_NE(refused([](auto &c) { c.y.address = c.x.address; }), "");
   EXPECT_NE(refused([](auto &c) { c.weights.words.packedBytes -= 4; }), "");
   EXPECT_NE(refused([](auto &c) { c.weights.shape.version = 0; }), "");
+  auto other = layout::ActivationClass::Bits8;
+  EXPECT_NE(refused([&](auto &c) { c.weights.shape.activations = other; }), "");
   EXPECT_NE(refused([](auto &c) { c.x.strides.pop_back(); }), "");
   EXPECT_NE(refused([&](auto &c) { c.x = makeDense(device, 0x100000, "f16", {1500}); }), "");
   EXPECT_NE(refused([](auto &c) { c.x.shape = c.x.strides = {}; }), "");

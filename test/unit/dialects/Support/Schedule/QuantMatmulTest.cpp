@@ -120,7 +120,19 @@ TEST(QuantMatmulProblem, RefusesWhatTheFamilyDoesNotDo) {
                 [](Problem &p) { p.operands.push_back({"tensor_scale", "f16", {"N"}, {1}}); }),
             "quant_matmul: expects the dtype of 'tensor_scale' to be one of f32, but got 'f16'");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.operands[0].dtype = "f32"; }),
-            "quant_matmul: expects the dtype of 'x' to be one of f16, bf16, but got 'f32'");
+            "quant_matmul: expects the dtype of 'x' to be one of f16, bf16, i8, but got 'f32'");
+  auto besideBytes = [](const char *format, const char *group) {
+    return problemErrorAfter([&](Problem &p) {
+      p.operands[0].dtype = "i8";
+      p.attributes["format"] = format;
+      p.attributes["group"] = group;
+    });
+  };
+  EXPECT_EQ(besideBytes("i3", "96"), "no error");
+  EXPECT_EQ(besideBytes("f4e2m1", "128"), "quant_matmul: expects format to be u1..u8 or i1..i8 "
+                                          "with x of i8, but got 'f4e2m1'");
+  EXPECT_EQ(besideBytes("i4", "48"), "quant_matmul: expects group to have a multiple of 32 rows "
+                                     "with x of i8, but got 48; the nearest is 64");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.operands[1].name = "weights"; }),
             "quant_matmul: expects the operand 'w', but there is none");
   EXPECT_EQ(problemErrorAfter([](Problem &p) { p.dimensions[2].extent.reset(); }),
@@ -156,11 +168,25 @@ TEST(QuantMatmulResources, SharedBytesByHand) {
   // 16 bytes of scales for 32 columns.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u4", "64x64", 1024, 1024)), 8192 + 2 * 32);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u3", "64", 1024, 1024)), 4096 + 3072 + 256);
+  Problem bytes = makeProblem("u4", "128", 1024, 1024);
+  bytes.operands[0].dtype = "i8";
+  EXPECT_EQ(getSharedBytes(schedule, bytes), 8320 - 2048);
   schedule.tileK = 256;
   schedule.stages = 3;
   // x 8192; w 64*256*5/8 = 10240; two rows of scales = 256.
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "128", 1024, 1024)), 3 * 18688);
   EXPECT_EQ(getSharedBytes(schedule, makeProblem("u5", "channel", 1024, 1024)), 3 * 18432);
+}
+
+TEST(QuantMatmulProblem, BytesAreScaledInTheLoopWhereTheirSumsNeedIt) {
+  auto scales = [](const char *group, int64_t k, const char *dtype) {
+    Problem problem = makeProblem("u8", group, k, 64);
+    problem.operands[0].dtype = dtype;
+    return llvm::cantFail(QuantMatmulProblem::fromProblem(problem)).scalesInLoop();
+  };
+  EXPECT_FALSE(scales("channel", 65536, "i8"));
+  EXPECT_TRUE(scales("channel", 65537, "i8"));
+  EXPECT_FALSE(scales("channel", 65537, "f16"));
 }
 
 TEST(QuantMatmulProblem, SegmentsLieWithinGroups) {
