@@ -89,9 +89,10 @@ def test_instructions_a_weight_beside_bytes(nvdisasm, bits, m):
     assert sass <= BYTES[m][bits] + 0.005
 
 
-# The same of large layers, whose tiles are 256 columns wide up to 5 bits.
+# The same of large layers, whose tiles are 256 columns wide up to 5 bits. Two of the 463
+# instructions of u4 at M = 1 are what an unsigned comparison with the edge costs there.
 LARGE = {
-    1: (1.83, 1.67, 1.98, 1.80, 2.17),
+    1: (1.83, 1.67, 1.98, 1.81, 2.18),
     16: (2.05, 1.96, 2.20, 2.04, 2.39),
 }
 
