@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/Attention.h"
 #include "dialects/Support/Schedule/Constraints.h"
-#include "dialects/Support/Text/Text.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -100,32 +99,10 @@ static constexpr std::pair<StringLiteral, int64_t AttentionSchedule::*> paramete
     {"warps", &AttentionSchedule::warps},
     {"stages", &AttentionSchedule::stages}};
 
-Schedule AttentionSchedule::toSchedule() const {
-  Schedule schedule{"attention", {}};
-  for (const auto &[name, member] : parameters)
-    schedule.parameters[name.str()] = this->*member;
-  return schedule;
-}
+Schedule AttentionSchedule::toSchedule() const { return constraints.write(*this, parameters); }
 
 Expected<AttentionSchedule> AttentionSchedule::fromSchedule(const Schedule &schedule) {
-  if (schedule.family != "attention")
-    return constraints.makeError("expects a schedule of the family attention, but got '" +
-                                 schedule.family + "'");
-  SmallVector<StringRef> known;
-  for (const auto &[name, member] : parameters)
-    known.push_back(name);
-  for (const auto &[name, value] : schedule.parameters)
-    if (!is_contained(known, StringRef(name)))
-      return text::makeUnknownNameError("parameter of an attention schedule", name, known);
-  AttentionSchedule typed;
-  for (const auto &[name, member] : parameters) {
-    auto found = schedule.parameters.find(name.str());
-    if (found == schedule.parameters.end())
-      return constraints.makeError("expects the schedule parameter " + name +
-                                   ", but it is missing");
-    typed.*member = found->second;
-  }
-  return typed;
+  return constraints.read<AttentionSchedule>(schedule, parameters);
 }
 
 //===----------------------------------------------------------------------===//

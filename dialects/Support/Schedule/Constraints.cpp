@@ -83,6 +83,25 @@ Error Constraints::checkTarget(const target::Target &target) const {
 // Problems
 //===----------------------------------------------------------------------===//
 
+Error Constraints::checkParameters(const Schedule &schedule, ArrayRef<StringRef> required,
+                                   ArrayRef<StringRef> optional) const {
+  if (schedule.family != family)
+    return makeError("expects a schedule of the family " + family + ", but got '" +
+                     schedule.family + "'");
+  SmallVector<StringRef> known(required);
+  known.append(optional.begin(), optional.end());
+  bool hasVowel = StringRef("aeiou").contains(family.front());
+  for (const auto &[name, value] : schedule.parameters)
+    if (!is_contained(known, StringRef(name)))
+      return text::makeUnknownNameError(
+          ("parameter of " + Twine(hasVowel ? "an " : "a ") + family + " schedule").str(), name,
+          known);
+  for (StringRef name : required)
+    if (!schedule.parameters.count(name.str()))
+      return makeError("expects the schedule parameter " + name + ", but it is missing");
+  return Error::success();
+}
+
 Error Constraints::checkWord(const Twine &what, StringRef value, ArrayRef<StringRef> words) const {
   if (is_contained(words, value))
     return Error::success();

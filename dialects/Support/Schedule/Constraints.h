@@ -39,6 +39,36 @@ public:
   /// A target with cp.async and mma.m16n8k16 that can be compiled for.
   llvm::Error checkTarget(const target::Target &target) const;
 
+  //===- Schedules ----------------------------------------------------------===//
+
+  /// A schedule of the family that has all of `required`, and beside them nothing but
+  /// `optional`.
+  llvm::Error checkParameters(const Schedule &schedule, llvm::ArrayRef<llvm::StringRef> required,
+                              llvm::ArrayRef<llvm::StringRef> optional = {}) const;
+
+  /// A schedule by the table of a family's parameters: pairs of a name and a member of
+  /// `Typed`, all of them required.
+  template <typename Typed, typename Table>
+  llvm::Expected<Typed> read(const Schedule &schedule, const Table &table) const {
+    llvm::SmallVector<llvm::StringRef> names;
+    for (const auto &[name, member] : table)
+      names.push_back(name);
+    if (llvm::Error error = checkParameters(schedule, names))
+      return std::move(error);
+    Typed typed;
+    for (const auto &[name, member] : table)
+      typed.*member = schedule.parameters.find(name.str())->second;
+    return typed;
+  }
+  /// The same the other way round.
+  template <typename Typed, typename Table>
+  Schedule write(const Typed &typed, const Table &table) const {
+    Schedule schedule{family.str(), {}};
+    for (const auto &[name, member] : table)
+      schedule.parameters[name.str()] = typed.*member;
+    return schedule;
+  }
+
   //===- Problems -----------------------------------------------------------===//
 
   /// One of `words`.

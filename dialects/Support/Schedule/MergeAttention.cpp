@@ -6,7 +6,6 @@
 #include "dialects/Support/Schedule/MergeAttention.h"
 
 #include "dialects/Support/Schedule/Constraints.h"
-#include "dialects/Support/Text/Text.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/bit.h"
@@ -78,32 +77,10 @@ static constexpr std::pair<StringLiteral, int64_t MergeAttentionSchedule::*> par
     {"tile_d", &MergeAttentionSchedule::tileD},
     {"warps", &MergeAttentionSchedule::warps}};
 
-Schedule MergeAttentionSchedule::toSchedule() const {
-  Schedule schedule{"merge_attention", {}};
-  for (const auto &[name, member] : parameters)
-    schedule.parameters[name.str()] = this->*member;
-  return schedule;
-}
+Schedule MergeAttentionSchedule::toSchedule() const { return constraints.write(*this, parameters); }
 
 Expected<MergeAttentionSchedule> MergeAttentionSchedule::fromSchedule(const Schedule &schedule) {
-  if (schedule.family != "merge_attention")
-    return constraints.makeError("expects a schedule of the family merge_attention, but got '" +
-                                 schedule.family + "'");
-  SmallVector<StringRef> known;
-  for (const auto &[name, member] : parameters)
-    known.push_back(name);
-  for (const auto &[name, value] : schedule.parameters)
-    if (!is_contained(known, StringRef(name)))
-      return text::makeUnknownNameError("parameter of a merge_attention schedule", name, known);
-  MergeAttentionSchedule typed;
-  for (const auto &[name, member] : parameters) {
-    auto found = schedule.parameters.find(name.str());
-    if (found == schedule.parameters.end())
-      return constraints.makeError("expects the schedule parameter " + name +
-                                   ", but it is missing");
-    typed.*member = found->second;
-  }
-  return typed;
+  return constraints.read<MergeAttentionSchedule>(schedule, parameters);
 }
 
 //===----------------------------------------------------------------------===//

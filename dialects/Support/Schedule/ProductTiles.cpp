@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Schedule/ProductTiles.h"
 #include "dialects/Support/Schedule/Constraints.h"
-#include "dialects/Support/Text/Text.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -50,27 +49,17 @@ Schedule toSchedule(const ProductTiles &tiles, StringRef family) {
 Expected<ProductTiles> readTiles(const Schedule &schedule, StringRef family,
                                  ArrayRef<StringRef> optional) {
   Constraints constraints(family);
-  if (schedule.family != family)
-    return constraints.makeError("expects a schedule of the family " + family + ", but got '" +
-                                 schedule.family + "'");
-  SmallVector<TileParameter> known(make_filter_range(parameters, [&](const TileParameter &p) {
-    return !p.isOptional || is_contained(optional, p.name);
-  }));
-  SmallVector<StringRef> names(
-      map_range(known, [](const TileParameter &p) -> StringRef { return p.name; }));
-  for (const auto &[name, value] : schedule.parameters)
-    if (!is_contained(names, StringRef(name)))
-      return text::makeUnknownNameError(("parameter of a " + family + " schedule").str(), name,
-                                        names);
+  SmallVector<StringRef> required;
+  for (const TileParameter &parameter : parameters)
+    if (!parameter.isOptional)
+      required.push_back(parameter.name);
+  if (Error error = constraints.checkParameters(schedule, required, optional))
+    return std::move(error);
   ProductTiles tiles;
-  for (const TileParameter &parameter : known) {
-    auto found = schedule.parameters.find(parameter.name.str());
-    if (found != schedule.parameters.end())
+  for (const TileParameter &parameter : parameters)
+    if (auto found = schedule.parameters.find(parameter.name.str());
+        found != schedule.parameters.end())
       tiles.*parameter.member = found->second;
-    else if (!parameter.isOptional)
-      return constraints.makeError("expects the schedule parameter " + parameter.name +
-                                   ", but it is missing");
-  }
   return tiles;
 }
 
