@@ -11,6 +11,7 @@ first call that needs it, torch never.
 
 from .activations import quantize_activations
 from .attention import attention, attention_varlen
+from .captures import Operand as operand
 from .checking import check
 from .checkpoints import (
     Checkpoint,
@@ -54,7 +55,6 @@ from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
 from .reports import CallSite, Finding, LineCounters, Party, Place, Report, WorstAccess
 from .residual import from_planes, quantize_residual
-from .scalars import Operand as operand
 from .width_fitting import fit_widths
 
 __all__ = [

@@ -100,7 +100,14 @@ def attention(
     shape = _check_shapes(tensors, layout)
     constants = _constants(shape[3], scale, causal, window, softcap)
     operands = tensors | _operands(
-        constants, shape[0], shape[2], q_offset, alibi_slopes, sinks, score_mod, mask_mod
+        constants,
+        np.full(shape[0], tensors["k"].shape[1]),
+        shape[2],
+        q_offset,
+        alibi_slopes,
+        sinks,
+        score_mod,
+        mask_mod,
     )
     out, lse = _run(operands, constants, layout, return_lse, device, schedule)
     result = like(out if layout == "bshd" else out.transpose(0, 2, 1, 3), q)
@@ -170,7 +177,14 @@ def attention_varlen(
     constants = _constants(shape[3], scale, causal, window, softcap)
     operands = tensors | starts
     operands |= _operands(
-        constants, count, shape[2], q_offset, alibi_slopes, sinks, score_mod, mask_mod
+        constants,
+        np.diff(starts["k_starts"]),
+        shape[2],
+        q_offset,
+        alibi_slopes,
+        sinks,
+        score_mod,
+        mask_mod,
     )
     out, lse = _run(operands, constants, "bshd", return_lse, device, schedule)
     result = like(out[0], q)
@@ -191,7 +205,7 @@ def _constants(
 
 def _operands(
     constants: dict[str, str],
-    batch: int,
+    keys: NDArray,
     heads: int,
     q_offset: Any,
     alibi_slopes: Any,
@@ -199,11 +213,22 @@ def _operands(
     score_mod: Callable[..., Any] | None,
     mask_mod: Callable[..., Any] | None,
 ) -> dict[str, Any]:
-    """What a kernel reads beside q, k and v; functions are added to `constants`."""
-    traced = trace(score_mod, mask_mod)
+    """What a kernel reads beside q, k and v; functions are added to `constants`.
+
+    `keys`: how many each batch or sequence has.
+    """
+    batch = len(keys)
+    offsets = _offsets(q_offset, batch)
+    extents = {
+        "batch": batch,
+        "head": heads,
+        "query": int((keys if offsets is None else keys + offsets).max(initial=0)),
+        "key": int(keys.max(initial=0)),
+    }
+    traced = trace(score_mod, mask_mod, extents)
     constants |= {"score": traced.score or "", "mask": traced.mask or ""}
     return {
-        "q_offset": _offsets(q_offset, batch),
+        "q_offset": offsets,
         "alibi_slopes": _vector(alibi_slopes, "alibi_slopes", ((heads,), (batch, heads))),
         "sinks": _vector(sinks, "sinks", ((heads,),)),
         "captures": [np.ascontiguousarray(array) for array in traced.operands],
@@ -266,14 +291,19 @@ def _check_shapes(arrays: dict[str, NDArray], layout: Layout) -> tuple[int, int,
         raise ShapeError(
             f"q has {heads} heads and k {k.shape[2]}; expects a multiple of the heads of k"
         )
-    for name, extent in (("q", size), ("v", v.shape[3])):
-        if extent % _HEAD_STEP or not 0 < extent <= LARGEST_HEAD:
-            near = min(max(_HEAD_STEP, -(-extent // _HEAD_STEP) * _HEAD_STEP), LARGEST_HEAD)
-            raise UnsupportedError(
-                f"head size of {name} is {extent}; supported: multiples of {_HEAD_STEP} up to "
-                f"{LARGEST_HEAD}, the nearest is {near}"
-            )
+    check_head_size("q", size)
+    check_head_size("v", v.shape[3])
     return batch, queries, heads, size
+
+
+def check_head_size(name: str, size: int) -> None:
+    """Raises UnsupportedError for a head size of the argument `name` that no kernel takes."""
+    if size % _HEAD_STEP or not 0 < size <= LARGEST_HEAD:
+        near = min(max(_HEAD_STEP, -(-size // _HEAD_STEP) * _HEAD_STEP), LARGEST_HEAD)
+        raise UnsupportedError(
+            f"head size of {name} is {size}; supported: multiples of {_HEAD_STEP} up to "
+            f"{LARGEST_HEAD}, the nearest is {near}"
+        )
 
 
 def _number(value: Any, name: str, *, above: float | None = None, least: float = 0) -> str:

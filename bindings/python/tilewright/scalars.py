@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .arrays import to_numpy
+from .arrays import is_torch
 from .errors import UnsupportedError
 from .suggest import nearest
 
@@ -27,20 +27,34 @@ Type = Literal["i1", "i32", "f32"]
 WIDTH: dict[str, int] = {"i1": 0, "i32": 1, "f32": 2}
 PYTHON_NAME = {"i1": "bool", "i32": "int32", "f32": "float32"}
 POSITIONS = ("batch", "head", "query", "key")
-_OPERAND_DTYPES = ("int32", "float32", "float16", "bfloat16")
 # By NumPy's name: what records the function, and the number of its arguments. Filled by
 # scalar_functions.py.
 FUNCTIONS: dict[str, tuple[Callable[..., Scalar], int]] = {}
 # Other names of the same functions, mostly torch's.
 ALIASES: dict[str, str] = {}
+# Dtypes that numbers may be converted to, by their names.
+_DTYPES: dict[str, Type] = {
+    "bool": "i1", "int": "i32", "int32": "i32", "long": "i32", "int64": "i32", "float": "f32",
+    "float32": "f32",
+}  # fmt: skip
+_READ_ARRAYS = "arrays that are read must be variables of the function, or tw.operand(array)"
+
+
+class _MissingAttribute(UnsupportedError, AttributeError):
+    """Also what hasattr() understands."""
 
 
 class Trace:
-    """The expressions of one function, each once."""
+    """The expressions of one function, each once.
 
-    def __init__(self, what: str, operands: list[Operand]) -> None:
+    Attributes:
+        what: what errors call the function.
+        captures: the arrays that it reads, see `captures.py`.
+    """
+
+    def __init__(self, what: str, captures: Any) -> None:
         self.what = what
-        self.operands = operands
+        self.captures = captures
         self._known: dict[tuple, Scalar] = {}
 
     def refuse(self, why: str) -> UnsupportedError:
@@ -68,7 +82,8 @@ class Trace:
                     "through the arguments"
                 )
             return value
-        if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        is_array = isinstance(value, np.ndarray) or is_torch(value)
+        if isinstance(value, np.generic) or (is_array and value.ndim == 0):
             value = value.item()
         if isinstance(value, bool):
             return self.constant("i1", value)
@@ -91,65 +106,6 @@ class Trace:
         return None
 
 
-class Operand:
-    """An array that a score or mask function reads: `tw.operand(slopes)[head]`.
-
-    Indices are the function's own arguments batch, head, query and key, as they are, in
-    this order, each at most once, one for each dimension; elements outside of the array
-    are zero. With NumPy's integers as indices it is the array itself.
-    """
-
-    def __init__(self, array: Any) -> None:
-        values = to_numpy(array, "operand")
-        if values.dtype == np.bool_:
-            values = values.astype(np.int32)
-        if values.dtype.name not in _OPERAND_DTYPES:
-            raise UnsupportedError(
-                f"operand is {values.dtype}; expects bool, {', '.join(_OPERAND_DTYPES)}"
-            )
-        if not 1 <= values.ndim <= len(POSITIONS):
-            raise UnsupportedError(
-                f"operand has {values.ndim} dimensions; expects 1 to {len(POSITIONS)}"
-            )
-        self.array = values
-        self.is_boolean = np.asarray(array).dtype == np.bool_
-
-    def __getitem__(self, index: Any) -> Any:
-        indices = index if isinstance(index, tuple) else (index,)
-        traced = [i for i in indices if isinstance(i, Scalar)]
-        if not traced:
-            elements = self.array[index]
-            return elements != 0 if self.is_boolean else elements
-        trace = traced[0].trace
-        self._check(trace, indices)
-        if self not in trace.operands:
-            trace.operands.append(self)
-        type_ = "i32" if self.array.dtype == np.int32 else "f32"
-        element = trace.get(type_, "nn.element", indices, trace.operands.index(self))
-        return element.to("i1") if self.is_boolean else element
-
-    def _check(self, trace: Trace, indices: tuple) -> None:
-        if len(indices) != self.array.ndim:
-            raise trace.refuse(
-                f"{len(indices)} indices of an operand of {self.array.ndim} dimensions"
-            )
-        last = -1
-        for index in indices:
-            name = index.value if isinstance(index, Scalar) and index.op == "argument" else ""
-            if name not in POSITIONS or POSITIONS.index(name) <= last:
-                raise trace.refuse(
-                    f"an operand is indexed by {', '.join(map(_describe, indices))}; expects "
-                    f"arguments of the function, in the order {', '.join(POSITIONS)}"
-                )
-            last = POSITIONS.index(name)
-
-
-def _describe(index: Any) -> str:
-    if not isinstance(index, Scalar):
-        return repr(index)
-    return index.value if index.op == "argument" else f"a computed {PYTHON_NAME[index.type]}"
-
-
 class Scalar:
     """A number that only a kernel knows."""
 
@@ -167,10 +123,20 @@ class Scalar:
         """Whether `value` is the number."""
         return self.op == "constant"
 
-    def to(self, type_: Type) -> Scalar:
-        """Converted, which widening never rounds but for integers beyond 2^24."""
+    def to(self, type_: Any) -> Scalar:
+        """Converted, which widening never rounds but for integers beyond 2^24.
+
+        `type_`: a Type, or a dtype of NumPy or torch.
+        """
+        if not isinstance(type_, str) or type_ not in WIDTH:
+            name = str(getattr(type_, "__name__", type_)).removeprefix("torch.")
+            if name not in _DTYPES:
+                raise self.trace.refuse(f"a conversion to {name}; {nearest(name, _DTYPES)}")
+            type_ = _DTYPES[name]
         if self.type == type_:
             return self
+        if self.type == "f32" and type_ == "i32":
+            raise self.trace.refuse("a float32 as an integer; np.floor rounds, and stays float32")
         if self.is_constant:
             convert = {"i1": bool, "i32": int, "f32": lambda v: float(np.float32(v))}[type_]
             return self.trace.constant(type_, convert(self.value))
@@ -198,10 +164,24 @@ class Scalar:
         raise self._refuse("int()", "use the value as it is; // and % round down")
 
     def __index__(self) -> int:
-        raise self._refuse("an index or a range", "index a tw.operand(array), or compute with it")
+        raise self._refuse("an index or a range", _READ_ARRAYS)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise self._refuse("an index or an array", _READ_ARRAYS)
 
     def __iter__(self):
         raise self._refuse("iteration", "it is one number")
+
+    def __getattr__(self, name: str) -> Any:
+        """Methods as torch's tensors have them: `score.tanh()`, `query.float()`."""
+        if name in _DTYPES:
+            return lambda: self.to(_DTYPES[name])
+        known = [*FUNCTIONS, *ALIASES]
+        if name in known:
+            return lambda *args, **options: _call_named(self.trace, name, (self, *args), options)
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise _MissingAttribute(str(self.trace.refuse(f"no .{name} here; {nearest(name, known)}")))
 
     __hash__ = object.__hash__
 
@@ -217,20 +197,36 @@ class Scalar:
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), options=None):
-        scalar = next(a for a in args if isinstance(a, Scalar))
-        options = options or {}
-        if function.__name__ in ("clamp", "clip"):
-            args = (*args, *(None,) * (3 - len(args)))[:3]
-            args = (args[0], options.pop("min", args[1]), options.pop("max", args[2]))
-        return _call(scalar.trace, function.__name__, (*args, *options.values()))
+        scalar = next(a for a in (*args, *(options or {}).values()) if isinstance(a, Scalar))
+        return _call_named(scalar.trace, function.__name__, args, options or {})
+
+
+_PACKAGES = ("tilewright", "numpy", "torch")
 
 
 def _caller() -> str:
-    """` at file:line` of the innermost frame outside of this package and NumPy."""
+    """` at file:line` of the innermost frame outside of this package, NumPy and torch."""
     frame = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").split(".")[0] in ("tilewright", "numpy"):
+    while frame and frame.f_globals.get("__name__", "").split(".")[0] in _PACKAGES:
         frame = frame.f_back
     return f" at {frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
+
+
+def in_order(result: Scalar) -> list[Scalar]:
+    """What `result` is computed from, operands first, itself last. Depth may exceed the
+    interpreter's recursion limit."""
+    done: dict[int, Scalar] = {}
+    pending: list[tuple[Scalar, bool]] = [(result, False)]
+    while pending:
+        scalar, has_operands = pending.pop()
+        if id(scalar) in done:
+            continue
+        if has_operands:
+            done[id(scalar)] = scalar
+            continue
+        pending.append((scalar, True))
+        pending.extend((a, False) for a in reversed(scalar.args))
+    return list(done.values())
 
 
 def _call(trace: Trace, name: str, args: tuple) -> Scalar:
@@ -244,8 +240,20 @@ def _call(trace: Trace, name: str, args: tuple) -> Scalar:
     for scalar, value in zip(scalars, args, strict=True):
         # A bound that is not given.
         if scalar is None and (value is not None or name not in ("clip", "clamp")):
-            raise trace.refuse(f"{name} of a {type(value).__name__}; expects a number")
+            what = f"a {type(value).__name__}"
+            if isinstance(value, np.ndarray) or is_torch(value):
+                what = f"an array of shape {tuple(value.shape)}"
+            raise trace.refuse(f"{name} of {what}; expects a number, as an element")
     return function(*scalars)
+
+
+def _call_named(trace: Trace, name: str, args: tuple, options: dict[str, Any]) -> Scalar:
+    """A call as torch's are: `clamp` has bounds that are left out, or named."""
+    options = dict(options)
+    if name in ("clamp", "clip"):
+        args = (*args, *(None,) * (3 - len(args)))[:3]
+        args = (args[0], options.pop("min", args[1]), options.pop("max", args[2]))
+    return _call(trace, name, (*args, *options.values()))
 
 
 def _add_operators() -> None:

@@ -14,15 +14,16 @@ same have the same text, whatever they are called: kernels are cached by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import scalar_functions  # noqa: F401 (fills the table of functions)
+from .captures import Captures, reading_tensors, with_captures
 from .errors import ArgumentError
-from .scalars import POSITIONS, PYTHON_NAME, Operand, Scalar, Trace, Type
+from .scalars import POSITIONS, PYTHON_NAME, Scalar, Trace, Type, in_order
 
 
 @dataclass(frozen=True)
@@ -42,57 +43,73 @@ class Traced:
 
 
 def trace(
-    score_mod: Callable[..., Any] | None = None, mask_mod: Callable[..., Any] | None = None
+    score_mod: Callable[..., Any] | None = None,
+    mask_mod: Callable[..., Any] | None = None,
+    extents: Mapping[str, int] | None = None,
 ) -> Traced:
     """Runs the functions once each.
 
     Args:
         score_mod: `(score, batch, head, query, key)` -> the score that counts, a number.
         mask_mod: `(batch, head, query, key)` -> whether the key is visible, a bool.
+        extents: how many batches, heads, queries and keys there are; needed by functions
+            that index arrays by what they compute.
 
     Raises:
         ArgumentError: one takes other arguments, or returns something else.
         UnsupportedError: one does what no kernel can.
     """
-    operands: list[Operand] = []
-    score = mask = None
+    captures = Captures(extents)
+    recorded = []
     if score_mod is not None:
-        parameters = (("score", "f32"), *_positions())
-        score = _trace("score_mod", score_mod, parameters, "f32", operands)
+        recorded.append(record("score_mod", score_mod, captures))
     if mask_mod is not None:
-        mask = _trace("mask_mod", mask_mod, _positions(), "i1", operands)
-    return Traced(score, mask, tuple(operand.array for operand in operands))
+        recorded.append(record("mask_mod", mask_mod, captures))
+    # What was read to be an index only is no operand of the kernel.
+    numbers: dict[int, int] = {}
+    for function in recorded:
+        for scalar in in_order(function.result):
+            if scalar.op == "nn.element":
+                numbers.setdefault(scalar.value, len(numbers))
+    texts = {function.what: _render(function, numbers) for function in recorded}
+    operands = tuple(captures.arrays[number] for number in numbers)
+    return Traced(texts.get("score_mod"), texts.get("mask_mod"), operands)
 
 
-def _positions() -> tuple[tuple[str, Type], ...]:
-    return tuple((name, "i32") for name in POSITIONS)
+@dataclass(frozen=True)
+class Recorded:
+    """A function as an expression of its arguments."""
+
+    what: str
+    arguments: list[Scalar]
+    result: Scalar
 
 
-def _trace(
-    what: str,
-    function: Callable[..., Any],
-    parameters: tuple[tuple[str, Type], ...],
-    result: Type,
-    operands: list[Operand],
-) -> str:
+def record(what: str, function: Callable[..., Any], captures: Captures) -> Recorded:
+    """Runs `function`, which is the "score_mod" or the "mask_mod", once; raises as `trace`."""
+    parameters: list[tuple[str, Type]] = [(name, "i32") for name in POSITIONS]
+    wanted: Type = "i1"
+    if what == "score_mod":
+        parameters, wanted = [("score", "f32"), *parameters], "f32"
     names = ", ".join(name for name, _ in parameters)
     if not callable(function):
         raise ArgumentError(
             f"{what} is of type {type(function).__name__}; expects a function of {names}"
         )
-    trace = Trace(what, operands)
+    trace = Trace(what, captures)
     arguments = [trace.get(type_, "argument", (), name) for name, type_ in parameters]
     _check_arity(what, function, names, len(arguments))
-    value = trace.lift(returned := function(*arguments))
+    with reading_tensors():
+        value = trace.lift(returned := with_captures(function)(*arguments))
     if value is None:
         raise ArgumentError(
-            f"{what} returns {type(returned).__name__}; expects {PYTHON_NAME[result]}"
+            f"{what} returns {type(returned).__name__}; expects {PYTHON_NAME[wanted]}"
         )
-    if result == "i1" and value.type != "i1":
+    if wanted == "i1" and value.type != "i1":
         raise ArgumentError(
             f"{what} returns {PYTHON_NAME[value.type]}; expects bool, as of a comparison"
         )
-    return _render(arguments, value.to(result))
+    return Recorded(what, arguments, value.to(wanted))
 
 
 def _check_arity(what: str, function: Callable[..., Any], names: str, count: int) -> None:
@@ -106,40 +123,28 @@ def _check_arity(what: str, function: Callable[..., Any], names: str, count: int
         pass
 
 
-def _render(arguments: list[Scalar], result: Scalar) -> str:
+def _render(function: Recorded, numbers: Mapping[int, int]) -> str:
+    arguments, result = function.arguments, function.result
     declared = ", ".join(f"%{a.value}: {a.type}" for a in arguments)
     names = {id(a): f"%{a.value}" for a in arguments}
     lines = [f"^bb0({declared}):"]
-    for scalar in _in_order(result):
+    for scalar in in_order(result):
         if id(scalar) in names:
             continue
+        operands = [names[id(a)] for a in scalar.args]
         names[id(scalar)] = name = f"%{len(names) - len(arguments)}"
-        lines.append(f"  {name} = {_render_op(scalar, [names[id(a)] for a in scalar.args])}")
+        if scalar.op == "nn.element":
+            number = numbers[scalar.value]
+            text = f"nn.element {number}[{', '.join(operands)}] : {scalar.type}"
+        else:
+            text = _render_op(scalar, operands)
+        lines.append(f"  {name} = {text}")
     lines.append(f"  nn.yield {names[id(result)]} : {result.type}")
     return "\n".join(lines) + "\n"
 
 
-def _in_order(result: Scalar) -> list[Scalar]:
-    """What `result` is computed from, operands first, itself last. Depth may exceed the
-    interpreter's recursion limit."""
-    done: dict[int, Scalar] = {}
-    pending: list[tuple[Scalar, bool]] = [(result, False)]
-    while pending:
-        scalar, has_operands = pending.pop()
-        if id(scalar) in done:
-            continue
-        if has_operands:
-            done[id(scalar)] = scalar
-            continue
-        pending.append((scalar, True))
-        pending.extend((a, False) for a in reversed(scalar.args))
-    return list(done.values())
-
-
 def _render_op(scalar: Scalar, operands: list[str]) -> str:
     listed = ", ".join(operands)
-    if scalar.op == "nn.element":
-        return f"nn.element {scalar.value}[{listed}] : {scalar.type}"
     if scalar.op == "constant":
         return f"arith.constant {_render_constant(scalar)}"
     if scalar.op.startswith("arith.cmp"):

@@ -112,6 +112,20 @@ def test_mask_functions_read_arrays():
     check(*make(2, 100, 100, 1, d=32), mask_mod=mask)
 
 
+def test_functions_read_the_arrays_of_their_variables():
+    """By what is computed as well: distances from -39 to 69, of rows that start at 30."""
+    distances = np.random.default_rng(8).standard_normal((2, 110))
+    numbers = np.sort(np.random.default_rng(9).integers(0, 4, 70))
+
+    def score(s, batch, head, query, key):
+        return s + distances[head, query - key]
+
+    def mask(batch, head, query, key):
+        return numbers[query] == numbers[key]
+
+    check(*make(1, 40, 70, 2, d=32), score_mod=score, mask_mod=mask)
+
+
 def test_positions_before_the_first_have_elements_of_zero():
     q, k, v = make(1, 70, 40, 1, d=32)
     marks = np.random.default_rng(7).integers(0, 2, 40, np.int32)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from region import evaluate
+from tilewright.captures import Captures
 from tilewright.errors import ArgumentError, UnsupportedError
-from tilewright.scalars import Operand
-from tilewright.tracing import trace
+from tilewright.scalar_evaluation import evaluate as evaluate_all
+from tilewright.tracing import record, trace
 
 F32, I32 = np.float32, np.int32
 NAMES = ("score", "batch", "head", "query", "key")
@@ -50,6 +51,19 @@ def test_functions(name):
     for _ in range(20):
         score, (batch, head, query, key) = rng.normal() * 8, rng.integers(0, 40, 4).tolist()
         check(FUNCTIONS[name], score=score, batch=batch, head=head, query=query, key=key)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_on_whole_arrays(name):
+    """What block masks are computed with."""
+    function, captures = FUNCTIONS[name], Captures()
+    rng = np.random.default_rng(len(name))
+    arguments = {n: rng.integers(0, 40, 50).astype(I32) for n in NAMES[1:]}
+    arguments = {"score": (8 * rng.standard_normal(50)).astype(F32)} | arguments
+    got = evaluate_all(record("score_mod", function, captures).result, arguments, [])
+    with np.errstate(all="ignore"):
+        want = [function(*(a[i] for a in arguments.values())) for i in range(50)]
+    np.testing.assert_allclose(got, np.array(want, F32), rtol=3e-6, atol=1e-6)
 
 
 def test_text():
@@ -148,55 +162,6 @@ def test_random_functions(source, score, positions):
         assert got == pytest.approx(want, rel=1e-5, abs=1e-3), source
 
 
-def test_operands():
-    """Numbered in the order of their first use, shared by both functions."""
-    rng = np.random.default_rng(3)
-    bias, documents = rng.standard_normal((4, 9)).astype(F32), rng.integers(0, 3, (2, 9), I32)
-    shown = rng.random((2, 4)) < 0.5
-    b, d, s = Operand(bias), Operand(documents), Operand(shown)
-    traced = trace(
-        lambda score, batch, head, query, key: score + b[head, key],
-        lambda batch, head, query, key: (d[batch, query] == d[batch, key]) & s[batch, head],
-    )
-    assert [o.dtype.name for o in traced.operands] == ["float32", "int32", "int32"]
-    assert traced.operands[0] is bias and traced.operands[1] is documents
-    assert "  %0 = nn.element 0[%head, %key] : f32\n" in traced.score
-    assert re.findall(r"nn\.element (\d\[.*)", traced.mask) == [
-        "1[%batch, %query] : i32", "1[%batch, %key] : i32", "2[%batch, %head] : i32",
-    ]  # fmt: skip
-    # The same functions serve a reference on whole arrays.
-    batch, key = np.arange(2)[:, None], np.arange(9)[None]
-    np.testing.assert_array_equal(d[batch, key], documents)
-    assert s[batch, np.arange(4)[None]].dtype == np.bool_
-
-
-@pytest.mark.parametrize(
-    "message, function",
-    [
-        ("2 indices of an operand of 1 dim", lambda o, s, b, h, q, k: s + o[h, k]),
-        ("indexed by a computed int32; expects arguments", lambda o, s, b, h, q, k: s + o[q - k]),
-        ("indexed by score; expects", lambda o, s, b, h, q, k: s + o[s]),
-    ],
-)
-def test_operand_refusals(message, function):
-    operand = Operand(np.zeros(4, F32))
-    not_a_function_of(message, lambda *a: function(operand, *a))
-
-
-def test_operand_order():
-    operand = Operand(np.zeros((4, 4), F32))
-    message = "indexed by key, query; expects arguments of the function, in the order batch"
-    not_a_function_of(message, lambda s, b, h, q, k: s + operand[k, q])
-    not_a_function_of("indexed by key, 3", lambda s, b, h, q, k: s + operand[k, 3])
-
-
-def test_bad_operands():
-    with pytest.raises(UnsupportedError, match="operand is int64; expects bool, int32"):
-        Operand(np.zeros(3, np.int64))
-    with pytest.raises(UnsupportedError, match="has 5 dimensions; expects 1 to 4"):
-        Operand(np.zeros((1,) * 5, F32))
-
-
 def not_a_function_of(message, function, error=UnsupportedError):
     with pytest.raises(error, match=message) as caught:
         trace(function)
@@ -217,6 +182,9 @@ def test_refusals_name_the_line():
         ("function of math needs", lambda s, b, h, q, k: math.tanh(s)),
         (r"int\(\) needs", lambda s, b, h, q, k: int(q)),
         ("an index", lambda s, b, h, q, k: [1, 2][h]),
+        ("no .tan here; did you mean 'tanh'", lambda s, b, h, q, k: s.tan()),
+        ("a float32 as an integer", lambda s, b, h, q, k: s.int()),
+        ("a conversion to complex64", lambda s, b, h, q, k: s.to(np.complex64)),
         ("iteration", lambda s, b, h, q, k: sum(s)),
         ("no kernel computes arctan; did you mean 'tanh'", lambda s, b, h, q, k: np.arctan(s)),
         (r"np\.add\.reduce with", lambda s, b, h, q, k: np.add.reduce(s)),
@@ -271,6 +239,14 @@ def test_torch_functions():
         want = min(max(1 / (1 + math.exp(-score)), 0.25), 0.5)
         got = evaluate(text, score=score, batch=0, head=0, query=0, key=0)
         assert got == pytest.approx(want, rel=1e-6)
+
+
+def test_methods():
+    def function(s, b, h, q, k):
+        return (q - k).abs().float().clamp(max=3).to(np.float32) + s.tanh() + (q > k).int()
+
+    got = evaluate(trace(function).score, score=0.5, batch=0, head=0, query=9, key=2)
+    assert got == pytest.approx(3 + math.tanh(0.5) + 1)
 
 
 def test_deep_functions():
