@@ -55,6 +55,7 @@ from .quantization import quantize
 from .quantized_tensor import QuantizedTensor
 from .reports import CallSite, Finding, LineCounters, Party, Place, Report, WorstAccess
 from .residual import from_planes, quantize_residual
+from .scaled_dot_product_attention import scaled_dot_product_attention
 from .width_fitting import fit_widths
 
 __all__ = [
@@ -110,6 +111,7 @@ __all__ = [
     "quantize_activations",
     "quantize_residual",
     "save_packed",
+    "scaled_dot_product_attention",
     "to_awq",
     "to_compressed_tensors",
     "to_fp8_block",
