@@ -11,6 +11,7 @@ first call that needs it, torch never.
 
 from .activations import quantize_activations
 from .attention import attention, attention_varlen
+from .block_mask import BlockMask, create_block_mask
 from .captures import Operand as operand
 from .checking import check
 from .checkpoints import (
@@ -44,6 +45,7 @@ from .errors import (
     ShapeError,
     UnsupportedError,
 )
+from .flex_attention import flex_attention
 from .hardware import Device, device, device_problems, devices
 from .kernels import Kernel, compile
 from .matmul import linear, matmul
@@ -60,6 +62,7 @@ from .width_fitting import fit_widths
 
 __all__ = [
     "ArgumentError",
+    "BlockMask",
     "CallSite",
     "CheckError",
     "Checkpoint",
@@ -88,10 +91,12 @@ __all__ = [
     "attention_varlen",
     "check",
     "compile",
+    "create_block_mask",
     "device",
     "device_problems",
     "devices",
     "fit_widths",
+    "flex_attention",
     "from_awq",
     "from_compressed_tensors",
     "from_fp8_block",

@@ -254,7 +254,7 @@ def _wrap(value: Any, known: dict[int, Any]) -> Any:
 
 def _wrap_function(function: types.FunctionType, known: dict[int, Any]) -> types.FunctionType:
     package = (function.__module__ or "").split(".")[0]
-    if package in ("numpy", "torch", "tilewright"):
+    if package in ("numpy", "torch"):
         return function
     globals_ = dict(function.__globals__)
     cells = tuple(types.CellType() for _ in function.__closure__ or ())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from .arrays import like, to_numpy
 from .attention import attention
 from .captures import Operand
-from .errors import ArgumentError, ShapeError, UnsupportedError
+from .errors import ShapeError, UnsupportedError
 from .hardware import Device
 from .scalars import POSITIONS
-from .torch_conventions import TorchArguments, read_arguments
+from .torch_conventions import TorchArguments, read_arguments, split_scale
 
 
 def scaled_dot_product_attention(
@@ -66,7 +64,7 @@ def scaled_dot_product_attention(
     if dropout_p != 0:
         raise UnsupportedError(f"dropout_p is {dropout_p}; supported: 0.0, kernels drop nothing")
     arguments = read_arguments(query, key, value, enable_gqa)
-    factor, rest = _split_scale(scale)
+    factor, rest = split_scale(scale)
     score_mod, mask_mod, reads_rows = _functions(attn_mask, rest, arguments)
     out = attention(
         arguments.query,
@@ -82,17 +80,6 @@ def scaled_dot_product_attention(
         schedule=schedule,
     )
     return like(arguments.unfold(out), query)
-
-
-def _split_scale(scale: float | None) -> tuple[float | None, float]:
-    """A scale that kernels take and what scores are multiplied by besides, 1 or less."""
-    if scale is None:
-        return None, 1.0
-    if isinstance(scale, bool) or not isinstance(scale, numbers.Real) or not math.isfinite(scale):
-        raise ArgumentError(f"scale is {scale!r}; expects a finite number, or None for D ** -0.5")
-    if np.float32(scale) == 0:
-        return 1.0, 0.0
-    return abs(float(scale)), math.copysign(1.0, scale)
 
 
 def _functions(

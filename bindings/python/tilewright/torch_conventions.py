@@ -8,6 +8,7 @@ positions count rows of the query from 0, so a causal mask starts at the first k
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
 from .attention import check_head_size
-from .errors import ShapeError, UnsupportedError
+from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import float_name
 
 _NAMES = ("query", "key", "value")
@@ -94,6 +95,17 @@ def read_arguments(
         whole = np.broadcast_to(array, (*lead, count, *array.shape[-2:]))
         folded.append(whole.reshape(math.prod(lead), *whole.shape[-3:]))
     return TorchArguments(*folded, (*lead, heads[0]) if has_heads else lead, has_heads)
+
+
+def split_scale(scale: float | None) -> tuple[float | None, float]:
+    """A scale that kernels take and what scores are multiplied by besides, 1 or less."""
+    if scale is None:
+        return None, 1.0
+    if isinstance(scale, bool) or not isinstance(scale, numbers.Real) or not math.isfinite(scale):
+        raise ArgumentError(f"scale is {scale!r}; expects a finite number, or None for D ** -0.5")
+    if np.float32(scale) == 0:
+        return 1.0, 0.0
+    return abs(float(scale)), math.copysign(1.0, scale)
 
 
 def _check_dtypes(arrays: list[NDArray]) -> None:
