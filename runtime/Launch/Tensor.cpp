@@ -41,33 +41,65 @@ ByteRange getByteRange(const Tensor &tensor, unsigned elementBytes) {
           tensor.address + (last + 1) * int64_t(elementBytes)};
 }
 
-/// Bytes of one row of a matrix whose rows are contiguous and do not touch each
-/// other; 0 for any other tensor.
-static uint64_t getRowBytes(const Tensor &tensor, unsigned elementBytes) {
-  if (tensor.shape.size() != 2 || tensor.strides.size() != 2)
-    return 0;
-  bool isRowMajor = tensor.shape[1] == 1 || tensor.strides[1] == 1;
-  if (!isRowMajor || tensor.strides[0] < tensor.shape[1])
-    return 0;
-  return tensor.shape[1] * elementBytes;
-}
+namespace {
+/// A tensor as blocks of `bytes` that follow each other by `period`, outermost axis first.
+class Blocks {
+public:
+  Blocks(const Tensor &tensor, unsigned elementBytes) : bytes(elementBytes) {
+    for (auto [extent, stride] : zip(tensor.shape, tensor.strides)) {
+      steps.push_back({stride * int64_t(elementBytes), extent});
+      isRegular &= stride >= 0;
+      bytes += uint64_t(extent - 1) * stride * elementBytes;
+    }
+    sort(steps);
+    isRegular &= !tensor.isPacked() && !steps.empty();
+  }
 
+  /// Goes on to what lies within a block of the outermost axis left; false where there is
+  /// none or its blocks touch each other.
+  bool enter() {
+    if (!isRegular || steps.empty())
+      return false;
+    auto [step, extent] = steps.pop_back_val();
+    period = step;
+    bytes -= (extent - 1) * period;
+    return bytes <= period;
+  }
+
+  uint64_t period = 0, bytes = 0;
+
+private:
+  SmallVector<std::pair<int64_t, int64_t>, 4> steps; ///< bytes and extent of each axis
+  bool isRegular = true;
+};
+} // namespace
+
+/// Parts of one array, column slices of a matrix or keys and values that take turns,
+/// repeat with the same periods: they are apart if they are within one of them.
 bool mayOverlap(const Tensor &a, unsigned elementBytesA, const Tensor &b, unsigned elementBytesB) {
   if (a.device != b.device || a.isEmpty() || b.isEmpty())
     return false;
   ByteRange rangeA = getByteRange(a, elementBytesA), rangeB = getByteRange(b, elementBytesB);
   if (rangeA.end <= rangeB.begin || rangeB.end <= rangeA.begin)
     return false;
-  // Column slices of one array: rows repeat with the same period, so they are
-  // apart if they are within one period.
-  uint64_t rowA = getRowBytes(a, elementBytesA), rowB = getRowBytes(b, elementBytesB);
-  if (rowA == 0 || rowB == 0 || a.strides[0] * elementBytesA != b.strides[0] * elementBytesB)
-    return true;
-  uint64_t period = a.strides[0] * elementBytesA;
-  uint64_t distance = rangeB.begin >= rangeA.begin
-                          ? (rangeB.begin - rangeA.begin) % period
-                          : (period - (rangeA.begin - rangeB.begin) % period) % period;
-  return distance < rowA || distance + rowB > period;
+  Blocks blocksA(a, elementBytesA), blocksB(b, elementBytesB);
+  uint64_t distance = rangeB.begin - rangeA.begin; // modulo 2^64 where b comes first
+  bool isBehind = rangeB.begin >= rangeA.begin;
+  while (blocksA.enter() && blocksB.enter() && blocksA.period == blocksB.period) {
+    uint64_t period = blocksA.period;
+    distance = isBehind ? distance % period : (period - (0 - distance) % period) % period;
+    isBehind = true;
+    bool isBeyond = distance >= blocksA.bytes;
+    if (distance + blocksB.bytes > period) { // b's block reaches into the next of a
+      if (!isBeyond)
+        return true;
+      std::swap(blocksA, blocksB);
+      distance = period - distance;
+    } else if (isBeyond) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool mayOverlapItself(const Tensor &tensor) {

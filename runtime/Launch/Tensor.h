@@ -50,9 +50,9 @@ struct ByteRange {
 /// between its rows included.
 ByteRange getByteRange(const Tensor &tensor, unsigned elementBytes);
 
-/// Whether two tensors share a byte. Exact for packed and dense tensors and for
-/// matrices with the same row stride (column slices of one array); otherwise
-/// by their ranges, so that interleaved arrays may count as overlapping.
+/// Whether two tensors share a byte. Exact for packed and dense tensors and for slices
+/// of one array, whose strides agree from the outermost on; otherwise by their ranges,
+/// so that interleaved arrays may count as overlapping.
 bool mayOverlap(const Tensor &a, unsigned elementBytesA, const Tensor &b, unsigned elementBytesB);
 
 /// Whether two elements of the tensor share a byte, which an output must not.

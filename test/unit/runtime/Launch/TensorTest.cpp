@@ -2,6 +2,8 @@
 #include "runtime/Launch/Tensor.h"
 
 #include "gtest/gtest.h"
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <set>
 
@@ -86,6 +88,44 @@ TEST(Tensor, FindsEveryOverlap) {
   // The trials must have been of both kinds.
   EXPECT_GT(overlapping, 200u);
   EXPECT_GT(exactlyApart, 200u);
+}
+
+/// Every slice of an array of pages of rows of heads, by its first element and extents.
+TEST(Tensor, TellsSlicesOfOneArrayApart) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed + 1);
+  unsigned apart = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    int64_t shape[3] = {3, int64_t(2 + random() % 3), int64_t(1 + random() % 6)};
+    int64_t strides[3] = {shape[1] * shape[2] + trial % 2, shape[2], 1};
+    auto make = [&](std::set<int64_t> &elements) {
+      int64_t start[3], count[3], first = 0;
+      for (int axis = 0; axis < 3; ++axis) {
+        start[axis] = random() % shape[axis];
+        count[axis] = 1 + random() % (shape[axis] - start[axis]);
+        first += start[axis] * strides[axis];
+      }
+      for (int64_t i = 0; i < count[0] * count[1] * count[2]; ++i)
+        elements.insert(first + i / (count[1] * count[2]) * strides[0] +
+                        i / count[2] % count[1] * strides[1] + i % count[2]);
+      return makeTensor(64 + 2 * first, count, strides);
+    };
+    std::set<int64_t> ours, theirs, both;
+    Tensor a = make(ours), b = make(theirs);
+    std::set_intersection(ours.begin(), ours.end(), theirs.begin(), theirs.end(),
+                          std::inserter(both, both.end()));
+    EXPECT_EQ(mayOverlap(a, 2, b, 2), mayOverlap(b, 2, a, 2)) << "trial " << trial;
+    if (!mayOverlap(a, 2, b, 2)) {
+      EXPECT_TRUE(both.empty()) << "trial " << trial;
+      ++apart;
+    }
+  }
+  EXPECT_GT(apart, 500u);
+  // Keys and values that take turns: pages x rows x (k, v) x elements.
+  Tensor k = makeTensor(0x1000, {4, 16, 8}, {16 * 16, 16, 1});
+  Tensor v = makeTensor(0x1010, {4, 16, 8}, {16 * 16, 16, 1});
+  EXPECT_FALSE(mayOverlap(k, 2, v, 2));
+  EXPECT_TRUE(mayOverlap(k, 2, makeTensor(0x100e, {4, 16, 8}, {16 * 16, 16, 1}), 2));
 }
 
 TEST(Tensor, LetsColumnSlicesOfOneArrayBe) {
