@@ -74,7 +74,7 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
   SMLoc kindLoc;
   std::string name, dtype;
   unsigned axis = 0, align = 1;
-  bool written = false;
+  bool written = false, updated = false;
   if (parser.parseLess() || parser.getCurrentLocation(&kindLoc) || parser.parseKeyword(&kindName) ||
       parser.parseString(&name))
     return {};
@@ -89,8 +89,9 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
     SMLoc keyLoc = parser.getCurrentLocation();
     if (parser.parseKeyword(&key))
       return {};
-    if (key == "written") {
+    if (key == "written" || key == "updated") {
       written = true;
+      updated |= key == "updated";
       continue;
     }
     ParseResult result = parser.parseEqual();
@@ -103,13 +104,13 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
     else if (key == "align")
       result = parser.parseInteger(align);
     else
-      result = parser.emitError(keyLoc) << "expects dtype, axis, align or written, but got " << key;
+      result = parser.emitError(keyLoc) << "expects dtype, axis, align, written or updated, but got " << key;
     if (failed(result))
       return {};
   }
   if (parser.parseGreater())
     return {};
-  return get(parser.getContext(), *kind, name, dtype, axis, align, written);
+  return get(parser.getContext(), *kind, name, dtype, axis, align, written, updated);
 }
 
 void ParameterAttr::print(AsmPrinter &printer) const {
@@ -121,7 +122,7 @@ void ParameterAttr::print(AsmPrinter &printer) const {
   if (getAlign() != 1)
     printer << ", align = " << getAlign();
   if (getWritten())
-    printer << ", written";
+    printer << (getUpdated() ? ", updated" : ", written");
   printer << ">";
 }
 

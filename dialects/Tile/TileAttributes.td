@@ -65,7 +65,9 @@ def Tile_ParameterAttr : Tile_Attr<"Parameter", "parameter"> {
   let description = [{
     Attached to each argument as `tile.parameter`. `dtype` names the elements of
     a pointer; `axis` is the dimension of a stride; `align` the required
-    alignment of a pointer in bytes; `written` says that the kernel stores to it.
+    alignment of a pointer in bytes; `written` says that the kernel stores to it, `updated` that it
+    stores to parts of it and the rest keeps its values: a written operand that is not
+    updated may hold anything before a launch.
   }];
   let parameters = (ins
     "::tilewright::tile::ParameterKind":$kind,
@@ -73,7 +75,8 @@ def Tile_ParameterAttr : Tile_Attr<"Parameter", "parameter"> {
     StringRefParameter<"element type", "\"\"">:$dtype,
     DefaultValuedParameter<"unsigned", "0">:$axis,
     DefaultValuedParameter<"unsigned", "1">:$align,
-    DefaultValuedParameter<"bool", "false">:$written);
+    DefaultValuedParameter<"bool", "false">:$written,
+    DefaultValuedParameter<"bool", "false">:$updated);
   let hasCustomAssemblyFormat = 1;
 }
 

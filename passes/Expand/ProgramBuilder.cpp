@@ -29,17 +29,23 @@ static std::string getDtype(Type type) {
 //===----------------------------------------------------------------------===//
 
 unsigned ProgramBuilder::addParameter(tile::ParameterKind kind, StringRef name, Type type,
-                                      StringRef dtype, unsigned axis, unsigned align,
-                                      bool written) {
+                                      StringRef dtype, unsigned axis, unsigned align, bool written,
+                                      bool updated) {
   argumentTypes.push_back(type);
-  parameters.push_back(
-      tile::ParameterAttr::get(builder.getContext(), kind, name, dtype, axis, align, written));
+  parameters.push_back(tile::ParameterAttr::get(builder.getContext(), kind, name, dtype, axis,
+                                                align, written, updated));
   return parameters.size() - 1;
 }
 
 unsigned ProgramBuilder::addPointer(StringRef name, Type element, bool written, StringRef dtype) {
   return addParameter(tile::ParameterKind::Pointer, name, tile::PtrType::get(builder.getContext()),
                       dtype.empty() ? getDtype(element) : dtype.str(), 0, getAlign(name), written);
+}
+
+unsigned ProgramBuilder::addUpdatedPointer(StringRef name, Type element, StringRef dtype) {
+  return addParameter(tile::ParameterKind::Pointer, name, tile::PtrType::get(builder.getContext()),
+                      dtype.empty() ? getDtype(element) : dtype.str(), 0, getAlign(name),
+                      /*written=*/true, /*updated=*/true);
 }
 
 void ProgramBuilder::createProgram(tile::KernelAttr kernel, tile::ScheduleAttr schedule) {

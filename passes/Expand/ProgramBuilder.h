@@ -27,11 +27,13 @@ protected:
   /// Adds a parameter to the kernel; the result is its index for argument().
   unsigned addParameter(tile::ParameterKind kind, llvm::StringRef name, mlir::Type type,
                         llvm::StringRef dtype, unsigned axis = 0, unsigned align = 1,
-                        bool written = false);
+                        bool written = false, bool updated = false);
   /// A pointer to the operand `name`, aligned as the problem says. Integers are
   /// unsigned ("u8") but for `dtype`.
   unsigned addPointer(llvm::StringRef name, mlir::Type element, bool written = false,
                       llvm::StringRef dtype = "");
+  /// The same to an operand of which the kernel writes a part and leaves the rest.
+  unsigned addUpdatedPointer(llvm::StringRef name, mlir::Type element, llvm::StringRef dtype = "");
 
   /// Creates the function from the parameters so far and moves into its body.
   void createProgram(tile::KernelAttr kernel, tile::ScheduleAttr schedule);

@@ -38,6 +38,9 @@ public:
   llvm::ArrayRef<std::string> getScalarNames() const { return scalarNames; }
   /// Whether the kernel stores to operand `index` of the problem.
   bool isWritten(unsigned index) const { return operands[index].written; }
+  /// Whether what operand `index` holds before a launch matters: the kernel reads it,
+  /// or leaves a part of it as it was.
+  bool isRead(unsigned index) const { return !operands[index].written || operands[index].updated; }
 
   /// Runs the kernel on `operands`, in the order of the problem, all in the
   /// device's memory. Does nothing when every output is empty.
@@ -65,6 +68,7 @@ private:
     unsigned alignment = 1;       ///< of the base address
     unsigned strideAlignment = 1; ///< of dynamic strides, bytes
     bool written = false;
+    bool updated = false; ///< written in part
   };
   struct ParameterPlan {
     artifact::Parameter::Kind kind;

@@ -122,6 +122,7 @@ Error Executable::planParameter(const Parameter &parameter, ParameterPlan &plan)
     if (Error error = expectFound(operands.size(), "operand of the problem"))
       return error;
     operands[plan.index].written |= parameter.written;
+    operands[plan.index].updated |= parameter.updated;
     operands[plan.index].alignment = std::max(operands[plan.index].alignment, parameter.alignment);
     return expectBytes(8);
   case Parameter::Kind::Dimension:

@@ -104,7 +104,7 @@ Error launchStaged(Executable &executable, ArrayRef<Tensor> operands, ArrayRef<S
             : memory.allocate(range.size());
     if (!pointer)
       return pointer.takeError();
-    if (!tensor.resident && !executable.isWritten(index))
+    if (!tensor.resident && executable.isRead(index))
       if (Error error =
               device->copyToDevice(*pointer, getHostPointer(range.begin), range.size(), stream))
         return error;

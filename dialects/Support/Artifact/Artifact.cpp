@@ -46,6 +46,8 @@ static json::Value toJSON(const Parameter &parameter) {
   if (parameter.kind == Kind::Pointer) {
     object["alignment"] = parameter.alignment;
     object["written"] = parameter.written;
+    if (parameter.updated)
+      object["updated"] = true;
   }
   if (parameter.kind == Kind::TensorMap)
     object["recipe"] = parameter.recipe.value_or(nullptr);
@@ -195,6 +197,8 @@ static Error parseParameter(std::vector<Parameter> &parameters, const json::Valu
   if (parameter.kind == Kind::Pointer) {
     reader.read("alignment", parameter.alignment);
     reader.read("written", parameter.written);
+    if (reader.hasOptional("updated"))
+      reader.read("updated", parameter.updated);
   }
   if (parameter.kind == Kind::TensorMap)
     reader.readWith("recipe", [&](const json::Value &recipe, const std::string &) {

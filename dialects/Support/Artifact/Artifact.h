@@ -89,6 +89,7 @@ struct Parameter {
   unsigned bytes = 8;     ///< size in the argument block
   unsigned alignment = 1; ///< Pointer: required base alignment in bytes
   bool written = false;   ///< Pointer: the kernel stores to it
+  bool updated = false;   ///< Pointer: written, but what it leaves keeps its values
   std::optional<llvm::json::Value> recipe; ///< TensorMap only
 };
 

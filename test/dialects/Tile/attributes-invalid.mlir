@@ -14,7 +14,7 @@ func.func private @parameter_kind(i32 {tile.parameter = #tile.parameter<scalar "
 // -----
 
 // A parameter has only known fields.
-// expected-error @+1 {{expects dtype, axis, align or written, but got readonly}}
+// expected-error @+1 {{expects dtype, axis, align, written or updated, but got readonly}}
 func.func private @parameter_field(!tile.ptr {tile.parameter = #tile.parameter<pointer "x", readonly = 1>})
 
 // -----

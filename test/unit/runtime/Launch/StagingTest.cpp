@@ -20,7 +20,9 @@ protected:
   std::shared_ptr<FakeDevice> device = std::make_shared<FakeDevice>();
   std::shared_ptr<Executable> executable;
 
-  void SetUp() override {
+  void SetUp() override { load(/*isUpdated=*/false); }
+
+  void load(bool isUpdated) {
     artifact::Artifact artifact;
     artifact.ptx = ".entry copy(.param .u64 x, .param .u64 y) {}";
     artifact::Metadata &metadata = artifact.metadata;
@@ -32,6 +34,7 @@ protected:
     metadata.parameters[0].name = "x";
     metadata.parameters[1].name = "y";
     metadata.parameters[1].written = true;
+    metadata.parameters[1].updated = isUpdated;
     executable =
         llvm::cantFail(Executable::load(device, std::make_shared<Workspaces>(device), artifact));
     device->log.clear();
@@ -82,6 +85,16 @@ TEST_F(Staging, LeavesTheBytesBetweenRowsAlone) {
     bool isElement = i >= 1 && row < 3 && column < 4;
     EXPECT_EQ(y[i], isElement ? x[2 + row * 10 + column] : 7) << i;
   }
+}
+
+TEST_F(Staging, CopiesInWhatIsUpdated) {
+  load(/*isUpdated=*/true);
+  std::vector<uint16_t> x = {1, 2, 3, 4}, y = {5, 6, 7, 8};
+  copyRows(1, 2, 0, 0); // two elements of four
+  ASSERT_EQ(launch({makeHost(x, 0, {1, 4}, 4), makeHost(y, 0, {1, 4}, 4)}), "");
+  EXPECT_EQ(y, (std::vector<uint16_t>{1, 2, 7, 8}));
+  EXPECT_EQ(device->log, "allocate 8; upload 8; allocate 8; upload 8; launch; download 8; "
+                         "release; release");
 }
 
 TEST_F(Staging, FollowsNegativeStrides) {

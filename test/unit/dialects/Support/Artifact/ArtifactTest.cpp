@@ -29,7 +29,8 @@ static Metadata makeSample() {
        .name = "y",
        .dtype = "f32",
        .alignment = 4,
-       .written = true},
+       .written = true,
+       .updated = true},
       {.kind = Parameter::Kind::Dimension, .name = "M", .bytes = 4},
       {.kind = Parameter::Kind::Stride, .name = "x", .axis = 1, .bytes = 8},
       {.kind = Parameter::Kind::Scalar, .name = "alpha", .dtype = "bf16", .bytes = 2},
@@ -77,6 +78,7 @@ TEST(Metadata, RoundTripThroughText) {
     EXPECT_EQ(read.bytes, written.bytes);
     EXPECT_EQ(read.alignment, written.alignment);
     EXPECT_EQ(read.written, written.written);
+    EXPECT_EQ(read.updated, written.updated);
     EXPECT_EQ(read.recipe, written.recipe);
   }
   EXPECT_EQ(back->grid, makeSample().grid);
