@@ -236,6 +236,28 @@ py::object Runtime::runMergeAttention(const std::vector<py::array> &parts,
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
+py::object Runtime::runAppendCache(const py::dict &arrays, const py::dict &constants,
+                                   const std::string &deviceName,
+                                   const std::optional<std::string> &schedule, int detail) {
+  launch::AppendCacheCall call;
+  call.lengths = describeArray(py::cast<py::array>(arrays["lengths"]));
+  for (auto [name, member] : {std::pair("k", &launch::AppendCacheCall::k),
+                              {"v", &launch::AppendCacheCall::v},
+                              {"q", &launch::AppendCacheCall::q},
+                              {"page_table", &launch::AppendCacheCall::pageTable},
+                              {"cos", &launch::AppendCacheCall::cos},
+                              {"sin", &launch::AppendCacheCall::sin},
+                              {"k_cache", &launch::AppendCacheCall::kCache},
+                              {"v_cache", &launch::AppendCacheCall::vCache},
+                              {"rotated", &launch::AppendCacheCall::rotated}})
+    if (arrays.contains(name) && !arrays[name].is_none())
+      call.*member = describeArray(py::cast<py::array>(arrays[name]));
+  call.rotary = py::cast<std::string>(constants["rotary"]);
+  call.rotaryStart = py::cast<std::string>(constants["rotary_start"]);
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
 py::object Runtime::runCall(const launch::Call &call, const problem::Problem &problem,
                             const std::string &deviceName,
                             const std::optional<std::string> &scheduleText, int detail) {
@@ -319,7 +341,9 @@ void bindRuntime(py::module_ &module) {
       .def("attention", &Runtime::runAttention, "arrays"_a, "constants"_a, "device"_a, "schedule"_a,
            "detail"_a)
       .def("merge_attention", &Runtime::runMergeAttention, "parts"_a, "lses"_a, "o"_a, "lse"_a,
-           "device"_a, "schedule"_a, "detail"_a);
+           "device"_a, "schedule"_a, "detail"_a)
+      .def("append_cache", &Runtime::runAppendCache, "arrays"_a, "constants"_a, "device"_a,
+           "schedule"_a, "detail"_a);
 }
 
 } // namespace tilewright::python

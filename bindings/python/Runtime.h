@@ -8,6 +8,7 @@
 #ifndef TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
 #define TILEWRIGHT_BINDINGS_PYTHON_RUNTIME_H
 
+#include "runtime/Launch/AppendCache.h"
 #include "runtime/Launch/Attention.h"
 #include "runtime/Launch/DeviceRegistry.h"
 #include "runtime/Launch/Matmul.h"
@@ -102,6 +103,12 @@ public:
                                      const std::optional<pybind11::array> &lse,
                                      const std::string &device,
                                      const std::optional<std::string> &schedule, int detail);
+
+  /// Appends to caches: `arrays` has lengths and those of k, v, q, page_table, cos, sin,
+  /// k_cache, v_cache, rotated that there are; `constants` the texts of launch::AppendCacheCall.
+  pybind11::object runAppendCache(const pybind11::dict &arrays, const pybind11::dict &constants,
+                                  const std::string &device,
+                                  const std::optional<std::string> &schedule, int detail);
 
 private:
   /// Compiles where needed and launches a call that is an instance of `problem`.

@@ -236,10 +236,15 @@ llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,
       return std::move(error);
     return module;
   }
+  if (problem.op == "append_cache") {
+    if (auto error = buildAppendCache(*module, problem, toAttribute(&context, problem)))
+      return std::move(error);
+    return module;
+  }
   if (problem.op != "quant_matmul" && problem.op != "matmul")
     return llvm::createStringError("no kernel family for op '" + problem.op +
-                                   "'; supported are attention, merge_attention, "
-                                   "quant_matmul and matmul");
+                                   "'; supported are append_cache, attention, matmul, "
+                                   "merge_attention and quant_matmul");
   if (auto error = problem.op == "matmul" ? buildMatmul(builder, problem)
                                           : buildQuantMatmul(builder, problem))
     return std::move(error);

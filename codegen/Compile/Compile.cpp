@@ -159,8 +159,8 @@ llvm::Error Compilation::attachSchedules(ModuleOp module) {
   module.walk([&](Operation *op) {
     llvm::Error error =
         llvm::TypeSwitch<Operation *, llvm::Error>(op)
-            .Case<nn::QuantMatmulOp, nn::MatmulOp, nn::AttentionOp, nn::MergeAttentionOp>(
-                [&](auto op) { return attachSchedule(op); })
+            .Case<nn::QuantMatmulOp, nn::MatmulOp, nn::AttentionOp, nn::MergeAttentionOp,
+                  nn::AppendCacheOp>([&](auto op) { return attachSchedule(op); })
             .Default([](Operation *) { return llvm::Error::success(); });
     if (!error)
       return WalkResult::advance();
@@ -217,6 +217,7 @@ llvm::Error Compilation::readKernel(func::FuncOp function) {
     parameter.axis = attr.getAxis();
     parameter.alignment = attr.getAlign();
     parameter.written = attr.getWritten();
+    parameter.updated = attr.getUpdated();
     Type type = function.getArgument(i).getType();
     parameter.bytes = isa<tile::PtrType>(type) ? 8 : type.getIntOrFloatBitWidth() / 8;
     metadata.parameters.push_back(std::move(parameter));

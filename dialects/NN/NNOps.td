@@ -309,4 +309,92 @@ def NN_MergeAttentionOp
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Caches of keys and values
+//===----------------------------------------------------------------------===//
+
+def NN_AppendCacheOp : NN_Op<"append_cache", [Pure, AttrSizedOperandSegments]> {
+  let summary = "new keys and values behind those of a cache";
+  let description = [{
+    Token i of batch b has the position `p = lengths[b] + i`. With the rotated part
+    `c = rotary_start + d`, 0 <= d < R, of a head x at that position
+
+        halves:       r[c] = x[c] * cos[p, d] - x[c + R / 2] * sin[p, d]
+                      r[c + R / 2] = x[c + R / 2] * cos[p, d] + x[c] * sin[p, d]
+        interleaved:  r[2d] = x[2d] * cos[p, d] - x[2d + 1] * sin[p, d]
+                      r[2d + 1] = x[2d + 1] * cos[p, d] + x[2d] * sin[p, d]
+
+    (d up to R / 2; interleaved columns count from `rotary_start`), other columns as
+    they are, the results are
+
+        k_cache, row of p in b: the rotated k[b, i, h, :]
+        v_cache, row of p in b: v[b, i, h, :]
+        rotated[b, i, h, :]: the rotated q[b, i, h, :]
+
+    and the caches' other rows as they were; kernels write the rows in place. The row
+    of p is k_cache[b, p], with `page_table` k_cache[page_table[b, p / page],
+    p % page]. Without `rotary` k is taken as it is. A position that is negative or beyond the capacity, or
+    whose page is none of the cache, is not written; beyond the tables cos and sin are 0.
+    Two tokens of one row leave either. Products and their sum are f32, each rounded,
+    with one rounding to the dtype of the result.
+
+    Constraints:
+    - (C1) there are `k` with its cache, `q`, or both; `v` with its cache comes beside `k`.
+    - (C2) `k`, `v` and `q` are rank-4 tensors of one dtype, f16 or bf16, with extents
+      batch, tokens, heads, head size, of which the last two are static; `v` has the
+      heads of `k`, all have one batch and number of tokens.
+    - (C3) head sizes are multiples of 8, from 8 to 1024.
+    - (C4) a cache is a rank-4 tensor of the dtype of its rows: batch, capacity, heads,
+      head size; with `page_table` number of pages, page size, heads, head size. Both
+      caches agree in the first three.
+    - (C5) `lengths` is one i32 a batch; `page_table` i32, a row a batch.
+    - (C6) `cos` and `sin` come together, of one type, f32 or the dtype of what they
+      rotate: positions x R / 2. R is a multiple of 16; `rotary_start` a multiple of 8;
+      the part they describe lies in the heads of `k` and `q`. `q` needs them.
+    - (C7) the results are the caches, of their types, and the rotated q, of its type,
+      in that order, those that there are.
+    - (C8) an attached schedule belongs to the family "append_cache".
+    - (C9) where an attached problem gives strides of an operand, there is one for
+      each axis, the last of them 1.
+
+    ```mlir
+    %kc, %vc = nn.append_cache lengths %n : tensor<?xi32>
+        keys %k into %k_cache : tensor<?x?x8x128xf16>, tensor<?x?x8x128xf16>
+        values %v into %v_cache : tensor<?x?x8x128xf16>, tensor<?x?x8x128xf16>
+        pages %table : tensor<?x?xi32>
+        rotary %cos, %sin : tensor<?x64xf32>, tensor<?x64xf32>
+        -> tensor<?x?x8x128xf16>, tensor<?x?x8x128xf16>
+    ```
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$lengths,
+    Optional<AnyRankedTensor>:$k, Optional<AnyRankedTensor>:$k_cache,
+    Optional<AnyRankedTensor>:$v, Optional<AnyRankedTensor>:$v_cache,
+    Optional<AnyRankedTensor>:$q,
+    Optional<AnyRankedTensor>:$page_table,
+    Optional<AnyRankedTensor>:$cos, Optional<AnyRankedTensor>:$sin,
+    UnitAttr:$interleaved,
+    DefaultValuedAttr<I64Attr, "0">:$rotary_start,
+    OptionalAttr<NN_ProblemAttr>:$problem,
+    OptionalAttr<Tile_ScheduleAttr>:$schedule);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    `lengths` $lengths `:` type($lengths)
+    (`keys` $k^ `into` $k_cache `:` type($k) `,` type($k_cache))?
+    (`values` $v^ `into` $v_cache `:` type($v) `,` type($v_cache))?
+    (`queries` $q^ `:` type($q))? (`pages` $page_table^ `:` type($page_table))?
+    (`rotary` $cos^ `,` $sin `:` type($cos) `,` type($sin))?
+    (`interleaved` $interleaved^)? (`from` $rotary_start^)? attr-dict `->` type($results)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    static constexpr int64_t headStep = 8, largestHead = 1024, rotaryStep = 16;
+    /// Columns that are rotated; 0 without `rotary`.
+    int64_t getRotarySize() {
+      return getCos() ? 2 * ::mlir::cast<::mlir::RankedTensorType>(getCos().getType()).getDimSize(1)
+                      : 0;
+    }
+  }];
+}
+
 #endif

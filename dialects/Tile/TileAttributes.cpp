@@ -104,7 +104,8 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
     else if (key == "align")
       result = parser.parseInteger(align);
     else
-      result = parser.emitError(keyLoc) << "expects dtype, axis, align, written or updated, but got " << key;
+      result = parser.emitError(keyLoc)
+               << "expects dtype, axis, align, written or updated, but got " << key;
     if (failed(result))
       return {};
   }

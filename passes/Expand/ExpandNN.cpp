@@ -62,6 +62,7 @@ struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
               .Case([&](nn::MergeAttentionOp op) {
                 return expand::expandMergeAttention(op, function);
               })
+              .Case([&](nn::AppendCacheOp op) { return expand::expandAppendCache(op, function); })
               .Default([](Operation *op) {
                 return op->emitOpError() << "has no expansion to a tile program";
               });

@@ -1,7 +1,8 @@
 //===- Staging.h - Launches on operands in host memory ----------------------===//
 //
 // Copies operands that are in host memory to the executable's device, launches,
-// and copies outputs back. An operand that a kernel updates goes both ways. Operands with a ResidentBuffer are copied once.
+// and copies outputs back. An operand that a kernel updates goes both ways. Operands with a
+// ResidentBuffer are copied once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_LAUNCH_STAGING_H

@@ -10,6 +10,7 @@ first call that needs it, torch never.
 """
 
 from .activations import quantize_activations
+from .append_cache import append_cache, rotary
 from .attention import attention, attention_varlen
 from .block_mask import BlockMask, create_block_mask
 from .captures import Operand as operand
@@ -87,6 +88,7 @@ __all__ = [
     "ShapeError",
     "UnsupportedError",
     "WorstAccess",
+    "append_cache",
     "attention",
     "attention_varlen",
     "check",
@@ -115,6 +117,7 @@ __all__ = [
     "quantize",
     "quantize_activations",
     "quantize_residual",
+    "rotary",
     "save_packed",
     "scaled_dot_product_attention",
     "to_awq",

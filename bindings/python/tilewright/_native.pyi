@@ -170,6 +170,18 @@ class Runtime:
     ) -> dict[str, Any] | None:
         """Writes to o [B, S, H, Dv] and lse [B, H, S]; `parts` and `lses` are as those."""
 
+    def append_cache(
+        self,
+        arrays: dict[str, Any],
+        constants: dict[str, str],
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """Writes to k_cache, v_cache and rotated of `arrays`: k, v, q [B, S, H, D], lengths,
+        page_table, cos, sin; those that there are. `constants`: rotary, rotary_start as texts.
+        """
+
 class CompiledKernel:
     """An artifact and how it came about."""
 

@@ -4,6 +4,7 @@
 // op and hands over. A new family is a row here beside its <Family>.h.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/Support/Schedule/AppendCache.h"
 #include "dialects/Support/Schedule/Attention.h"
 #include "dialects/Support/Schedule/Matmul.h"
 #include "dialects/Support/Schedule/MergeAttention.h"
@@ -81,13 +82,18 @@ using MergeAttentionEntries =
     Entries<MergeAttentionProblem, MergeAttentionSchedule, verifyMergeAttention,
             chooseMergeAttentionDefault, enumerateMergeAttention>;
 
+using AppendCacheEntries = Entries<AppendCacheProblem, AppendCacheSchedule, verifyAppendCache,
+                                   chooseAppendCacheDefault, enumerateAppendCache>;
+
 constexpr Family families[] = {
     {"quant_matmul", QuantMatmulEntries::verify, QuantMatmulEntries::choose,
      QuantMatmulEntries::enumerate},
     {"matmul", MatmulEntries::verify, MatmulEntries::choose, MatmulEntries::enumerate},
     {"attention", AttentionEntries::verify, AttentionEntries::choose, AttentionEntries::enumerate},
     {"merge_attention", MergeAttentionEntries::verify, MergeAttentionEntries::choose,
-     MergeAttentionEntries::enumerate}};
+     MergeAttentionEntries::enumerate},
+    {"append_cache", AppendCacheEntries::verify, AppendCacheEntries::choose,
+     AppendCacheEntries::enumerate}};
 
 Expected<const Family *> findFamily(StringRef op) {
   const Family *family = find_if(families, [&](const Family &f) { return f.op == op; });
