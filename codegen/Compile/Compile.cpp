@@ -40,7 +40,9 @@ private:
   void record(Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
     if (diagnostic.getSeverity() == DiagnosticSeverity::Remark) {
-      remarks.push_back(text);
+      // Of ops that were repeated one is enough.
+      if (!llvm::is_contained(remarks, text))
+        remarks.push_back(text);
       return;
     }
     std::string line;

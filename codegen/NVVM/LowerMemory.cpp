@@ -18,6 +18,7 @@ using namespace mlir;
 using namespace tilewright;
 using namespace tilewright::nvvm;
 using layout::LinearLayout;
+using layout::Place;
 
 namespace {
 struct LowerProgramId : OpConversionPattern<tile::ProgramIdOp> {
@@ -257,6 +258,9 @@ public:
     byte =
         emit.mul(emitThreadCoordinate(emit, layout, layout.getRank() - 1), emit.i32(elementBytes));
     base = emit.displace(memory, emit.add(emit.mul(row, emit.i32(type.getRowBytes())), byte));
+    for (Place place : {Place::Lane, Place::Warp})
+      for (const layout::Basis &basis : layout.getBases(place))
+        byteBits |= basis.back() * elementBytes;
   }
 
   Value address(ArrayRef<int64_t> at) {
@@ -265,17 +269,33 @@ public:
       atRow = atRow * extent + coordinate;
     if (type.getShared().getSwizzle() == 0)
       return emit.displace(base, atRow * type.getRowBytes() + atByte);
+    int64_t constant = takeConstant(atRow, atByte);
     Value offset = emitSharedOffset(emit, type, emit.add(row, emit.i32(atRow)),
                                     emit.add(byte, emit.i32(atByte)));
-    return emit.displace(memory, offset);
+    return emit.displace(emit.displace(memory, offset), constant);
   }
 
 private:
+  /// Takes from a place what is a constant distance whatever the thread is: eight rows, whole
+  /// panels, and bytes within a chunk.
+  int64_t takeConstant(int64_t &atRow, int64_t &atByte) {
+    int64_t panel = layout::SharedLayout::getPanelBytes(type.getRowBytes());
+    if (panel != 128 || type.getNumRows() % 8 != 0 || (byteBits & atByte) != 0)
+      return 0;
+    int64_t chunk = atByte % panel / 16 * 16;
+    int64_t constant =
+        atRow / 8 * 8 * panel + atByte / panel * type.getNumRows() * panel + atByte % 16;
+    atRow %= 8;
+    atByte = chunk;
+    return constant;
+  }
+
   Emitter &emit;
   tilegpu::MemDescType type;
   Value memory;
   int64_t elementBytes;
   Value row, byte, base;
+  int64_t byteBits = 0; ///< bits that `byte` may have
 };
 
 /// Elements of the widest shared-memory access: 16 bytes where rows allow.

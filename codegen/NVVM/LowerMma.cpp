@@ -43,7 +43,7 @@ namespace {
 struct Operand {
   /// `k`: which dimension K is.
   Operand(const LinearLayout &layout, ValueRange values, unsigned k)
-      : map(layout), values(values), k(k) {}
+      : layout(layout), map(layout), values(values), k(k) {}
 
   /// The `count` elements along K from (mn, first), in one register.
   Value at(Emitter &emit, int64_t mn, int64_t first, int64_t count) {
@@ -57,6 +57,7 @@ struct Operand {
     return pack(emit, elements);
   }
 
+  LinearLayout layout;
   RegisterMap map;
   ValueRange values;
   unsigned k;
@@ -66,23 +67,33 @@ struct Operand {
 class MmaEmitter {
 public:
   MmaEmitter(Emitter &emit, tilegpu::MmaOp op, Operand a, Operand b)
-      : emit(emit), a(std::move(a)), b(std::move(b)), c(tilegpu::getLayout(op.getC())),
+      : emit(emit), a(a), b(b), c(tilegpu::getLayout(op.getC())),
         element(cast<RankedTensorType>(op.getA().getType()).getElementType()),
         elementOfB(cast<RankedTensorType>(op.getB().getType()).getElementType()),
         sum(cast<RankedTensorType>(op.getC().getType()).getElementType()),
-        depth(layout::getMmaDepth(element.getIntOrFloatBitWidth())) {}
+        depth(layout::getMmaDepth(element.getIntOrFloatBitWidth())),
+        fragmentDepth(layout::getMmaDepth(layout::getOperandBits(a.layout, 0))) {}
 
-  int64_t getDepth() const { return depth; }
+  /// Rows of K of a fragment: those of one instruction, or of two where halves lie as
+  /// bytes do.
+  int64_t getDepth() const { return fragmentDepth; }
 
   /// sums(16x8 at row, column) += a(16xdepth) * b(depthx8).
   void run(int64_t row, int64_t column, int64_t k, SmallVectorImpl<Value> &sums) {
-    // Half of the depth lies in four lanes, a register each.
+    // Half of the depth lies in four lanes, as much in each as fills a register, or two.
     int64_t count = depth / 8;
+    for (int64_t first = 0; first < fragmentDepth / 8; first += count)
+      runInstruction(row, column, k + first, count, sums);
+  }
+
+private:
+  void runInstruction(int64_t row, int64_t column, int64_t k, int64_t count,
+                      SmallVectorImpl<Value> &sums) {
     SmallVector<Value> aOperands, bOperands, cOperands;
-    for (int64_t dk : {int64_t(0), depth / 2})
+    for (int64_t dk : {int64_t(0), fragmentDepth / 2})
       for (int64_t dm : {0, 8})
         aOperands.push_back(a.at(emit, row + dm, k + dk, count));
-    for (int64_t dk : {int64_t(0), depth / 2})
+    for (int64_t dk : {int64_t(0), fragmentDepth / 2})
       bOperands.push_back(b.at(emit, column, k + dk, count));
     unsigned accumulators[] = {c.at({row, column}), c.at({row, column + 1}),
                                c.at({row + 8, column}), c.at({row + 8, column + 1})};
@@ -93,7 +104,6 @@ public:
       sums[reg] = LLVM::ExtractValueOp::create(emit.builder, emit.loc, product, i);
   }
 
-private:
   static NVVM::MMATypes getType(Type element) {
     if (element.isF16())
       return NVVM::MMATypes::f16;
@@ -134,7 +144,8 @@ private:
   Operand a, b;
   RegisterMap c;
   Type element, elementOfB, sum;
-  int64_t depth;
+  int64_t depth;         ///< of an instruction
+  int64_t fragmentDepth; ///< of what lies together
 };
 
 struct LowerMma : OpConversionPattern<tilegpu::MmaOp> {

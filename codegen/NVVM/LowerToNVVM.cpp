@@ -101,6 +101,7 @@ static LogicalResult lowerTiles(ModuleOp module, const target::Target *machine) 
   nvvm::populateElementwisePatterns(converter, patterns);
   nvvm::populateFieldPatterns(converter, patterns);
   nvvm::populateSaturatePatterns(converter, patterns, machine && machine->hasFp8Convert);
+  nvvm::populateWidenPatterns(converter, patterns, machine && machine->hasFp8Convert);
   nvvm::populateMemoryPatterns(converter, patterns);
   nvvm::populateAsyncPatterns(converter, patterns);
   nvvm::populateCopyPatterns(converter, patterns);

@@ -39,6 +39,9 @@ void populateFieldPatterns(const mlir::TypeConverter &converter, mlir::RewritePa
 /// Conversions to 8-bit floats, by `cvt` where the target has it.
 void populateSaturatePatterns(const mlir::TypeConverter &converter,
                               mlir::RewritePatternSet &patterns, bool hasConvert);
+/// 8-bit floats as f16, by `cvt` where the target has it.
+void populateWidenPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns,
+                           bool hasConvert);
 void populateMemoryPatterns(const mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 void populateAsyncPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);

@@ -53,7 +53,8 @@ def NN_QuantMatmulOp : NN_ProductOp<"quant_matmul", (ins NN_QuantizedType:$w)> {
     a[m, 2j + 1]`, so that y has N / 2 columns.
 
     Constraints:
-    - (C1) `x` is a rank-2 tensor of f16, bf16 or i8 (two's complement).
+    - (C1) `x` is a rank-2 tensor of f16, bf16, i8 (two's complement), f8E4M3FN or
+      f8E5M2. The last two are multiplied as f16, exactly.
     - (C2) the columns of `x` are the rows of `w` (K), and K is static.
     - (C3) `y` is rank 2 of f16, bf16, f32, f8E4M3FN or f8E5M2, with the rows of
       `x` and the columns of `w`, half of them with `swiglu`, which needs an even N.

@@ -114,9 +114,10 @@ LogicalResult QuantMatmulOp::verify() {
   RankedTensorType x = tensorOf(getX());
   QuantizedType w = getW().getType();
   bool isByte = x.getElementType().isSignlessInteger(8);
-  if (!isMatrix(x, w.getBatch()) || !(isHalf(x.getElementType()) || isByte)) // C1, C11
+  Type element = x.getElementType();
+  if (!isMatrix(x, w.getBatch()) || !(isHalf(element) || isByte || isFloat8(element))) // C1, C11
     return emitOpError() << "expects x to be " << describe(w.getBatch())
-                         << " of f16, bf16 or i8, but got " << x;
+                         << " of f16, bf16, i8, f8E4M3FN or f8E5M2, but got " << x;
   if (x.getShape().back() != w.getK()) // C2
     return emitOpError() << "expects x to have K = " << w.getK() << " columns like w, but got "
                          << x;

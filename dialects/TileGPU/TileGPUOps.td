@@ -29,7 +29,9 @@ def TileGPU_MmaOp : TileGPU_Op<"mma", [Pure, AllTypesMatch<["c", "result"]>]> {
     Types as `tile.dot` has them. X is 256 bits of K: 16 for 16-bit elements, 32
     for 8-bit ones, 8 for f32 (tf32). The operands must hold the fragments of the instruction: `a` in
     `mma_operand 0`, `b` in `mma_operand 1`, `c` in `mma_accumulator`, all for
-    the same warps.
+    the same warps. Operands of 16-bit elements may both lie as fragments of 8-bit ones
+    do (they were widened in registers): each 32 rows of K are two instructions then, the
+    first of which takes the lower two of every four rows.
   }];
   let arguments = (ins AnyRankedTensor:$a, AnyRankedTensor:$b, AnyRankedTensor:$c);
   let results = (outs AnyRankedTensor:$result);

@@ -92,6 +92,8 @@ LogicalResult MmaOp::verify() {
                          << c.getElementType();
   int64_t warps = getLayout(getC()).getNumWarps();
   unsigned bits = element.getIntOrFloatBitWidth();
+  if (bits == 16 && layout::getOperandBits(getLayout(getA()), 0) == 8)
+    bits = 8; // halves that lie as bytes do
   int64_t depth = layout::getMmaDepth(bits);
   for (int64_t warpsM = 1; warpsM <= warps; warpsM *= 2) {
     int64_t grid[] = {warpsM, warps / warpsM};

@@ -5,7 +5,8 @@
 //   x tile, w tile <- memory
 //   for each 256 bits of K in the tile:  acc = x * w + acc     (tensor cores)
 //
-// Steps of one product's depth keep few operand registers alive at a time.
+// Steps of one product's depth keep few operand registers alive at a time. With
+// operand_bits = 16 both operands of a step are widened first, 8-bit floats to f16.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/Support/Layout/LinearLayout.h"
@@ -60,10 +61,13 @@ private:
     Value w = isTransposed ? load(wView, {columnStart, kStart}, {tileN, tileK})
                            : load(wView, {kStart, columnStart}, {tileK, tileN});
     for (int64_t row = 0; row < tileK; row += step)
-      acc = tile::DotOp::create(builder, loc, acc.getType(), slice(x, {0, row}, {tileM, step}),
-                                getRows(w, row, step), acc);
+      acc = tile::DotOp::create(builder, loc, acc.getType(),
+                                asOperand(slice(x, {0, row}, {tileM, step})),
+                                asOperand(getRows(w, row, step)), acc);
     return acc;
   }
+
+  Value asOperand(Value numbers) { return schedule.operandBits == 16 ? widen(numbers) : numbers; }
 
   /// Rows row .. row + count of K, count x tile_n.
   Value getRows(Value w, int64_t row, int64_t count) {
@@ -93,6 +97,14 @@ LogicalResult expand::expandMatmul(nn::MatmulOp op, func::FuncOp function) {
           *schedule, op.getK(),
           cast<RankedTensorType>(op.getW().getType()).getElementTypeBitWidth()))
     return op.emitOpError() << llvm::toString(std::move(error));
+  Type element = cast<RankedTensorType>(op.getW().getType()).getElementType();
+  if (schedule->operandBits != 0) {
+    if (!isa<Float8E4M3FNType, Float8E5M2Type>(element) || schedule->operandBits != 16)
+      return op.emitOpError() << "expects operand_bits to be 16 with f8E4M3FN or f8E5M2, or left "
+                                 "out, but got "
+                              << schedule->operandBits << " with " << element;
+    op.emitRemark() << "multiplies " << element << " as f16: operand_bits is 16";
+  }
   DenseMatmulProgram(op, function, *schedule).run();
   return success();
 }

@@ -156,7 +156,9 @@ schedule::QuantMatmulProblem QuantMatmulProgram::getRule(nn::QuantMatmulOp op) {
   rule.n = w.getN();
   rule.granularity = w.getFormat().getGranularity();
   rule.zero = w.getFormat().getZeroRule();
-  rule.activationBytes = cast<RankedTensorType>(op.getX().getType()).getElementTypeBitWidth() / 8;
+  Type x = cast<RankedTensorType>(op.getX().getType()).getElementType();
+  rule.activationBytes = x.getIntOrFloatBitWidth() / 8;
+  rule.isWidened = isa<Float8E4M3FNType, Float8E5M2Type>(x);
   return rule;
 }
 
@@ -164,7 +166,7 @@ layout::Activation QuantMatmulProgram::getActivation() const {
   Type element = cast<RankedTensorType>(facts.x.getType()).getElementType();
   if (element.isInteger())
     return layout::Activation::I8;
-  return element.isF16() ? layout::Activation::F16 : layout::Activation::BF16;
+  return element.isBF16() ? layout::Activation::BF16 : layout::Activation::F16;
 }
 
 //===----------------------------------------------------------------------===//
@@ -345,6 +347,8 @@ Value QuantMatmulProgram::multiplySegment(const LoadedTile &tile, int64_t segmen
   int64_t rows = rule.getSegmentRows(schedule.tileK), first = segment * rows;
   int64_t chunk = std::gcd(rows, int64_t(layout::fragmentK));
   Type activation = cast<RankedTensorType>(tile.x.getType()).getElementType();
+  if (rule.isWidened)
+    activation = builder.getF16Type();
   Type element = activation;
   if (isByte() && !isSigned())
     element = builder.getIntegerType(8, /*isSigned=*/false);
@@ -365,6 +369,8 @@ Value QuantMatmulProgram::multiplySegment(const LoadedTile &tile, int64_t segmen
     Value values = tile::DequantOp::create(builder, loc, tensor({chunk, tileN}, element), codes,
                                            zero, codebook, builder.getI32IntegerAttr(bias), kind);
     Value columns = slice(tile.x, {0, row}, {tileM, chunk});
+    if (rule.isWidened)
+      columns = widen(columns);
     part = multiply(columns, values, part);
     if (sums)
       *sums = multiply(columns, ones, *sums);
@@ -510,6 +516,9 @@ LogicalResult expand::expandQuantMatmul(nn::QuantMatmulOp op, func::FuncOp funct
   if (isStack && schedule->chunkK > 0)
     return op.emitOpError() << "expects chunk_k to be left out with stacks, but got "
                             << schedule->chunkK;
+  Type x = cast<RankedTensorType>(op.getX().getType()).getElementType();
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(x))
+    op.emitRemark() << "multiplies " << x << " as f16, which packed weights are unpacked to";
   QuantMatmulProgram(op, function, *schedule).run();
   return success();
 }

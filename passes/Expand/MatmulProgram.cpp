@@ -217,6 +217,11 @@ Value MatmulProgram::loadX(Value kTile) {
   return load(x.view, {rowStart, scaled(kTile, schedule.tileK)}, {schedule.tileM, schedule.tileK});
 }
 
+Value MatmulProgram::widen(Value numbers) {
+  return arith::ExtFOp::create(builder, loc,
+                               tensor(tensorOf(numbers).getShape(), builder.getF16Type()), numbers);
+}
+
 /// Few rows would leave most of the 16 of m16n8k16 empty: there w fills them,
 /// and y is computed as the transpose of w^T * x^T.
 Value MatmulProgram::multiply(Value x, Value w, Value sum) {

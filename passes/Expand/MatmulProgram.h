@@ -111,6 +111,8 @@ protected:
 
   /// tile_m x tile_k of x.
   mlir::Value loadX(mlir::Value kTile);
+  /// 8-bit floats as f16, all of which f16 has.
+  mlir::Value widen(mlir::Value numbers);
   /// sum + x * w of a part of a tile, by the operands that the schedule names.
   mlir::Value multiply(mlir::Value x, mlir::Value w, mlir::Value sum);
   /// A 1 x tile_n row of a 16-bit or f32 type as a tile_m x tile_n tile of f32.

@@ -34,6 +34,19 @@ static std::array<int64_t, 2> getPackedGrid(const LinearLayout &codes) {
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
+/// Whether `operand` of a product is 8-bit numbers that are widened in registers.
+static bool isWidened(Value operand) {
+  auto extend = operand.getDefiningOp<arith::ExtFOp>();
+  return extend && tensorOf(extend.getIn()).getElementTypeBitWidth() == 8;
+}
+
+/// Bits of the elements whose fragments the operands of a product have: where bytes are
+/// widened on both sides they stay where bytes lie, since the order of K is free.
+static unsigned getFragmentBits(tile::DotOp dot) {
+  unsigned bits = tensorOf(dot.getA()).getElementTypeBitWidth();
+  return bits == 16 && isWidened(dot.getA()) && isWidened(dot.getB()) ? 8 : bits;
+}
+
 /// All tensors of the op have one shape and element i of the results depends
 /// on element i of the operands.
 static bool isElementwise(Operation *op) {
@@ -142,9 +155,9 @@ public:
 
 private:
   /// The layout of operand `index` of a product.
-  LinearLayout getOperandLayout(unsigned index, Value operand) {
-    RankedTensorType type = tensorOf(operand);
-    return layout::mmaOperand(index, type.getShape(), grid, type.getElementTypeBitWidth());
+  LinearLayout getOperandLayout(unsigned index, tile::DotOp dot) {
+    RankedTensorType type = tensorOf(dot->getOperand(index));
+    return layout::mmaOperand(index, type.getShape(), grid, getFragmentBits(dot));
   }
   void assign(Value value, const LinearLayout &layout) {
     if (!isTensor(value) || refuses(value))
@@ -227,8 +240,8 @@ void Assigner::seedSum(tile::DotOp dot) {
 }
 
 void Assigner::seedOperands(tile::DotOp dot) {
-  assign(dot.getA(), getOperandLayout(0, dot.getA()));
-  assign(dot.getB(), getOperandLayout(1, dot.getB()));
+  assign(dot.getA(), getOperandLayout(0, dot));
+  assign(dot.getB(), getOperandLayout(1, dot));
 }
 
 void Assigner::spread() {
@@ -384,8 +397,8 @@ void Assigner::insertConversions() {
       use.set(tilegpu::ConvertLayoutOp::create(builder, op->getLoc(), type, use.get()));
     };
     if (auto dot = dyn_cast<tile::DotOp>(op)) {
-      convert(dot->getOpOperand(0), getOperandLayout(0, dot.getA()));
-      convert(dot->getOpOperand(1), getOperandLayout(1, dot.getB()));
+      convert(dot->getOpOperand(0), getOperandLayout(0, dot));
+      convert(dot->getOpOperand(1), getOperandLayout(1, dot));
       convert(dot->getOpOperand(2), tilegpu::getLayout(dot.getResult()));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       for (auto [i, use] : llvm::enumerate(loop.getInitArgsMutable()))
@@ -462,7 +475,7 @@ struct AssignLayoutsPass : layoutpasses::impl::AssignLayoutsBase<AssignLayoutsPa
     WalkResult fits = function.walk([&](tile::DotOp dot) -> WalkResult {
       ArrayRef<int64_t> c = tensorOf(dot.getC()).getShape();
       int64_t k = tensorOf(dot.getA()).getDimSize(1);
-      int64_t depth = layout::getMmaDepth(tensorOf(dot.getA()).getElementTypeBitWidth());
+      int64_t depth = layout::getMmaDepth(getFragmentBits(dot));
       if (c[0] % (16 * grid[0]) || c[1] % (8 * grid[1]) || k % depth)
         return dot.emitOpError() << "expects tiles of a multiple of " << 16 * grid[0] << "x"
                                  << 8 * grid[1] << "x" << depth << " for " << grid[0] << "x"

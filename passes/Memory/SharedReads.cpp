@@ -10,10 +10,15 @@
 using namespace mlir;
 using namespace tilewright;
 
-/// Whether a read of `tile` from shared memory is one of matrices.
+/// Whether a read of `tile` from shared memory is one of matrices, or reads as bytes what
+/// matrices of 16-bit elements would have: eight rows as well, half as wide.
 static bool isReadAsMatrices(Value tile) {
   unsigned bits = cast<RankedTensorType>(tile.getType()).getElementTypeBitWidth();
-  return layout::getMatrixRead(tilegpu::getLayout(tile), bits).has_value();
+  layout::LinearLayout layout = tilegpu::getLayout(tile);
+  if (layout::getMatrixRead(layout, bits))
+    return true;
+  std::optional<layout::MatrixRead> halves = layout::getMatrixRead(layout, 16);
+  return bits == 8 && halves && !halves->transposed;
 }
 
 std::optional<unsigned> memory::getOperandSwizzle(Value tile) {

@@ -24,6 +24,8 @@ _CLASSES: dict[str, ActivationClass] = {
     "16-bit": "16-bit",
     "float16": "16-bit",
     "bfloat16": "16-bit",
+    "float8_e4m3fn": "16-bit",
+    "float8_e5m2": "16-bit",
     "8-bit": "8-bit",
     "int8": "8-bit",
 }
@@ -39,7 +41,8 @@ def activation_class(name: str, weight: WeightFormat, granularity: Granularity) 
     """
     if name not in _CLASSES:
         raise UnsupportedError(
-            f"activations is {name!r}; supported: 'float16', 'bfloat16' (as 'float16') and 'int8'"
+            f"activations is {name!r}; supported: 'float16', 'bfloat16', 'float8_e4m3fn', "
+            "'float8_e5m2' (all as 'float16') and 'int8'"
         )
     kind = _CLASSES[name]
     if kind == "16-bit":

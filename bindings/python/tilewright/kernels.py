@@ -103,7 +103,7 @@ def compile(
         raise UnsupportedError(f"m is {m}; expects at least 1")
     if x_dtype is None:
         x_dtype = "i8" if weights.activations == "8-bit" else "f16"
-    x_name = float_name(x_dtype, "x_dtype", ("f16", "bf16", "i8"))
+    x_name = float_name(x_dtype, "x_dtype", ("f16", "bf16", "i8", "e4m3", "e5m2"))
     check_packing(OPERANDS[x_name], weights)
     biases = (x_name, "f32") if x_name in FLOATS else ("f32",)
     bias = None if bias_dtype is None else float_name(bias_dtype, "bias_dtype", biases)
@@ -113,7 +113,7 @@ def compile(
     if target is None or isinstance(target, Device) or ":" in target:
         target = device(target).model
     compiled = native().compile_quant_matmul(
-        weights.packed(x_name),
+        weights.packed(standard),
         x_name,
         bias,
         out,

@@ -41,18 +41,19 @@ def linear(
     """Multiplies by quantised weights: `(activation(x @ w + bias) + residual) * out_scale`.
 
     Args:
-        x: float16, bfloat16 or int8 [..., K], any strides; NumPy or CPU torch. int8
-            takes weights packed for it (`quantize(..., activations="int8")`), and
-            usually the `row_scale` that `quantize_activations` gives. For a batch of B
-            weights [B, M, K], or [M, K] for all of them.
+        x: float16, bfloat16, int8, float8_e4m3fn or float8_e5m2 [..., K], any strides;
+            NumPy or CPU torch. int8 takes weights packed for it (`quantize(...,
+            activations="int8")`), and usually the `row_scale` that `quantize_activations`
+            gives. float8 takes those packed for float16, as which the kernel multiplies
+            it. For a batch of B weights [B, M, K], or [M, K] for all of them.
         weights: K inputs x N outputs, from `quantize`. Either layout. Of a batch each
             multiplies its rows, in one launch; then bias and column_scale are [B, N].
         bias: [N], of the dtype of `x` (where that has 16 bits) or float32.
         activation: "relu", "gelu" (with the error function), "silu", "swiglu" or None.
             "swiglu" takes columns of w in pairs, gate and up: `silu(v[2j]) * v[2j + 1]`.
         out_dtype: float16, bfloat16, float32, float8_e4m3fn or float8_e5m2; None for that
-            of `x`, for int8 float16. What is beyond the largest number of an 8-bit float
-            becomes that number.
+            of `x`, for dtypes of 8 bits float16. What is beyond the largest number of an
+            8-bit float becomes that number.
         device: where to run; None for the first GPU, else the emulated device.
         row_scale: float32 [...]; multiplies the rows of `x @ w`, before the bias.
         column_scale: float32 [N]; multiplies its columns, before the bias.
@@ -94,7 +95,7 @@ def linear(
     array = to_numpy(x, "x")
     rows = _as_rows(array, weights)
     leading = array.shape[:-1] if weights.batch is None else rows.shape[:-1]
-    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16", "i8"))
+    x_name = float_name(array.dtype, "dtype of x", ("f16", "bf16", "i8", "e4m3", "e5m2"))
     check_packing(array.dtype, weights)
     standard = x_name if x_name in FLOATS else "f16"
     out_name = standard if out_dtype is None else float_name(out_dtype, "out_dtype", tuple(RESULTS))
@@ -115,7 +116,7 @@ def linear(
     def run(y: NDArray) -> dict[str, Any] | None:
         return runtime().quant_matmul(
             rows,
-            weights.packed(x_name),
+            weights.packed(standard),
             epilogue.to_native(),
             y,
             where,
@@ -168,8 +169,10 @@ def matmul(
     is done in float32 with one rounding to `out_dtype`. Elements of float32 arrays are
     first rounded to TF32 (10 bits of mantissa, to nearest, ties away from zero), as
     `torch.backends.cuda.matmul.allow_tf32` has it. Products of int8 are summed exactly
-    modulo 2^32 and rounded once to float32. Those of float8 need tensor cores that have
-    them behind mma.sync (sm_89, sm_120), which sum them with fewer bits than float32 has.
+    modulo 2^32 and rounded once to float32. Where tensor cores have float8 behind mma.sync
+    (sm_89, sm_120) they sum its products with fewer bits than float32 has; elsewhere, and
+    with `operand_bits=16` in the schedule, it is widened to float16, which is exact, and
+    products are summed as those of float16 are.
 
     Raises:
         ShapeError: the shapes do not fit each other.

@@ -172,6 +172,10 @@ LinearLayout mmaOperand(unsigned index, llvm::ArrayRef<int64_t> shape,
 LinearLayout mmaAccumulatorFragment();
 LinearLayout mmaOperandFragment(unsigned index, unsigned elementBits = 16);
 
+/// The elementBits of an mmaOperand() layout: what a lane holds side by side along K fills
+/// 32 bits.
+unsigned getOperandBits(const LinearLayout &operand, unsigned index);
+
 /// Blocked: each thread holds `vector` consecutive elements along the last
 /// dimension; lanes and then warps fill the last dimension, then the one
 /// before it; what is left over is register repetition, and surplus lanes or

@@ -121,6 +121,17 @@ LinearLayout mmaOperandFragment(unsigned index, unsigned elementBits) {
   return LinearLayout(2, registers, lanes, {});
 }
 
+unsigned getOperandBits(const LinearLayout &operand, unsigned index) {
+  unsigned k = 1 - index;
+  int32_t elements = 1;
+  for (const Basis &basis : operand.getBases(Place::Register)) {
+    if (basis[k] != elements)
+      break;
+    elements *= 2;
+  }
+  return 32 / elements;
+}
+
 LinearLayout mmaAccumulator(ArrayRef<int64_t> shape, ArrayRef<int64_t> warps) {
   assert(shape.size() == 2 && warps.size() == 2 && "mma tiles have two dimensions");
   Builder builder(shape, mmaAccumulatorFragment());

@@ -75,7 +75,7 @@ Expected<MatmulProblem> MatmulProblem::fromProblem(const Problem &problem) {
 //===----------------------------------------------------------------------===//
 
 Expected<MatmulSchedule> MatmulSchedule::fromSchedule(const Schedule &schedule) {
-  Expected<ProductTiles> tiles = readTiles(schedule, "matmul", {"chunk_k"});
+  Expected<ProductTiles> tiles = readTiles(schedule, "matmul", {"chunk_k", "operand_bits"});
   if (!tiles)
     return tiles.takeError();
   return MatmulSchedule{*tiles};
@@ -92,7 +92,8 @@ int64_t getSharedBytes(const ProductTiles &tiles, const MatmulProblem &problem) 
 int64_t estimateRegisters(const ProductTiles &tiles) {
   // A step of 16 along K: four registers for each 16 rows of x, two for each 8
   // columns of w; two steps are in flight.
-  constexpr int64_t addressesAndLoopState = 40, steps = 2;
+  constexpr int64_t addressesAndLoopState = 40;
+  const int64_t steps = tiles.operandBits == 0 ? 2 : 4;
   int64_t x = tiles.tileM / tiles.warpsM / 16 * 4;
   int64_t w = tiles.tileN / tiles.warpsN / 8 * 2;
   int64_t sums = (tiles.keepsTotal() ? 2 : 1) * tiles.getAccumulators();
@@ -129,6 +130,32 @@ Error verifyMatmulShape(const ProductTiles &tiles, int64_t k, unsigned elementBi
   return constraints.checkRange("split_k", tiles.splitK, 1, divideCeil(k, tiles.tileK)); // C6
 }
 
+/// What a default says: 16 where numbers of 8 bits have no product of their own.
+static int64_t getOperandBits(const MatmulProblem &problem, const target::Target &target) {
+  return problem.isFloat8() && !target.hasFp8MmaSync ? 16 : 0;
+}
+
+static Error checkOperandBits(const MatmulSchedule &schedule, const MatmulProblem &problem,
+                              const target::Target &target) {
+  int64_t bits = schedule.operandBits;
+  if (!problem.isFloat8())
+    return bits == 0 ? Error::success()
+                     : constraints.makeError("operand_bits",
+                                             "left out with " + problem.element.name, bits, 0);
+  int64_t byTarget = getOperandBits(problem, target);
+  if (problem.isDeterministic && bits != byTarget)
+    return constraints.makeError("operand_bits",
+                                 "that of deterministic products of " + problem.element.name +
+                                     " on " + target.name,
+                                 bits, byTarget);
+  if (byTarget == 16 && bits != 16)
+    return constraints.makeError("operand_bits",
+                                 "16 on " + target.name + ", whose mma.sync does not take " +
+                                     problem.element.name,
+                                 bits, 16);
+  return constraints.checkOneOf("operand_bits", bits, {0, 16});
+}
+
 Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
                    const target::Target &target) {
   if (Error error = verifyMatmulShape(schedule, problem.k, problem.element.bits))
@@ -139,11 +166,8 @@ Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
     return error;
   if (Error error = constraints.checkTarget(target)) // C7
     return error;
-  bool isFloat8 = problem.element.isFloat() && problem.element.bits == 8;
-  if (isFloat8 && !target.hasFp8MmaSync) // C7
-    return constraints.makeError("expects a target whose mma.sync takes " + problem.element.name +
-                                 ", but got " + target.name +
-                                 "; the nearest is sm_89, the nearest dtype f16");
+  if (Error error = checkOperandBits(schedule, problem, target)) // C12
+    return error;
   auto isShape = [&](const ProductTiles &tiles) {
     Error error = verifyMatmulShape(tiles, problem.k, problem.element.bits);
     bool isLegal = !error;
@@ -233,7 +257,8 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
                                .tileK = tileBytesOfK / problem.getElementBytes(),
                                .warpsM = tiling.warpsM,
                                .warpsN = tiling.warpsN,
-                               .chunkK = getChunk(problem)}};
+                               .chunkK = getChunk(problem),
+                               .operandBits = getOperandBits(problem, target)}};
       if (maySplit)
         schedule.splitK = chooseSplit(schedule, problem, rows, model.smCount);
       schedule.stages = chooseStages(schedule, problem, target);
@@ -253,7 +278,8 @@ Expected<MatmulSchedule> chooseMatmulDefault(const MatmulProblem &problem,
                            .warpsM = 1,
                            .warpsN = 1,
                            .stages = 2,
-                           .chunkK = getChunk(problem)}};
+                           .chunkK = getChunk(problem),
+                           .operandBits = getOperandBits(problem, target)}};
   Error error = verifyMatmul(smallest, problem, target);
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
@@ -283,7 +309,8 @@ std::vector<MatmulSchedule> enumerateMatmul(const MatmulProblem &problem,
                              .tileK = tileK,
                              .warpsM = warpsM,
                              .warpsN = warpsN,
-                             .chunkK = getChunk(problem)}});
+                             .chunkK = getChunk(problem),
+                             .operandBits = getOperandBits(problem, target)}});
   return all;
 }
 

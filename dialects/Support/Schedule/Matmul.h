@@ -28,6 +28,7 @@ struct MatmulProblem {
   bool isDeterministic = false;
 
   int64_t getElementBytes() const { return element.bits / 8; }
+  bool isFloat8() const { return element.isFloat() && element.bits == 8; }
 
   /// The error names the dimension, operand or attribute, its value and what
   /// was expected.
@@ -42,14 +43,16 @@ struct MatmulProblem {
 ///      bits)
 ///   C5 stages is 2..8
 ///   C6 split_k is 1..ceil(K / tile_k), and at most 65535 / B
-///   C7 the target can be compiled for and has cp.async and mma.m16n8k16, with
-///      e4m3 and e5m2 mma.m16n8k32 for these (sm_89, sm_120; elsewhere from sm_90
-///      on ptxas would expand it)
+///   C7 the target can be compiled for and has cp.async and mma.m16n8k16
 ///   C8 the main loop's shared memory fits a block of the target
 ///   C9 a thread holds at most 128 accumulators
 ///   C10 the estimate of a thread's registers fits the target
 ///   C11 chunk_k is 0; for a deterministic problem getCanonicalChunk(K), which every
 ///       tile_k divides, with at most one split for each chunk
+///   C12 operand_bits is 0, or 16 with e4m3 and e5m2, which are then widened to f16 in
+///       registers, exactly; it is 16 where the target has no mma.m16n8k32 of them
+///       (sm_80, sm_86; from sm_90 on ptxas would expand it, but for sm_120), and 0 for a
+///       deterministic problem where it has one
 struct MatmulSchedule : ProductTiles {
   Schedule toSchedule() const { return schedule::toSchedule(*this, "matmul"); }
   /// Fails on unknown or missing parameters, naming them.
@@ -62,7 +65,8 @@ struct MatmulSchedule : ProductTiles {
 int64_t getSharedBytes(const ProductTiles &tiles, const MatmulProblem &problem);
 
 /// An estimate of a thread's registers: accumulators (twice where a block keeps the total
-/// of its chunks), the fragments of two steps of 16 along K, addresses and loop state.
+/// of its chunks), the fragments of two steps of one product along K, which are twice as
+/// large where they are widened, addresses and loop state.
 int64_t estimateRegisters(const ProductTiles &tiles);
 
 /// Blocks of the launch for `m` rows.
@@ -71,7 +75,7 @@ int64_t getBlocks(const ProductTiles &tiles, const MatmulProblem &problem, int64
 /// C1 to C6 alone, which hold on every target, for elements of `elementBits` bits.
 llvm::Error verifyMatmulShape(const ProductTiles &tiles, int64_t k, unsigned elementBits);
 
-/// Checks C1 to C6, C11 and then C7 to C10.
+/// Checks C1 to C6, C11, C7, C12 and then C8 to C10.
 llvm::Error verifyMatmul(const MatmulSchedule &schedule, const MatmulProblem &problem,
                          const target::Target &target);
 

@@ -18,7 +18,7 @@ static constexpr TileParameter parameters[] = {
     {"tile_k", &ProductTiles::tileK, false},   {"warps_m", &ProductTiles::warpsM, false},
     {"warps_n", &ProductTiles::warpsN, false}, {"stages", &ProductTiles::stages, false},
     {"split_k", &ProductTiles::splitK, false}, {"stream_k", &ProductTiles::streamK, true},
-    {"chunk_k", &ProductTiles::chunkK, true}};
+    {"chunk_k", &ProductTiles::chunkK, true},  {"operand_bits", &ProductTiles::operandBits, true}};
 
 ArrayRef<TileParameter> getTileParameters() { return parameters; }
 

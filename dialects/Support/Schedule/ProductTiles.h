@@ -23,10 +23,11 @@ namespace tilewright::schedule {
 struct ProductTiles {
   int64_t tileM = 16, tileN = 64, tileK = 128;
   int64_t warpsM = 1, warpsN = 2;
-  int64_t stages = 4;  ///< buffers of the main loop
-  int64_t splitK = 1;  ///< blocks that share one tile of y
-  int64_t streamK = 0; ///< blocks that share all of y; 0 where each has one tile
-  int64_t chunkK = 0;  ///< K is summed in chunks of so many, added in order; 0: at once
+  int64_t stages = 4;      ///< buffers of the main loop
+  int64_t splitK = 1;      ///< blocks that share one tile of y
+  int64_t streamK = 0;     ///< blocks that share all of y; 0 where each has one tile
+  int64_t chunkK = 0;      ///< K is summed in chunks of so many, added in order; 0: at once
+  int64_t operandBits = 0; ///< of the numbers that are multiplied; 0: those of x
 
   bool operator==(const ProductTiles &) const = default;
 

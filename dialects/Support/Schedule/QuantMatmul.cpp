@@ -41,7 +41,7 @@ static Error checkZeros(const Problem &problem, format::Zero zero) {
 }
 
 static Error checkOperands(const Problem &problem) {
-  if (Error error = constraints.checkOperand(problem, "x", {"f16", "bf16", "i8"}))
+  if (Error error = constraints.checkOperand(problem, "x", {"f16", "bf16", "i8", "e4m3", "e5m2"}))
     return error;
   if (Error error = constraints.checkOperand(problem, "w", {"u32"}))
     return error;
@@ -156,7 +156,9 @@ Expected<QuantMatmulProblem> QuantMatmulProblem::fromProblem(const Problem &prob
   if (typed.isDeterministic && weight->isStack())
     return constraints.makeError("expects deterministic to be false with stacks, whose chunks of K "
                                  "no schedule has, but got true");
-  typed.activationBytes = format::get(problem.findOperand("x")->dtype).bits / 8;
+  format::Format x = format::get(problem.findOperand("x")->dtype);
+  typed.activationBytes = x.bits / 8;
+  typed.isWidened = x.bits == 8 && x.isFloat();
   if (Error error = checkByteActivations(typed))
     return std::move(error);
   return typed;

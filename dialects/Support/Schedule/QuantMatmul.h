@@ -18,7 +18,7 @@ namespace tilewright::schedule {
 ///   dimensions  M (static or dynamic), N and K (static, at least 1), B (static, at
 ///               least 1; then the first of every operand but codebook and out_scale);
 ///               planes (with format stack: dynamic)
-///   operands    x [M,K] f16|bf16|i8, w (packed u32 words), scales [groups,N], with
+///   operands    x [M,K] f16|bf16|i8|e4m3|e5m2, w (packed u32 words), scales [groups,N], with
 ///               format stack [planes,groups,N],
 ///               zeros (with zero other than none: u8, or f16|bf16|f32),
 ///               tensor_scale [1] f32 (optional), codebook (with lut2..lut4),
@@ -41,6 +41,7 @@ struct QuantMatmulProblem {
   format::Zero zero = format::Zero::None;
   unsigned zeroBytes = 0;       ///< of one element of their table (layout::ScaleStorage)
   unsigned activationBytes = 2; ///< of one number of x
+  bool isWidened = false;       ///< x is of e4m3 or e5m2, which is multiplied as f16
   /// Equal bits of a row of y whatever the schedule and the other rows.
   bool isDeterministic = false;
 
@@ -49,7 +50,7 @@ struct QuantMatmulProblem {
   static llvm::Expected<QuantMatmulProblem> fromProblem(const problem::Problem &problem);
 
   /// Whether x is of i8: then products are summed as integers.
-  bool hasByteActivations() const { return activationBytes == 1; }
+  bool hasByteActivations() const { return activationBytes == 1 && !isWidened; }
   /// Rows of K whose products of bytes a 32-bit sum holds: 128 * 255 each.
   static constexpr int64_t maxIntegerRows = 65536;
   /// Whether sums are scaled within the main loop, not once at the end: there is

@@ -3,7 +3,7 @@
 
 // C1: x has rank 2.
 func.func @c1_rank_of_x(%x: tensor<1x16x384xf16>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
-  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16 or i8, but got 'tensor<1x16x384xf16>'}}
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16, i8, f8E4M3FN or f8E5M2, but got 'tensor<1x16x384xf16>'}}
   %y = nn.quant_matmul %x, %w : tensor<1x16x384xf16>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
@@ -12,7 +12,7 @@ func.func @c1_rank_of_x(%x: tensor<1x16x384xf16>, %w: !nn.quantized<384x64, #nn.
 
 // C1: x is f16, bf16 or i8.
 func.func @c1_type_of_x(%x: tensor<16x384xf32>, %w: !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
-  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16 or i8, but got 'tensor<16x384xf32>'}}
+  // expected-error @+1 {{expects x to be a rank-2 tensor of f16, bf16, i8, f8E4M3FN or f8E5M2, but got 'tensor<16x384xf32>'}}
   %y = nn.quant_matmul %x, %w : tensor<16x384xf32>, !nn.quantized<384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
@@ -183,7 +183,7 @@ func.func @c10_out_scale(%x: tensor<?x384xf16>, %w: !nn.quantized<384x64, #nn.qf
 
 // C11: rows for each matrix.
 func.func @c11_x(%x: tensor<?x384xf16>, %w: !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<8x?x64xf16> {
-  // expected-error @+1 {{expects x to be a batch of 8 matrices of f16, bf16 or i8, but got 'tensor<?x384xf16>'}}
+  // expected-error @+1 {{expects x to be a batch of 8 matrices of f16, bf16, i8, f8E4M3FN or f8E5M2, but got 'tensor<?x384xf16>'}}
   %y = nn.quant_matmul %x, %w : tensor<?x384xf16>, !nn.quantized<8x384x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<8x?x64xf16>
   return %y : tensor<8x?x64xf16>
 }

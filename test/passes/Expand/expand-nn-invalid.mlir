@@ -100,3 +100,20 @@ func.func @chunks_of_a_stack(%x: tensor<16x256xf16>, %w: !nn.quantized<256x64, #
   %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {chunk_k = 128, split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x256xf16>, !nn.quantized<256x64, #nn.qformat<stack, group = 128, scale = f16>> -> tensor<16x64xf16>
   return %y : tensor<16x64xf16>
 }
+
+// -----
+
+// Only 8-bit floats are widened.
+func.func @operand_bits(%x: tensor<64x128xbf16>, %w: tensor<64x128xbf16>) -> tensor<64x64xf16> {
+  // expected-error @+1 {{expects operand_bits to be 16 with f8E4M3FN or f8E5M2, or left out, but got 16 with 'bf16'}}
+  %y = nn.matmul %x, %w {transpose_w, schedule = #tile.schedule<"matmul", {operand_bits = 16, split_k = 1, stages = 3, tile_k = 64, tile_m = 32, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xf16>
+  return %y : tensor<64x64xf16>
+}
+
+// -----
+
+func.func @remark(%x: tensor<16x128xf8E5M2>, %w: !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>>) -> tensor<16x64xf16> {
+  // expected-remark @+1 {{multiplies 'f8E5M2' as f16, which packed weights are unpacked to}}
+  %y = nn.quant_matmul %x, %w {schedule = #tile.schedule<"quant_matmul", {split_k = 1, stages = 2, tile_k = 128, tile_m = 16, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<16x128xf8E5M2>, !nn.quantized<128x64, #nn.qformat<u4, group = 128, scale = f16>> -> tensor<16x64xf16>
+  return %y : tensor<16x64xf16>
+}

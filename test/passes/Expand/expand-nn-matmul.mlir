@@ -33,3 +33,18 @@ func.func @nk(%x: tensor<64x128xbf16>, %w: tensor<64x128xbf16>) -> tensor<64x64x
   %y = nn.matmul %x, %w {transpose_w, schedule = #tile.schedule<"matmul", {split_k = 1, stages = 3, tile_k = 32, tile_m = 32, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<64x128xbf16>, tensor<64x128xbf16> -> tensor<64x64xbf16>
   return %y : tensor<64x64xbf16>
 }
+
+// -----
+
+// 8-bit floats are widened a step at a time, last of all, and that is said.
+// CHECK-LABEL: func.func @widened(
+// CHECK: %[[X:.+]] = tile.load {{.*}} -> tensor<32x64xf8E5M2>
+// CHECK: %[[X0:.+]] = tile.slice %[[X]] [0, 0] {{.*}} -> tensor<32x32xf8E5M2>
+// CHECK: %[[A:.+]] = arith.extf %[[X0]] : tensor<32x32xf8E5M2> to tensor<32x32xf16>
+// CHECK: %[[W0:.+]] = tile.transpose {{.*}} -> tensor<32x64xf8E5M2>
+// CHECK: %[[B:.+]] = arith.extf %[[W0]]
+// CHECK: tile.dot %[[A]], %[[B]]
+func.func @widened(%x: tensor<64x128xf8E5M2>, %w: tensor<64x128xf8E5M2>) -> tensor<64x64xf16> {
+  %y = nn.matmul %x, %w {transpose_w, schedule = #tile.schedule<"matmul", {operand_bits = 16, split_k = 1, stages = 3, tile_k = 64, tile_m = 32, tile_n = 64, warps_m = 1, warps_n = 2}>} : tensor<64x128xf8E5M2>, tensor<64x128xf8E5M2> -> tensor<64x64xf16>
+  return %y : tensor<64x64xf16>
+}

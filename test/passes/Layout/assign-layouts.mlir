@@ -329,3 +329,33 @@ func.func @gather(%p: !tile.ptr, %n: i32) attributes {tile.kernel = #tile.kernel
   tile.store %y, %vy[%c0, %c0] : tensor<16x8xf32>, !tile.view<16x8xf32, strides = [8, 1], align = 16>
   return
 }
+
+// -----
+
+// Operands that are bytes until they are widened stay where bytes lie, four in a register
+// along K; beside an operand of halves they go where those are (which are those of an
+// accumulator's, too).
+// CHECK-LABEL: func.func @widened(
+// CHECK: %[[A:.+]] = arith.extf {{.*}} to tensor<16x32xf16, #tilegpu.layout<register = {{\[\[}}0, 1], [0, 2], [8, 0], [0, 16]], lane = {{\[\[}}0, 4], [0, 8], [1, 0], [2, 0], [4, 0]], warp = {{\[\]}}, repeat = [1, 1]>>
+// CHECK: %[[B:.+]] = arith.extf {{.*}} to tensor<32x16xf16, #tilegpu.layout<register = {{\[\[}}1, 0], [2, 0], [16, 0], [0, 8]], lane = {{\[\[}}4, 0], [8, 0], [0, 1], [0, 2], [0, 4]], warp = {{\[\]}}, repeat = [1, 1]>>
+// CHECK: tilegpu.mma %[[A]], %[[B]],
+// CHECK: %[[HALVES:.+]] = arith.extf {{.*}} to tensor<16x32xf16, #tilegpu.layout<mma_accumulator, shape = [16, 32], warps = [1, 1]>>
+// CHECK: tilegpu.mma %[[HALVES]],
+func.func @widened(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %c = arith.constant dense<0.0> : tensor<16x16xf32>
+  %halves = arith.constant dense<1.0> : tensor<32x16xf16>
+  %v = tile.view %p : !tile.view<16x32xf8E4M3FN, strides = [32, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  %x = tile.load %v[%c0, %c0] : !tile.view<16x32xf8E4M3FN, strides = [32, 1], align = 16> -> tensor<16x32xf8E4M3FN>
+  %w = tile.load %v[%c0, %c0] : !tile.view<16x32xf8E4M3FN, strides = [32, 1], align = 16> -> tensor<16x32xf8E4M3FN>
+  %turned = tile.transpose %w order = [1, 0] : tensor<16x32xf8E4M3FN> -> tensor<32x16xf8E4M3FN>
+  %a = arith.extf %x : tensor<16x32xf8E4M3FN> to tensor<16x32xf16>
+  %b = arith.extf %turned : tensor<32x16xf8E4M3FN> to tensor<32x16xf16>
+  %y = tile.dot %a, %b, %c : tensor<16x32xf16>, tensor<32x16xf16> -> tensor<16x16xf32>
+  %z = tile.load %v[%c0, %c0] : !tile.view<16x32xf8E4M3FN, strides = [32, 1], align = 16> -> tensor<16x32xf8E4M3FN>
+  %d = arith.extf %z : tensor<16x32xf8E4M3FN> to tensor<16x32xf16>
+  %more = tile.dot %d, %halves, %y : tensor<16x32xf16>, tensor<32x16xf16> -> tensor<16x16xf32>
+  tile.store %more, %vy[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
+  return
+}

@@ -56,6 +56,7 @@ def test_json_has_the_documented_keys(tw, documented_keys):
         ("--format", "u4", "--group", "48", "--scale-dtype", "e4m3", "--zero-point", "offset"),
         ("--format", "u4", "--zero-point", "none", "--bias", "f32", "--activation", "gelu"),
         ("--format", "i4", "--dtype", "i8", "--out-dtype", "f32"),
+        ("--format", "u5", "--dtype", "e5m2", "--bias", "f32"),
         ("--format", "u6", "--scale-dtype", "f16", "--bias", "f16", "--activation", "relu"),
     ],
     ids=" ".join,

@@ -26,7 +26,7 @@ class Linear:
     dynamic: bool = False
     k: int = 1024
     n: int = 1024
-    scale: str | None = None  # as x, f16 for i8
+    scale: str | None = None  # as x, f16 where that has 8 bits
     y: str | None = None  # the same
     activation: str = "none"
     bias: bool = False
@@ -43,7 +43,7 @@ class Linear:
     @property
     def half(self) -> str:
         """What scales, y and the bias are where nothing is said."""
-        return "f16" if self.x == "i8" else self.x
+        return "f16" if self.x == "i8" or self.x.startswith("f8") else self.x
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Linear:
             f"!nn.quantized<{self.k}x{self.n}, "
             f"#nn.qformat<{self.weight}, group = {self.group}, scale = {scale}{zero}>>"
         )
-        b = f"tensor<{self.n}x{'f32' if self.x == 'i8' else self.x}>"
+        b = f"tensor<{self.n}x{self.x if self.x == self.half else 'f32'}>"
         activation = f" {{activation = #nn.activation<{self.activation}>}}"
         return (
             f"func.func @linear(%x: {x}, %w: {w}{f', %b: {b}' if self.bias else ''}) -> {y} {{\n"

@@ -64,13 +64,16 @@ def test_operands_come_by_four_matrices(layout):
         ("i8", "sm_90a", "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32"),
         ("f8E4M3FN", "sm_89", "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32"),
         ("f8E5M2", "sm_120a", "mma.sync.aligned.m16n8k32.row.col.f32.e5m2.e5m2.f32"),
+        ("f8E4M3FN", "sm_80", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"),
+        ("f8E5M2", "sm_86", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"),
+        ("f8E4M3FN", "sm_90a", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"),
     ],
 )
 def test_each_dtype_has_its_instruction(ptxas, dtype, target, instruction):
     artifact = compile_matmul(1000, 1024, 1000, "nk", target, dtype)
     schedule = artifact["metadata"]["schedule"]["parameters"]
     warps = schedule["warps_m"] * schedule["warps_n"]
-    bits = {"bf16": 16, "f32": 32}.get(dtype, 8)
+    bits = 16 if "m16n8k16" in instruction else 32 if dtype == "f32" else 8
     products = schedule["tile_m"] * schedule["tile_n"] * schedule["tile_k"] // warps
     assert artifact["ptx"].count(instruction) == products * bits // (16 * 8 * 256)
     assembly = assembler.assemble(artifact["ptx"])

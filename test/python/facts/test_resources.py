@@ -65,6 +65,28 @@ def test_default_schedule_fits_the_registers(ptxas, linear, target):
     assert assembly.kernel.registers * threads <= 65536
 
 
+# Beside 8-bit floats: every unpack scheme and bucket of rows, widened with and without cvt.
+FLOAT8 = [
+    Linear(
+        weight=("u4", "i7", "u8", "u5", "f5e2m2", "e4m3", "nested8")[i % 7],
+        x=("f8E4M3FN", "f8E5M2")[i % 2],
+        group=("128", "32", "channel", "64", "128x128")[i % 5],
+        zero=OPTIONS["zero"][i % 4] if i % 7 < 4 else "none",
+        m=OPTIONS["m"][-1 - i % 6],
+        k=4096 if i % 3 else 1000,
+        n=4096 if i % 2 else 1000,
+    )
+    for i in range(168 if FULL else 14)
+]
+
+
+@pytest.mark.parametrize("i", range(len(FLOAT8)), ids=[linear.name for linear in FLOAT8])
+def test_default_schedule_beside_8_bit_floats_fits_the_registers(ptxas, i):
+    target = TARGETS[i // 2 % len(TARGETS)]
+    compiled = compile_linear(FLOAT8[i], target)
+    assert assembler.assemble(compiled.ptx).defects == [], compiled.schedule
+
+
 # Beside int8 activations: every width, rule and bucket of rows, on each target in turn.
 BYTES = [
     Linear(

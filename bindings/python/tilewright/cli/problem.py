@@ -15,6 +15,8 @@ from .failures import BadInput, as_bad_input, as_failure
 from .options import extent
 
 OPS = ("quant_matmul",)
+#: Of x.
+X_DTYPES = ("f16", "bf16", "i8", "e4m3", "e5m2")
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "swiglu")
 SCHEDULE_HINT = "'tw compile' without --schedule prints one that fits"
 NO_SCHEDULE_HINT = "'tw devices' lists what can be compiled for"
@@ -81,14 +83,16 @@ def add_problem_options(parser: argparse.ArgumentParser) -> None:
         metavar="GROUP",
         help=GROUP_HELP,
     )
-    group.add_argument("--dtype", choices=("f16", "bf16", "i8"), help="of x (default f16)")
+    group.add_argument("--dtype", choices=X_DTYPES, help="of x (default f16)")
     group.add_argument(
-        "--out-dtype", choices=tuple(RESULTS), help="of y (default: that of x, f16 for i8)"
+        "--out-dtype",
+        choices=tuple(RESULTS),
+        help="of y (default: that of x, f16 where x has 8 bits)",
     )
     group.add_argument(
         "--scale-dtype",
         choices=tuple(SCALE_FORMATS),
-        help="of the scales (default: that of x, f16 for i8)",
+        help="of the scales (default: that of x, f16 where x has 8 bits)",
     )
     group.add_argument(
         "--zero-point",
@@ -204,7 +208,7 @@ class QuantMatmul:
         dtypes = {operand["name"]: operand["dtype"] for operand in problem["operands"]}
         attributes = problem["attributes"]
         for name in {"x", "y", "bias"} & set(dtypes):
-            known = {"x": {*FLOATS, "i8"}, "y": set(RESULTS)}.get(name, set(FLOATS))
+            known = {"x": set(X_DTYPES), "y": set(RESULTS)}.get(name, set(FLOATS))
             if dtypes[name] not in known:
                 raise ValueError(f"{name} is {dtypes[name]}")
         if dtypes["scales"] not in SCALE_FORMATS:

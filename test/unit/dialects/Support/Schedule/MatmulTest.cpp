@@ -147,12 +147,39 @@ TEST(MatmulScheduleTest, DepthsFollowTheElements) {
   EXPECT_EQ(chooseTyped(words, "a100", 1024).tileK, 32);
   EXPECT_EQ(messageOf(verify(shallow.toSchedule(), words, target::getTarget(getModel("a100")))),
             "");
-  Problem float8 = bytes;
-  float8.operands[0].dtype = float8.operands[1].dtype = "e4m3";
-  EXPECT_EQ(messageOf(chooseDefault(float8, getModel("rtx4090"), 16).takeError()), "");
-  EXPECT_EQ(messageOf(chooseDefault(float8, getModel("h200"), 16).takeError()),
-            "matmul: expects a target whose mma.sync takes e4m3, but got sm_90a; the nearest is "
-            "sm_89, the nearest dtype f16");
+}
+
+TEST(MatmulScheduleTest, Float8IsWidenedWhereItHasNoProduct) {
+  Problem problem = makeProblem(4096, 4096);
+  problem.attributes["layout"] = "nk";
+  problem.operands[0].dtype = problem.operands[1].dtype = "e4m3";
+  for (auto [model, bits] : {std::pair{"rtx4090", 0}, {"a100", 16}, {"h200", 16}, {"rtx5090", 0}})
+    for (int64_t rows : {1, 64, 4096}) {
+      EXPECT_EQ(chooseTyped(problem, model, rows).operandBits, bits) << model;
+      const target::Target &target = target::getTarget(getModel(model));
+      for (const Schedule &schedule : llvm::cantFail(enumerate(problem, target, rows)))
+        EXPECT_EQ(messageOf(verify(schedule, problem, target)), "") << schedule.str();
+    }
+  auto refuse = [&](int64_t bits, llvm::StringRef model) {
+    return messageOf(verify(MatmulSchedule{{.tileK = 64, .operandBits = bits}}.toSchedule(),
+                            problem, target::getTarget(getModel(model))));
+  };
+  EXPECT_EQ(refuse(16, "a100"), "");
+  EXPECT_EQ(refuse(16, "rtx4090"), "");
+  EXPECT_EQ(refuse(0, "h200"),
+            "matmul: expects operand_bits to be 16 on sm_90a, whose mma.sync does not take e4m3, "
+            "but got 0; the nearest is 16");
+  EXPECT_EQ(refuse(12, "rtx4090"),
+            "matmul: expects operand_bits to be one of 0, 16, but got 12; the nearest is 16");
+  problem.attributes["deterministic"] = "true";
+  EXPECT_EQ(
+      messageOf(verify(MatmulSchedule{{.tileK = 64, .chunkK = 256, .operandBits = 16}}.toSchedule(),
+                       problem, target::getTarget(getModel("rtx4090")))),
+      "matmul: expects operand_bits to be that of deterministic products of e4m3 on sm_89, "
+      "but got 16; the nearest is 0");
+  problem = makeProblem(4096, 4096);
+  EXPECT_EQ(refuse(16, "a100"),
+            "matmul: expects operand_bits to be left out with f16, but got 16; the nearest is 0");
 }
 
 TEST(MatmulScheduleTest, TheDefaultFillsTheSMs) {
