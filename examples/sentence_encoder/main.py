@@ -1,13 +1,14 @@
-"""Runs a real sentence encoder with its linear layers quantised by Tilewright.
+"""Runs a real sentence encoder with quantised linear layers and attention by Tilewright.
 
     make demo
 
-For each width the weights are quantised, every linear layer becomes a kernel compiled
-to PTX, and the PTX runs on the GPU, or on the emulated device where there is none. Each
-kernel's result is checked against the error bound of tilewright.testing, and a wider
-format must come nearer to float32 than a narrower one, but for noise (widths.py). What
-is printed: how far the embeddings are from the float32 model, what the weights take,
-what the kernels did, and whether the sentences still find their neighbours.
+For each width the weights are quantised, every linear layer and the attention between
+them become kernels compiled to PTX, and the PTX runs on the GPU, or on the emulated
+device where there is none. All sentences are one batch without padding. Each kernel's
+result is checked against the error bound of tilewright.testing, and a wider format must
+come nearer to float32 than a narrower one, but for noise (widths.py). What is printed:
+how far the embeddings are from the float32 model, what the weights take, what the
+kernels did, and whether the sentences still find their neighbours.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ import numpy as np
 import report
 import tilewright as tw
 from chart import draw_widths
-from encoder import encode, float_linear
+from encoder import encode, float_attention, float_linear, spans
 from model import Model
 from numpy.typing import NDArray
 from picture import draw_fragment
 from tilewright import testing
+from tilewright.attention_reference import attention_reference
 from widths import WidthResult, check_order
 
 # Neighbours belong together: 1 and 2, 3 and 4, ...
@@ -50,8 +52,8 @@ GROUP_SIZE = 128
 MIN_COSINE_TO_SAME_WEIGHTS = 0.9999
 
 
-class QuantizedLinears:
-    """The model's linear layers, quantised to one width and run by tw.linear.
+class Kernels:
+    """The model's linear layers, quantised to one width, and its attention, as kernels.
 
     Every result is checked: `worst` is the largest ratio of error to bound so far.
     """
@@ -71,7 +73,7 @@ class QuantizedLinears:
         """Bytes of all packed weights."""
         return sum(weights.nbytes for weights in self.layers.values())
 
-    def __call__(self, name: str, x: NDArray, activation: str | None) -> NDArray:
+    def linear(self, name: str, x: NDArray, activation: str | None) -> NDArray:
         """The layer `name` by a kernel, checked."""
         weights, bias = self.layers[name], self.model.tensors[f"{name}.bias"]
         x = x.astype(np.float16)
@@ -81,7 +83,20 @@ class QuantizedLinears:
         self.progress.step()
         return y.astype(np.float32)
 
-    def in_numpy(self, name: str, x: NDArray, activation: str | None) -> NDArray:
+    def attention(
+        self, name: str, q: NDArray, k: NDArray, v: NDArray, starts: NDArray[np.int32]
+    ) -> NDArray:
+        """Attention within each sentence by one kernel, checked sentence by sentence."""
+        q, k, v = (t.astype(np.float16) for t in (q, k, v))
+        out = tw.attention_varlen(q, k, v, starts, starts, device=self.device)
+        for span in spans(starts):
+            wanted = attention_reference(q[None, span], k[None, span], v[None, span])
+            ratio = testing.assert_within_bound(out[None, span], wanted.ref, wanted.low, name=name)
+            self.worst = max(self.worst, ratio)
+        self.progress.step()
+        return out.astype(np.float32)
+
+    def linear_in_numpy(self, name: str, x: NDArray, activation: str | None) -> NDArray:
         """The layer `name` in float32 NumPy, on the same quantised weights."""
         y = x @ self.layers[name].dequantize().T + self.model.tensors[f"{name}.bias"]
         return testing.gelu(y) if activation == "gelu" else y
@@ -89,12 +104,12 @@ class QuantizedLinears:
 
 def run_width(model: Model, format: str, reference: NDArray, device: tw.Device) -> WidthResult:
     """Encodes the sentences with weights of `format`; raises if a check fails."""
-    layers = len(model_files.linear_layers(model.sizes))
-    with report.Progress(f"  {format}", layers) as progress:
-        linears = QuantizedLinears(model, format, device, progress)
+    steps = len(model_files.linear_layers(model.sizes)) + model.sizes.layers
+    with report.Progress(f"  {format}", steps) as progress:
+        kernels = Kernels(model, format, device, progress)
         with tw.profile() as profile:
-            embeddings = encode(model, SENTENCES, linears)
-    same_weights = encode(model, SENTENCES, linears.in_numpy)
+            embeddings = encode(model, SENTENCES, kernels.linear, kernels.attention)
+    same_weights = encode(model, SENTENCES, kernels.linear_in_numpy, float_attention)
     agreement = np.sum(embeddings * same_weights, axis=1)
     if agreement.min() < MIN_COSINE_TO_SAME_WEIGHTS:
         raise AssertionError(
@@ -106,8 +121,8 @@ def run_width(model: Model, format: str, reference: NDArray, device: tw.Device) 
         embeddings=embeddings,
         cosines=np.sum(embeddings.astype(np.float64) * reference, axis=1),
         agreement=float(agreement.min()),
-        worst=linears.worst,
-        nbytes=linears.nbytes,
+        worst=kernels.worst,
+        nbytes=kernels.nbytes,
         profile=profile,
     )
 
@@ -123,7 +138,7 @@ def main() -> int:
     start = time.monotonic()
     model = model_files.load()
     device = tw.device(arguments.device)
-    reference = encode(model, SENTENCES, float_linear(model))
+    reference = encode(model, SENTENCES, float_linear(model), float_attention)
     tokens = sum(len(model.tokenize(sentence)) for sentence in SENTENCES)
     report.print_setting(model, device, len(SENTENCES), tokens, GROUP_SIZE)
 

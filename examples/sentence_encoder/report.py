@@ -21,7 +21,7 @@ class Progress:
         """One more is done."""
         self.done += 1
         if sys.stdout.isatty():
-            print(f"\r{self.label}: layer {self.done} of {self.total}", end="", flush=True)
+            print(f"\r{self.label}: step {self.done} of {self.total}", end="", flush=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -29,7 +29,7 @@ class Progress:
     def __exit__(self, kind: object, *_: object) -> None:
         end = "\r" if sys.stdout.isatty() else ""
         if kind is None:
-            print(f"{end}{self.label}: {self.done} layers within the error bound", flush=True)
+            print(f"{end}{self.label}: {self.done} launches within the error bound", flush=True)
         elif end:
             print()
 
@@ -43,6 +43,8 @@ def print_setting(
         print("         Random weights: checks hold, but similarities mean nothing.")
     print(f"Input    {sentences} sentences, {tokens} tokens, all in one batch")
     print(f"Weights  one scale for {group_size}, integers with a zero point; float16 activations")
+    heads, size = model.sizes.heads, model.sizes.hidden // model.sizes.heads
+    print(f"Heads    {heads} of {size}; float16 attention over sentences behind each other")
     kind = "the PTX runs on the emulated device" if device.is_emulated else "on the GPU"
     print(f"Device   {device} ({device.target}, {device.sm_count} SMs): {kind}")
     if device.is_emulated:

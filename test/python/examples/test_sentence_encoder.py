@@ -26,6 +26,12 @@ def small_model():
     return dataclasses.replace(model, sizes=dataclasses.replace(model.sizes, layers=1))
 
 
+def float_embeddings(model):
+    return encoder.encode(
+        model, main.SENTENCES, encoder.float_linear(model), encoder.float_attention
+    )
+
+
 def test_without_the_package_weights_are_made_up_and_said_so(monkeypatch, capsys):
     monkeypatch.setattr(model_files, "PACKAGE", "no_such_package")
     model = model_files.load()
@@ -37,35 +43,41 @@ def test_without_the_package_weights_are_made_up_and_said_so(monkeypatch, capsys
 
 
 def test_sentences_do_not_see_each_other(small_model):
-    linear = encoder.float_linear(small_model)
-    together = encoder.encode(small_model, main.SENTENCES, linear)
+    layers = encoder.float_linear(small_model), encoder.float_attention
+    together = encoder.encode(small_model, main.SENTENCES, *layers)
     for i, sentence in enumerate(main.SENTENCES):
-        alone = encoder.encode(small_model, [sentence], linear)
+        alone = encoder.encode(small_model, [sentence], *layers)
         np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
 def test_a_width_is_checked_and_reported(small_model, capsys):
-    reference = encoder.encode(small_model, main.SENTENCES, encoder.float_linear(small_model))
+    reference = float_embeddings(small_model)
     result = main.run_width(small_model, "u8", reference, tw.device())
     assert result.cosines.min() > 0.999
     assert result.agreement > main.MIN_COSINE_TO_SAME_WEIGHTS
     assert 0 < result.worst <= 1
-    assert len(result.profile.launches) == 6
+    launched = [launch.kernel for launch in result.profile.launches]
+    assert (len(launched), launched.count("attention")) == (7, 1)
     report.print_table([result], model_files.linear_layers(small_model.sizes))
     report.print_counters([result])
     printed = capsys.readouterr().out
-    assert "u8: 6 layers within the error bound" in printed
+    assert "u8: 7 launches within the error bound" in printed
     assert f"{result.profile.total('matrixOperations'):,}" in printed
 
 
-def test_a_wrong_kernel_stops_the_demo(small_model, monkeypatch):
-    right = tw.linear
-    monkeypatch.setattr(
-        tw, "linear", lambda *args, **kwargs: right(*args, **kwargs) + np.float16(1)
-    )
-    reference = encoder.encode(small_model, main.SENTENCES, encoder.float_linear(small_model))
-    with pytest.raises(AssertionError, match=r"attention\.self\.query has error"):
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("linear", r"attention\.self\.query has error"),
+        ("attention_varlen", r"attention\.self has error"),
+    ],
+)
+def test_a_wrong_kernel_stops_the_demo(small_model, monkeypatch, kernel, message):
+    right = getattr(tw, kernel)
+    monkeypatch.setattr(tw, kernel, lambda *args, **kwargs: right(*args, **kwargs) + np.float16(1))
+    reference = float_embeddings(small_model)
+    with pytest.raises(AssertionError, match=message):
         main.run_width(small_model, "u4", reference, tw.device())
 
 
