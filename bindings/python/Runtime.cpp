@@ -95,7 +95,7 @@ PackedWeights PackedWeights::takePlanes(unsigned planes, std::optional<py::array
 launch::Tensor describeArray(const py::array &array) {
   static constexpr std::pair<const char *, const char *> names[] = {
       {"float16", "f16"},        {"bfloat16", "bf16"},    {"float32", "f32"}, {"int8", "i8"},
-      {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}, {"int32", "i32"}};
+      {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}, {"int32", "i32"},   {"uint8", "u8"}};
   auto dtype = py::cast<std::string>(array.dtype().attr("name"));
   launch::Tensor tensor;
   for (auto [numpy, ours] : names)
@@ -249,6 +249,8 @@ py::object Runtime::runAppendCache(const py::dict &arrays, const py::dict &const
                               {"sin", &launch::AppendCacheCall::sin},
                               {"k_cache", &launch::AppendCacheCall::kCache},
                               {"v_cache", &launch::AppendCacheCall::vCache},
+                              {"k_scales", &launch::AppendCacheCall::kScales},
+                              {"v_scales", &launch::AppendCacheCall::vScales},
                               {"rotated", &launch::AppendCacheCall::rotated}})
     if (arrays.contains(name) && !arrays[name].is_none())
       call.*member = describeArray(py::cast<py::array>(arrays[name]));

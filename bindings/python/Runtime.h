@@ -105,7 +105,8 @@ public:
                                      const std::optional<std::string> &schedule, int detail);
 
   /// Appends to caches: `arrays` has lengths and those of k, v, q, page_table, cos, sin,
-  /// k_cache, v_cache, rotated that there are; `constants` the texts of launch::AppendCacheCall.
+  /// k_cache, v_cache, k_scales, v_scales, rotated that there are; `constants` the texts of
+  /// launch::AppendCacheCall.
   pybind11::object runAppendCache(const pybind11::dict &arrays, const pybind11::dict &constants,
                                   const std::string &device,
                                   const std::optional<std::string> &schedule, int detail);

@@ -23,10 +23,15 @@ static llvm::Expected<Type> getType(Builder &builder, const problem::Problem &pr
                      .Case("bf16", builder.getBF16Type())
                      .Case("f32", builder.getF32Type())
                      .Case("i32", builder.getI32Type())
+                     .Case("i8", builder.getI8Type())
+                     .Case("u8", builder.getIntegerType(8, /*isSigned=*/false))
+                     .Case("e4m3", Float8E4M3FNType::get(builder.getContext()))
+                     .Case("e5m2", Float8E5M2Type::get(builder.getContext()))
                      .Default(Type());
   if (!element)
     return llvm::createStringError("expects " + operand.name +
-                                   " of f16, bf16, f32 or i32, but got " + operand.dtype);
+                                   " of f16, bf16, f32, e4m3, e5m2, i8, u8 or i32, but got " +
+                                   operand.dtype);
   SmallVector<int64_t> shape;
   for (const std::string &name : operand.dimensions) {
     const problem::Dimension *dimension = problem.findDimension(name);
@@ -50,7 +55,7 @@ llvm::Error compile::buildAppendCache(ModuleOp module, const problem::Problem &p
       positions[name] = inputs.size();
       inputs.push_back(*type);
     }
-    if (name == "rotated" || name.ends_with("_cache"))
+    if (name == "rotated" || name.ends_with("_cache") || name.ends_with("_scales"))
       results.push_back(*type);
   }
   int64_t start = 0;
@@ -67,7 +72,7 @@ llvm::Error compile::buildAppendCache(ModuleOp module, const problem::Problem &p
   };
   auto op = nn::AppendCacheOp::create(
       builder, loc, results, get("lengths"), get("k"), get("k_cache"), get("v"), get("v_cache"),
-      get("q"), get("page_table"), get("cos"), get("sin"),
+      get("k_scales"), get("v_scales"), get("q"), get("page_table"), get("cos"), get("sin"),
       problem.getAttribute("rotary") == "interleaved", start, attr, tile::ScheduleAttr());
   func::ReturnOp::create(builder, loc, op.getResults());
   return llvm::Error::success();
@@ -94,9 +99,7 @@ public:
     for (auto [dimension, extent] : llvm::zip_equal(dimensions, type.getShape()))
       if (!problem.findDimension(dimension))
         problem.dimensions.push_back({dimension, getStatic(extent)});
-    std::string dtype;
-    llvm::raw_string_ostream(dtype) << type.getElementType();
-    problem::Operand operand{name.str(), dtype, dimensions, {}, 16};
+    problem::Operand operand{name.str(), getName(type.getElementType()), dimensions, {}, 16};
     auto layout = attr ? attr.findOperand(name) : nn::OperandAttr();
     if (layout)
       operand.alignment = layout.getAlignment();
@@ -111,6 +114,17 @@ public:
   problem::Problem problem;
 
 private:
+  static std::string getName(Type type) {
+    if (isa<Float8E4M3FNType>(type))
+      return "e4m3";
+    if (isa<Float8E5M2Type>(type))
+      return "e5m2";
+    if (type.isUnsignedInteger(8))
+      return "u8";
+    std::string text;
+    llvm::raw_string_ostream(text) << type;
+    return text;
+  }
   static std::optional<int64_t> getStatic(int64_t value) {
     return ShapedType::isDynamic(value) ? std::nullopt : std::optional(value);
   }
@@ -129,8 +143,15 @@ problem::Problem compile::getProblem(nn::AppendCacheOp op) {
   reader.add("cos", op.getCos(), {"L", "R"});
   reader.add("sin", op.getSin(), {"L", "R"});
   std::string outer = op.getPageTable() ? "P" : "B", inner = op.getPageTable() ? "Z" : "C";
-  reader.add("k_cache", op.getKCache(), {outer, inner, "Hkv", "D"});
-  reader.add("v_cache", op.getVCache(), {outer, inner, "Hkv", "Dv"});
+  auto getColumns = [](Value cache, std::string columns) {
+    bool isPacked =
+        cache && cast<RankedTensorType>(cache.getType()).getElementType().isUnsignedInteger(8);
+    return isPacked ? columns + "4" : columns;
+  };
+  reader.add("k_cache", op.getKCache(), {outer, inner, "Hkv", getColumns(op.getKCache(), "D")});
+  reader.add("v_cache", op.getVCache(), {outer, inner, "Hkv", getColumns(op.getVCache(), "Dv")});
+  reader.add("k_scales", op.getKScales(), {outer, inner, "Hkv"});
+  reader.add("v_scales", op.getVScales(), {outer, inner, "Hkv"});
   reader.add("rotated", op.getQ(), {"B", "S", "Hq", "Dq"});
   if (op.getCos()) {
     reader.problem.attributes["rotary"] = op.getInterleaved() ? "interleaved" : "halves";

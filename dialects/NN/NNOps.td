@@ -339,24 +339,38 @@ def NN_AppendCacheOp : NN_Op<"append_cache", [Pure, AttrSizedOperandSegments]> {
     Two tokens of one row leave either. Products and their sum are f32, each rounded,
     with one rounding to the dtype of the result.
 
+    A cache of 8-bit floats, i8 or ui8 holds codes: i8 integers from -127 to 127, ui8 two
+    integers from -7 to 7 in a byte, the even column in the low half, two's complement. With
+    scales, one a row and head, each row x of a head, rotated in f32, leaves
+
+        scale = max |x| / largest, rounded to the dtype of the scales
+        code = x / scale to nearest, ties to even, within -largest and largest
+
+    with the largest code 448 (f8E4M3FN), 57344 (f8E5M2), 127 or 7; codes of a row whose
+    scale is 0 are 0. Divisions are f32, correctly rounded. The scale of a row
+    that holds NaN or infinity is one too, and its codes say nothing. 8-bit floats
+    without scales are x itself, the largest number for those beyond.
+
     Constraints:
     - (C1) there are `k` with its cache, `q`, or both; `v` with its cache comes beside `k`.
     - (C2) `k`, `v` and `q` are rank-4 tensors of one dtype, f16 or bf16, with extents
       batch, tokens, heads, head size, of which the last two are static; `v` has the
       heads of `k`, all have one batch and number of tokens.
     - (C3) head sizes are multiples of 8, from 8 to 1024.
-    - (C4) a cache is a rank-4 tensor of the dtype of its rows: batch, capacity, heads,
-      head size; with `page_table` number of pages, page size, heads, head size. Both
+    - (C4) a cache is a rank-4 tensor of the dtype of its rows, f8E4M3FN, f8E5M2, i8 or
+      ui8, which has half the columns: batch, capacity, heads, head size; with `page_table` number of pages, page size, heads, head size. Both
       caches agree in the first three.
     - (C5) `lengths` is one i32 a batch; `page_table` i32, a row a batch.
     - (C6) `cos` and `sin` come together, of one type, f32 or the dtype of what they
       rotate: positions x R / 2. R is a multiple of 16; `rotary_start` a multiple of 8;
       the part they describe lies in the heads of `k` and `q`. `q` needs them.
-    - (C7) the results are the caches, of their types, and the rotated q, of its type,
+    - (C7) the results are the caches, their scales, and the rotated q, each of its type,
       in that order, those that there are.
     - (C8) an attached schedule belongs to the family "append_cache".
     - (C9) where an attached problem gives strides of an operand, there is one for
       each axis, the last of them 1.
+    - (C10) scales are f32 or f16 with the first three extents of their cache: of
+      integers always, of 8-bit floats where there are any, of other caches none.
 
     ```mlir
     %kc, %vc = nn.append_cache lengths %n : tensor<?xi32>
@@ -371,6 +385,7 @@ def NN_AppendCacheOp : NN_Op<"append_cache", [Pure, AttrSizedOperandSegments]> {
     AnyRankedTensor:$lengths,
     Optional<AnyRankedTensor>:$k, Optional<AnyRankedTensor>:$k_cache,
     Optional<AnyRankedTensor>:$v, Optional<AnyRankedTensor>:$v_cache,
+    Optional<AnyRankedTensor>:$k_scales, Optional<AnyRankedTensor>:$v_scales,
     Optional<AnyRankedTensor>:$q,
     Optional<AnyRankedTensor>:$page_table,
     Optional<AnyRankedTensor>:$cos, Optional<AnyRankedTensor>:$sin,
@@ -383,6 +398,8 @@ def NN_AppendCacheOp : NN_Op<"append_cache", [Pure, AttrSizedOperandSegments]> {
     `lengths` $lengths `:` type($lengths)
     (`keys` $k^ `into` $k_cache `:` type($k) `,` type($k_cache))?
     (`values` $v^ `into` $v_cache `:` type($v) `,` type($v_cache))?
+    (`key_scales` $k_scales^ `:` type($k_scales))?
+    (`value_scales` $v_scales^ `:` type($v_scales))?
     (`queries` $q^ `:` type($q))? (`pages` $page_table^ `:` type($page_table))?
     (`rotary` $cos^ `,` $sin `:` type($cos) `,` type($sin))?
     (`interleaved` $interleaved^)? (`from` $rotary_start^)? attr-dict `->` type($results)

@@ -37,7 +37,9 @@ void AppendCacheProgram::declare(Operand &operand, Value value, StringRef name,
   operand.type = cast<RankedTensorType>(value.getType());
   operand.name = name.str();
   Type element = operand.type.getElementType();
-  StringRef dtype = element.isInteger(32) ? "i32" : "";
+  StringRef dtype = element.isSignlessInteger(32)  ? "i32"
+                    : element.isSignlessInteger(8) ? "i8"
+                                                   : "";
   operand.pointer = isUpdated ? addUpdatedPointer(name, element, dtype)
                               : addPointer(name, element, isWritten, dtype);
   auto attr = problem ? problem.findOperand(name) : nn::OperandAttr();
@@ -61,16 +63,19 @@ void AppendCacheProgram::declareOperands() {
   StringRef outer = append.getPageTable() ? "P" : "B", inner = append.getPageTable() ? "Z" : "C";
   declare(kCache, append.getKCache(), "k_cache", {outer, inner, "Hkv", "D"}, /*isUpdated=*/true);
   declare(vCache, append.getVCache(), "v_cache", {outer, inner, "Hkv", "Dv"}, /*isUpdated=*/true);
+  declare(kScales, append.getKScales(), "k_scales", {outer, inner, "Hkv"}, /*isUpdated=*/true);
+  declare(vScales, append.getVScales(), "v_scales", {outer, inner, "Hkv"}, /*isUpdated=*/true);
   declare(rotated, append.getQ(), "rotated", {"B", "S", "Hq", "Dq"}, /*isUpdated=*/false,
           /*isWritten=*/true);
-  addExtents({&k, &v, &q, &lengths, &pages, &cos, &sin, &kCache, &vCache, &rotated});
+  addExtents(
+      {&k, &v, &q, &lengths, &pages, &cos, &sin, &kCache, &vCache, &kScales, &vScales, &rotated});
   bool hasRotary = bool(append.getCos());
   if (q.type)
-    parts.push_back({&q, &rotated, hasRotary});
+    parts.push_back({&q, &rotated, nullptr, hasRotary});
   if (k.type)
-    parts.push_back({&k, &kCache, hasRotary});
+    parts.push_back({&k, &kCache, kScales.type ? &kScales : nullptr, hasRotary});
   if (v.type)
-    parts.push_back({&v, &vCache, /*isRotated=*/false});
+    parts.push_back({&v, &vCache, vScales.type ? &vScales : nullptr});
   createProgram(getKernelAttr(), *append.getSchedule());
   program->setAttr(tile::warpsAttrName, builder.getDenseI64ArrayAttr({schedule.warps, 1}));
 }
@@ -214,6 +219,10 @@ void AppendCacheProgram::buildPart(const Part &part, int64_t firstTile) {
   Values values;
   for (const Segment &segment : segments)
     values.push_back(loadSegment(part, source, segment));
+  Value scales = part.scales ? findScales(part, values) : Value();
+  if (isLowBit(part))
+    for (Value &value : values)
+      value = encode(part, value, scales);
   OpBuilder::InsertionGuard guard(builder);
   bool isCache = part.target != &rotated;
   if (isCache) {
@@ -224,6 +233,8 @@ void AppendCacheProgram::buildPart(const Part &part, int64_t firstTile) {
                          : getAddress(*part.target, batch, token);
   for (auto [segment, value] : llvm::zip_equal(segments, values))
     storeSegment(part, target, segment, value);
+  if (scales)
+    storeScales(part, scales);
 }
 
 LogicalResult expand::expandAppendCache(nn::AppendCacheOp op, func::FuncOp function) {

@@ -13,6 +13,9 @@
 // where halves of `other` come from memory with their places exchanged, and the pairs of
 // interleaved columns from the registers that hold them.
 //
+// Low-bit caches need the largest of all segments of a head before any is stored:
+// values stay in registers, in f32.
+//
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_PASSES_EXPAND_APPENDCACHEPROGRAM_H
 #define TILEWRIGHT_PASSES_EXPAND_APPENDCACHEPROGRAM_H
@@ -44,7 +47,8 @@ private:
   /// Heads of one kind and where they go.
   struct Part {
     Operand *source, *target;
-    bool isRotated;
+    Operand *scales = nullptr; ///< null where there are none
+    bool isRotated = false;
   };
   /// Columns `start` to `start + size` of heads. As a tile: heads x columns, or heads x 2
   /// x columns of halves that are rotated; extents of columns are powers of two.
@@ -76,6 +80,7 @@ private:
   /// The extents of a segment as memory has them, and of its tile.
   llvm::SmallVector<int64_t> getExtents(const Segment &segment, int64_t heads);
   llvm::SmallVector<int64_t> getTileShape(const Segment &segment);
+  llvm::SmallVector<int64_t> headShape() { return {schedule.tileH, 1}; }
   /// A segment's columns of all heads of a token at `base`; halves with their places
   /// exchanged where `isExchanged`.
   mlir::Value viewSegment(const Operand &operand, mlir::Value base, const Segment &segment,
@@ -92,9 +97,33 @@ private:
   mlir::Value loadTable(const Operand &table, llvm::ArrayRef<int64_t> shape, unsigned axis);
   void storeSegment(const Part &part, mlir::Value base, const Segment &segment, mlir::Value values);
 
+  // AppendCacheCodes.cpp: codes and scales of low-bit caches.
+  bool isLowBit(const Part &part) {
+    return part.target->type.getElementType() != part.source->type.getElementType();
+  }
+  /// What a program calls the elements of an operand: integers have no sign there.
+  mlir::Type getStorage(const Operand &operand) {
+    mlir::Type element = operand.type.getElementType();
+    return element.isUnsignedInteger(8) ? mlir::Type(builder.getI8Type()) : element;
+  }
+  /// Codes in an element of a cache.
+  static int64_t getCodes(const Operand &operand) {
+    return operand.type.getElementType().isUnsignedInteger(8) ? 2 : 1;
+  }
+  /// The scales of a block's heads, as they are stored.
+  mlir::Value findScales(const Part &part, mlir::ValueRange values);
+  mlir::Value findLargest(mlir::Value values);
+  /// The segment as the cache holds it; `scales` may be null.
+  mlir::Value encode(const Part &part, mlir::Value values, mlir::Value scales);
+  mlir::Value divide(mlir::Value values, mlir::Value scales);
+  mlir::Value roundToIntegers(mlir::Value values, double largest);
+  mlir::Value packPairs(mlir::Value codes);
+  void storeScales(const Part &part, mlir::Value scales);
+  mlir::Value splat(double value, llvm::ArrayRef<int64_t> shape);
+
   nn::AppendCacheOp append;
   const schedule::AppendCacheSchedule schedule;
-  Operand k, v, q, lengths, pages, cos, sin, kCache, vCache, rotated;
+  Operand k, v, q, lengths, pages, cos, sin, kCache, vCache, kScales, vScales, rotated;
   llvm::SmallVector<Part, 3> parts;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
 

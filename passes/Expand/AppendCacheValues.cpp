@@ -43,10 +43,12 @@ SmallVector<int64_t> AppendCacheProgram::getTileShape(const Segment &segment) {
 
 Value AppendCacheProgram::viewSegment(const Operand &operand, Value base, const Segment &segment,
                                       bool isExchanged) {
-  Type element = operand.type.getElementType();
+  Type element = getStorage(operand);
+  int64_t codes = getCodes(operand);
   SmallVector<int64_t> extents = getExtents(segment, operand.type.getDimSize(2));
+  extents.back() /= codes;
   SmallVector<int64_t> strides = {operand.strides[2], 1};
-  int64_t start = segment.start, half = segment.size / 2;
+  int64_t start = segment.start / codes, half = segment.size / codes / 2;
   if (extents.size() == 3)
     strides = {operand.strides[2], isExchanged ? -half : half, 1};
   if (isExchanged)
@@ -141,7 +143,7 @@ Value AppendCacheProgram::rotate(Value x, Value other, unsigned dim) {
 
 void AppendCacheProgram::storeSegment(const Part &part, Value base, const Segment &segment,
                                       Value values) {
-  Type element = part.target->type.getElementType();
+  Type element = getStorage(*part.target);
   auto type = cast<RankedTensorType>(values.getType());
   if (type.getElementType() != element)
     values = arith::TruncFOp::create(builder, loc, tensor(type.getShape(), element), values);

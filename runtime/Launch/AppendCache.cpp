@@ -23,6 +23,13 @@ static const std::optional<Tensor> &getTokens(const AppendCacheCall &call) {
   return call.k ? call.k : call.q;
 }
 
+static bool isPacked(const std::optional<Tensor> &cache) { return cache && cache->dtype == "u8"; }
+
+/// Bytes of a cache's row of a head of `size`.
+static int64_t getColumns(const std::optional<Tensor> &cache, int64_t size) {
+  return isPacked(cache) ? size / 2 : size;
+}
+
 Call describe(const AppendCacheCall &call) {
   Call described;
   described.op = "append_cache";
@@ -42,6 +49,10 @@ Call describe(const AppendCacheCall &call) {
   addDynamic(call.k && !call.pageTable, {"C"});
   addDynamic(call.pageTable.has_value(), {"T", "P", "Z"});
   addDynamic(call.cos.has_value(), {"L"});
+  if (isPacked(call.kCache))
+    addDimension("D4", call.kCache, 3);
+  if (isPacked(call.vCache))
+    addDimension("Dv4", call.vCache, 3);
   if (call.cos)
     described.attributes = {{"rotary", call.rotary}, {"rotary_start", call.rotaryStart}};
 
@@ -53,8 +64,12 @@ Call describe(const AppendCacheCall &call) {
   described.addOptional("cos", call.cos, {"L", "R"});
   described.addOptional("sin", call.sin, {"L", "R"});
   StringRef outer = call.pageTable ? "P" : "B", inner = call.pageTable ? "Z" : "C";
-  described.addOptional("k_cache", call.kCache, {outer, inner, "Hkv", "D"});
-  described.addOptional("v_cache", call.vCache, {outer, inner, "Hkv", "Dv"});
+  StringRef keys = isPacked(call.kCache) ? "D4" : "D",
+            values = isPacked(call.vCache) ? "Dv4" : "Dv";
+  described.addOptional("k_cache", call.kCache, {outer, inner, "Hkv", keys});
+  described.addOptional("v_cache", call.vCache, {outer, inner, "Hkv", values});
+  described.addOptional("k_scales", call.kScales, {outer, inner, "Hkv"});
+  described.addOptional("v_scales", call.vScales, {outer, inner, "Hkv"});
   described.addOptional("rotated", call.rotated, {"B", "S", "Hq", "Dq"});
   return described;
 }
@@ -79,6 +94,15 @@ static Error checkPresence(const AppendCacheCall &call) {
     return fail("expects 'cos' and 'sin' beside 'q', but got neither");
   if (call.pageTable && !call.k)
     return fail("expects 'page_table' beside 'k', but got them alone");
+  for (auto [cache, scales] :
+       {std::pair(&call.kCache, &call.kScales), {&call.vCache, &call.vScales}}) {
+    bool isInteger = *cache && is_contained({"i8", "u8"}, (*cache)->dtype);
+    bool isFloat8 = *cache && is_contained({"e4m3", "e5m2"}, (*cache)->dtype);
+    if (isInteger && !*scales)
+      return fail("expects scales beside caches of integers, but got none");
+    if (*scales && !isInteger && !isFloat8)
+      return fail("expects scales beside caches of e4m3, e5m2, i8 or u8, but got them elsewhere");
+  }
   if (call.rotary != "halves" && call.rotary != "interleaved")
     return createStringError("expects rotary halves or interleaved, but got " + call.rotary);
   return Error::success();
@@ -128,11 +152,17 @@ static Error checkCaches(const AppendCacheCall &call) {
             checkShape(*call.pageTable, "page_table", {batch, getExtent(call.pageTable, 1)}))
       return error;
   if (Error error =
-          checkShape(*call.kCache, "k_cache", {outer, inner, heads, getExtent(call.k, 3)}))
+          checkShape(*call.kCache, "k_cache",
+                     {outer, inner, heads, getColumns(call.kCache, getExtent(call.k, 3))}))
     return error;
+  for (auto [name, scales] : {std::pair("k_scales", &call.kScales), {"v_scales", &call.vScales}})
+    if (*scales)
+      if (Error error = checkShape(**scales, name, {outer, inner, heads}))
+        return error;
   if (!call.v)
     return Error::success();
-  return checkShape(*call.vCache, "v_cache", {outer, inner, heads, getExtent(call.v, 3)});
+  return checkShape(*call.vCache, "v_cache",
+                    {outer, inner, heads, getColumns(call.vCache, getExtent(call.v, 3))});
 }
 
 static Error checkRotary(const AppendCacheCall &call) {

@@ -11,8 +11,8 @@
 
 namespace tilewright::launch {
 
-/// Any strides; only the last axis must be contiguous. All of k, v, q and the caches
-/// are "f16" or "bf16", one dtype.
+/// Any strides; only the last axis must be contiguous. k, v and q are "f16" or "bf16",
+/// one dtype; a cache is of that, "e4m3", "e5m2", "i8" or, with two codes a byte, "u8".
 struct AppendCacheCall {
   std::optional<Tensor> k;              ///< [B,S,Hkv,D]
   std::optional<Tensor> v;              ///< [B,S,Hkv,Dv], beside k
@@ -21,6 +21,8 @@ struct AppendCacheCall {
   std::optional<Tensor> pageTable;      ///< [B,T] "i32"
   std::optional<Tensor> cos, sin;       ///< [L,R/2] "f32" or the dtype
   std::optional<Tensor> kCache, vCache; ///< [B,C,Hkv,.], with pages [P,Z,Hkv,.]
+  std::optional<Tensor> kScales;        ///< [B,C,Hkv], with pages [P,Z,Hkv] "f32" or "f16"
+  std::optional<Tensor> vScales;        ///< the same
   std::optional<Tensor> rotated;        ///< as q
   std::string rotary = "halves";        ///< "halves" or "interleaved"
   std::string rotaryStart = "0";        ///< the first rotated column

@@ -178,8 +178,9 @@ class Runtime:
         schedule: str | None,
         detail: int,
     ) -> dict[str, Any] | None:
-        """Writes to k_cache, v_cache and rotated of `arrays`: k, v, q [B, S, H, D], lengths,
-        page_table, cos, sin; those that there are. `constants`: rotary, rotary_start as texts.
+        """Writes to k_cache, v_cache, their scales and rotated of `arrays`: k, v, q
+        [B, S, H, D], lengths, page_table, cos, sin; those that there are. `constants`: rotary,
+        rotary_start as texts.
         """
 
 class CompiledKernel:

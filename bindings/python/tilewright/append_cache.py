@@ -9,17 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import hardware
 from ._extension import runtime
-from .arrays import like, to_numpy
+from .arrays import like
 from .attention import Layout
-from .errors import ArgumentError, ShapeError, UnsupportedError
-from .formats import float_name
+from .cache_arguments import (
+    check_caches,
+    check_positions,
+    check_tokens,
+    read_cache,
+    read_lengths,
+    read_pages,
+    read_tables,
+    read_tokens,
+)
+from .errors import ArgumentError
 from .hardware import Device
 from .profiling import detail, note_facts
-
-#: Head sizes and rotated columns that kernels take.
-LARGEST_HEAD = 1024
-_HEAD_STEP = 8
-_ROTARY_STEP = 16
 
 
 def append_cache(
@@ -30,6 +34,8 @@ def append_cache(
     cache_seqlens: ArrayLike | Any,
     *,
     page_table: ArrayLike | Any | None = None,
+    k_scales: Any | None = None,
+    v_scales: Any | None = None,
     q: ArrayLike | Any | None = None,
     cos: ArrayLike | Any | None = None,
     sin: ArrayLike | Any | None = None,
@@ -48,13 +54,18 @@ def append_cache(
         k: float16 or bfloat16 [B, S, Hkv, D], any strides; NumPy or CPU torch.
         v: [B, S, Hkv, Dv], of the dtype of `k`; None (with `v_cache`) where values are a
             part of the keys. D and Dv are multiples of 8, up to 1024.
-        k_cache: [B, capacity, Hkv, D], with pages [num_pages, page_size, Hkv, D], of the
-            dtype of `k`, contiguous along the head. It is written in place.
+        k_cache: [B, capacity, Hkv, D], with pages [num_pages, page_size, Hkv, D], contiguous
+            along the head: of the dtype of `k`, or of codes (see below): float8_e4m3fn,
+            float8_e5m2, int8, or uint8 [..., D / 2] for two of 4 bits in a byte, the
+            even column in the low half. It is written in place.
         v_cache: the same with heads of Dv.
         cache_seqlens: int32 [B]: rows of each sequence before this call. They stay as they
             are: a caller who appends to several layers adds S once, after the last.
         page_table: int32 [B, max_pages]: the pages of each sequence in order. Any page
             size; entries that no new token needs may hold anything.
+        k_scales, v_scales: float32 or float16 [B, capacity, Hkv], with pages [num_pages,
+            page_size, Hkv]: the scales of codes, written in place beside them. Caches of
+            integers need them; float8 caches may go without.
         q: [B, S, Hq, Dq], rotated like the keys and returned. Needs `cos` and `sin`.
         cos, sin: float32, or of the dtype of `k`, [positions, R / 2]: the rotary embedding of
             R columns, a multiple of 16, of keys and queries; other columns stay as they are.
@@ -73,6 +84,15 @@ def append_cache(
     Products and their sums are float32, each rounded, and rounded once more to the dtype:
     `x * cos - y * sin`. Rows that are not new keep their values.
 
+    Codes: for each new row of a head, rotated in float32,
+
+        scale = max |x| / largest, rounded to the dtype of the scales
+        code = x / scale to nearest, ties to even, within -largest and largest
+
+    in float32, with the largest code 448 (e4m3), 57344 (e5m2), 127 (int8) or 7 (4 bits);
+    codes of a row whose scale is 0 are 0. A row that holds NaN or infinity has a scale that is
+    none of the finite numbers. Float8 without scales is x, saturated.
+
     Raises:
         ShapeError: the shapes do not fit each other.
         ArgumentError: a position that is beyond the cache, the table of pages or the tables
@@ -82,22 +102,25 @@ def append_cache(
         ResourceError: `schedule` does not fit the device.
         CompileError, DeviceError: the kernel could not be compiled; the device failed.
     """
-    tokens = {"k": _tokens(k, "k", layout)}
+    tokens = {"k": read_tokens(k, "k", layout)}
     if (v is None) != (v_cache is None):
         raise ArgumentError("v and v_cache come together; expects both or None for both")
     if v is not None:
-        tokens["v"] = _tokens(v, "v", layout)
+        tokens["v"] = read_tokens(v, "v", layout)
     if q is not None:
-        tokens["q"] = _tokens(q, "q", layout)
-    batch, rows = _check_tokens(tokens, layout)
-    caches = {"k_cache": _cache(k_cache, "k_cache")}
+        tokens["q"] = read_tokens(q, "q", layout)
+    batch, rows = check_tokens(tokens, layout)
+    caches = {"k_cache": read_cache(k_cache, "k_cache", 4)}
     if v_cache is not None:
-        caches["v_cache"] = _cache(v_cache, "v_cache")
-    lengths = _lengths(cache_seqlens, "cache_seqlens", batch)
-    pages = None if page_table is None else _pages(page_table, batch)
-    _check_caches(tokens, caches, paged=pages is not None)
-    tables = _tables(cos, sin, tokens, rotary_start, interleaved)
-    _check_positions(lengths, rows, caches["k_cache"], pages, tables)
+        caches["v_cache"] = read_cache(v_cache, "v_cache", 4)
+    for name, scales in (("k_scales", k_scales), ("v_scales", v_scales)):
+        if scales is not None:
+            caches[name] = read_cache(scales, name, 3)
+    lengths = read_lengths(cache_seqlens, "cache_seqlens", batch)
+    pages = None if page_table is None else read_pages(page_table, batch)
+    check_caches(tokens, caches, paged=pages is not None)
+    tables = read_tables(cos, sin, tokens, rotary_start, interleaved)
+    check_positions(lengths, rows, caches["k_cache"], pages, tables)
     arrays = {**tokens, **caches, **tables, "lengths": lengths, "page_table": pages}
     rotated = _run(arrays, interleaved, rotary_start, layout, device, schedule)
     return None if q is None else like(rotated, q)
@@ -128,13 +151,13 @@ def rotary(
 
     Raises: as `append_cache`.
     """
-    tokens = {"q": _tokens(x, "x", layout)}
-    batch, rows = _check_tokens(tokens, layout)
-    lengths = _lengths(offset, "offset", batch)
-    tables = _tables(cos, sin, tokens, rotary_start, interleaved)
+    tokens = {"q": read_tokens(x, "x", layout)}
+    batch, rows = check_tokens(tokens, layout)
+    lengths = read_lengths(offset, "offset", batch)
+    tables = read_tables(cos, sin, tokens, rotary_start, interleaved)
     if not tables:
         raise ArgumentError("cos and sin are None; expects arrays [positions, R / 2]")
-    _check_positions(lengths, rows, None, None, tables)
+    check_positions(lengths, rows, None, None, tables)
     arrays = {**tokens, **tables, "lengths": lengths}
     return like(_run(arrays, interleaved, rotary_start, layout, device, schedule), x)
 
@@ -166,209 +189,3 @@ def _run(
         )
         note_facts(facts, where)
     return rotated.transpose(0, 2, 1, 3) if layout == "bhsd" and rotated is not None else rotated
-
-
-def _tokens(value: ArrayLike | Any, name: str, layout: Layout) -> NDArray:
-    """[B, S, H, D] with contiguous heads, whatever the layout of `value`."""
-    if layout not in ("bshd", "bhsd"):
-        raise UnsupportedError(f"layout is {layout!r}; supported: 'bshd', 'bhsd' (as torch)")
-    array = to_numpy(value, name)
-    float_name(array.dtype, f"dtype of {name}", ("f16", "bf16"))
-    if array.ndim != 4:
-        axes = "B, S, H, D" if layout == "bshd" else "B, H, S, D"
-        raise ShapeError(f"{name} has shape {array.shape}; expects [{axes}]")
-    array = array if layout == "bshd" else array.transpose(0, 2, 1, 3)
-    return array if _is_regular(array) else np.ascontiguousarray(array)
-
-
-def _is_regular(array: NDArray) -> bool:
-    """Strides that kernels take: whole elements, none negative, 1 along the last axis."""
-    steps = array.strides
-    is_whole = all(step % array.itemsize == 0 and step >= 0 for step in steps)
-    return is_whole and (steps[-1] == array.itemsize or array.shape[-1] <= 1)
-
-
-def _check_tokens(tokens: dict[str, NDArray], layout: Layout) -> tuple[int, int]:
-    """The batch and the number of tokens."""
-    first_name, first = next(iter(tokens.items()))
-    for name, array in tokens.items():
-        if array.dtype != first.dtype:
-            raise UnsupportedError(
-                f"{name} is {array.dtype.name} and {first_name} {first.dtype.name}; "
-                "supported: one dtype"
-            )
-        if array.shape[:2] != first.shape[:2]:
-            raise ShapeError(
-                f"{name} has {array.shape[0]} sequences of {array.shape[1]} tokens; expects those "
-                f"of {first_name}, {first.shape[0]} of {first.shape[1]}"
-            )
-        size = array.shape[3]
-        if size % _HEAD_STEP or not 0 < size <= LARGEST_HEAD:
-            near = min(max(_HEAD_STEP, -(-size // _HEAD_STEP) * _HEAD_STEP), LARGEST_HEAD)
-            raise UnsupportedError(
-                f"head size of {name} is {size}; supported: multiples of {_HEAD_STEP} up to "
-                f"{LARGEST_HEAD}, the nearest is {near}"
-            )
-    if "v" in tokens and tokens["v"].shape[2] != tokens["k"].shape[2]:
-        raise ShapeError(
-            f"v has {tokens['v'].shape[2]} heads; expects those of k, {tokens['k'].shape[2]}"
-        )
-    return first.shape[0], first.shape[1]
-
-
-def _cache(value: Any, name: str) -> NDArray:
-    """The caller's own memory: nothing may be copied here."""
-    if not hasattr(value, "__dlpack__"):
-        raise ArgumentError(f"{name} is a {type(value).__name__}; expects an array to write into")
-    array = to_numpy(value, name)
-    if array.ndim != 4:
-        raise ShapeError(
-            f"{name} has shape {array.shape}; expects [B, capacity, Hkv, D], or with a page_table "
-            "[num_pages, page_size, Hkv, D]"
-        )
-    if not array.flags.writeable:
-        raise ArgumentError(f"{name} is read-only; expects an array to write into")
-    if not _is_regular(array):
-        raise ArgumentError(
-            f"{name} has strides of {array.strides} bytes; expects elements of a head behind each "
-            "other and no negative strides, since it is written in place"
-        )
-    return array
-
-
-def _check_caches(tokens: dict[str, NDArray], caches: dict[str, NDArray], paged: bool) -> None:
-    batch, _, heads, _ = tokens["k"].shape
-    outer, inner = caches["k_cache"].shape[:2]
-    for name, cache in caches.items():
-        rows = tokens[name[0]]
-        if cache.dtype != rows.dtype:
-            raise UnsupportedError(
-                f"{name} is {cache.dtype.name}; supported: the dtype of {name[0]}, "
-                f"{rows.dtype.name}"
-            )
-        wanted = (outer if paged else batch, inner, heads, rows.shape[3])
-        if cache.shape != wanted:
-            raise ShapeError(f"{name} has shape {cache.shape}; expects {wanted}")
-
-
-def _integers(value: ArrayLike | Any, name: str) -> NDArray:
-    array = to_numpy(value, name)
-    if array.dtype.kind not in "iu":
-        raise ArgumentError(f"{name} is of {array.dtype.name}; expects integers")
-    if array.size and (array.max() > np.iinfo(np.int32).max or array.min() < -(2**31)):
-        raise ArgumentError(f"{name} has {array.max()}; expects 32-bit integers")
-    return array.astype(np.int32)
-
-
-def _lengths(value: ArrayLike | Any, name: str, batch: int) -> NDArray:
-    lengths = _integers(value, name)
-    if lengths.shape not in ((batch,),) + (((),) if name == "offset" else ()):
-        raise ShapeError(f"{name} has shape {lengths.shape}; expects [{batch}]")
-    lengths = np.ascontiguousarray(np.broadcast_to(lengths, (batch,)))
-    bad = np.flatnonzero(lengths < 0)
-    if bad.size:
-        b = int(bad[0])
-        raise ArgumentError(f"{name} is {lengths[b]} for sequence {b}; expects 0 or more")
-    return lengths
-
-
-def _pages(value: ArrayLike | Any, batch: int) -> NDArray:
-    pages = _integers(value, "page_table")
-    if pages.ndim != 2 or pages.shape[0] != batch:
-        raise ShapeError(f"page_table has shape {pages.shape}; expects [{batch}, max_pages]")
-    return np.ascontiguousarray(pages)
-
-
-def _tables(
-    cos: Any, sin: Any, tokens: dict[str, NDArray], start: Any, interleaved: Any
-) -> dict[str, NDArray]:
-    """cos and sin, or nothing."""
-    if (cos is None) != (sin is None):
-        raise ArgumentError("cos and sin come together; expects both or neither")
-    if cos is None:
-        if "q" in tokens:
-            raise ArgumentError("q is given without cos and sin, which it would be rotated by")
-        return {}
-    if not isinstance(interleaved, (bool, np.bool_)):
-        raise ArgumentError(f"interleaved is {interleaved!r}; expects True or False")
-    dtype = next(iter(tokens.values())).dtype
-    own = float_name(dtype, "dtype", ("f16", "bf16"))
-    tables = {}
-    for name, value in (("cos", cos), ("sin", sin)):
-        array = to_numpy(value, name)
-        float_name(array.dtype, f"dtype of {name}", ("f32", own))
-        if array.ndim != 2:
-            raise ShapeError(f"{name} has shape {array.shape}; expects [positions, R / 2]")
-        tables[name] = array if _is_regular(array) else np.ascontiguousarray(array)
-    if tables["sin"].shape != tables["cos"].shape or tables["sin"].dtype != tables["cos"].dtype:
-        raise ShapeError(
-            f"sin is {tables['sin'].dtype} {tables['sin'].shape}; expects that of cos, "
-            f"{tables['cos'].dtype} {tables['cos'].shape}"
-        )
-    _check_columns(2 * tables["cos"].shape[1], start, tokens)
-    return tables
-
-
-def _check_columns(size: int, start: Any, tokens: dict[str, NDArray]) -> None:
-    if size == 0 or size % _ROTARY_STEP:
-        near = max(_ROTARY_STEP, round(size / _ROTARY_STEP) * _ROTARY_STEP)
-        raise UnsupportedError(
-            f"cos and sin rotate {size} columns; supported: multiples of {_ROTARY_STEP}, the "
-            f"nearest is {near}"
-        )
-    if isinstance(start, bool) or not isinstance(start, (int, np.integer)) or start < 0:
-        raise ArgumentError(f"rotary_start is {start!r}; expects a column, 0 or more")
-    if start % _HEAD_STEP:
-        near = start - start % _HEAD_STEP
-        raise UnsupportedError(
-            f"rotary_start is {start}; supported: multiples of {_HEAD_STEP}, the nearest is {near}"
-        )
-    for name, array in tokens.items():
-        if name != "v" and start + size > array.shape[3]:
-            raise ShapeError(
-                f"columns {start} to {start + size} are rotated, but heads of {name} have "
-                f"{array.shape[3]}; expects rotary_start and R to lie within"
-            )
-
-
-def _check_positions(
-    lengths: NDArray,
-    rows: int,
-    cache: NDArray | None,
-    pages: NDArray | None,
-    tables: dict[str, NDArray],
-) -> None:
-    """Raises where a new token has no row in the cache or the tables."""
-    if rows == 0 or lengths.size == 0:
-        return
-    ends = lengths.astype(np.int64) + rows
-    limits = []
-    if cache is not None and pages is None:
-        limits.append((cache.shape[1], "the capacity of the caches"))
-    if cache is not None and pages is not None:
-        limits.append((pages.shape[1] * cache.shape[1], "the rows of a sequence's pages"))
-    if tables:
-        limits.append((tables["cos"].shape[0], "the positions of cos and sin"))
-    for limit, what in limits:
-        if ends.max() > limit:
-            b = int(ends.argmax())
-            raise ArgumentError(
-                f"sequence {b} has {lengths[b]} rows and gets {rows}; expects at most {limit}, "
-                f"{what}"
-            )
-    if cache is not None and pages is not None:
-        _check_pages(lengths, rows, cache, pages)
-
-
-def _check_pages(lengths: NDArray, rows: int, cache: NDArray, pages: NDArray) -> None:
-    count, size = cache.shape[:2]
-    entries = np.arange(pages.shape[1])
-    first, last = lengths // size, (lengths + rows - 1) // size
-    needed = (entries >= first[:, None]) & (entries <= last[:, None])
-    bad = np.argwhere(needed & ((pages < 0) | (pages >= count)))
-    if bad.size:
-        b, entry = (int(i) for i in bad[0])
-        raise ArgumentError(
-            f"page_table has {pages[b, entry]} for page {entry} of sequence {b}, which gets new "
-            f"rows; expects 0 to {count - 1}"
-        )

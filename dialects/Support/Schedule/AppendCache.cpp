@@ -31,7 +31,16 @@ static Error checkDtypes(const Problem &problem) {
   if (Error error = constraints.checkOperand(problem, first->name, {"f16", "bf16"}))
     return error;
   StringRef dtype = first->dtype;
-  for (StringRef name : {"v", "q", "k_cache", "v_cache", "rotated"})
+  for (StringRef name : {"k_cache", "v_cache"})
+    if (problem.findOperand(name))
+      if (Error error =
+              constraints.checkOperand(problem, name, {dtype, "e4m3", "e5m2", "i8", "u8"}))
+        return error;
+  for (StringRef name : {"k_scales", "v_scales"})
+    if (problem.findOperand(name))
+      if (Error error = constraints.checkOperand(problem, name, {"f32", "f16"}))
+        return error;
+  for (StringRef name : {"v", "q", "rotated"})
     if (problem.findOperand(name))
       if (Error error = constraints.checkOperand(problem, name, {dtype}))
         return error;

@@ -17,7 +17,9 @@ namespace tilewright::schedule {
 ///               operand has them; the others are dynamic
 ///   operands    k [B,S,Hkv,D], v [B,S,Hkv,Dv], q [B,S,Hq,Dq] of one dtype; lengths [B] i32;
 ///               page_table [B,T] i32; cos, sin [L,R]; k_cache, v_cache [B,C,Hkv,.] or
-///               [P,Z,Hkv,.]; rotated [B,S,Hq,Dq]; those that there are
+///               [P,Z,Hkv,.] of the dtype, e4m3, e5m2, i8 or u8 (D4, Dv4 bytes of two
+///               codes); k_scales, v_scales [B,C,Hkv] or [P,Z,Hkv] f32 or f16; rotated
+///               [B,S,Hq,Dq]; those that there are
 ///   attributes  rotary: "halves" or "interleaved" with cos and sin; rotary_start
 struct AppendCacheProblem {
   std::optional<int64_t> tokens;       ///< S

@@ -55,9 +55,9 @@ func.func @c3_size(%n: tensor<2xi32>, %k: tensor<2x3x4x12xf16>, %c: tensor<2x9x4
 
 // -----
 
-// C4: nothing is converted on the way.
+// C4: nothing is converted on the way but to codes.
 func.func @c4_dtype(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xf32>) {
-  // expected-error @+1 {{expects k_cache to have rank 4 and the dtype of its rows, but got 'tensor<2x9x4x64xf32>' for 'tensor<2x3x4x64xf16>'}}
+  // expected-error @+1 {{expects k_cache to have rank 4 and the dtype of its rows, f8E4M3FN, f8E5M2, i8 or ui8, but got 'tensor<2x9x4x64xf32>' for 'tensor<2x3x4x64xf16>'}}
   %r0 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xf32> -> tensor<2x9x4x64xf32>
   return
 }
@@ -66,7 +66,7 @@ func.func @c4_dtype(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x
 
 // C4: a row of the cache holds a token.
 func.func @c4_heads(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x8x64xf16>) {
-  // expected-error @+1 {{expects k_cache to have the heads and the head size of its rows, but got 'tensor<2x9x8x64xf16>'}}
+  // expected-error @+1 {{expects k_cache to have the heads and the head size of its rows, half of that where it is ui8, but got 'tensor<2x9x8x64xf16>'}}
   %r0 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x8x64xf16> -> tensor<2x9x8x64xf16>
   return
 }
@@ -84,7 +84,7 @@ func.func @c4_batch(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<5x9x
 
 // C4: one place serves both caches.
 func.func @c4_both(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xf16>, %d: tensor<2x8x4x64xf16>) {
-  // expected-error @+1 {{expects caches that agree in all but the head size, but got 'tensor<2x9x4x64xf16>' and 'tensor<2x8x4x64xf16>'}}
+  // expected-error @+1 {{expects caches that agree in all but the last extent, but got 'tensor<2x9x4x64xf16>' and 'tensor<2x8x4x64xf16>'}}
   %r0, %r1 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xf16> values %k into %d : tensor<2x3x4x64xf16>, tensor<2x8x4x64xf16> -> tensor<2x9x4x64xf16>, tensor<2x8x4x64xf16>
   return
 }
@@ -167,5 +167,41 @@ func.func @c8_schedule(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2
 func.func @c9_strides(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xf16>) {
   // expected-error @+1 {{expects a last stride of 1 in the problem}}
   %r0 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xf16> {problem = #nn.problem<dims = [<"B" = 2>], operands = [<"k", strides = [768, 256, 64, 2], align = 16>]>} -> tensor<2x9x4x64xf16>
+  return
+}
+
+// -----
+
+// C4: two integers are in a byte.
+func.func @c4_pairs(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xui8>, %s: tensor<2x9x4xf32>) {
+  // expected-error @+1 {{expects k_cache to have the heads and the head size of its rows, half of that where it is ui8, but got 'tensor<2x9x4x64xui8>'}}
+  %r0, %r1 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xui8> key_scales %s : tensor<2x9x4xf32> -> tensor<2x9x4x64xui8>, tensor<2x9x4xf32>
+  return
+}
+
+// -----
+
+// C10: integers have no size of their own.
+func.func @c10_none(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xi8>) {
+  // expected-error @+1 {{expects k_scales of a cache of integers, 'tensor<2x9x4x64xi8>'}}
+  %r0 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xi8> -> tensor<2x9x4x64xi8>
+  return
+}
+
+// -----
+
+// C10: a row and head has one scale.
+func.func @c10_shape(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xf8E4M3FN>, %s: tensor<2x4x9xf32>) {
+  // expected-error @+1 {{expects k_scales of f32 or f16, one a row and head of 'tensor<2x9x4x64xf8E4M3FN>', but got 'tensor<2x4x9xf32>'}}
+  %r0, %r1 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xf8E4M3FN> key_scales %s : tensor<2x4x9xf32> -> tensor<2x9x4x64xf8E4M3FN>, tensor<2x4x9xf32>
+  return
+}
+
+// -----
+
+// C10: numbers that are stored as they are need none.
+func.func @c10_halves(%n: tensor<2xi32>, %k: tensor<2x3x4x64xf16>, %c: tensor<2x9x4x64xf16>, %s: tensor<2x9x4xf32>) {
+  // expected-error @+1 {{expects k_scales of a cache of 8-bit floats or integers, but there is none}}
+  %r0, %r1 = nn.append_cache lengths %n : tensor<2xi32> keys %k into %c : tensor<2x3x4x64xf16>, tensor<2x9x4x64xf16> key_scales %s : tensor<2x9x4xf32> -> tensor<2x9x4x64xf16>, tensor<2x9x4xf32>
   return
 }

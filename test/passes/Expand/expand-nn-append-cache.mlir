@@ -73,3 +73,33 @@ func.func @pairs(%n: tensor<2xi32>, %q: tensor<2x3x6x64xbf16>, %c: tensor<?x24xb
   %a = nn.append_cache lengths %n : tensor<2xi32> queries %q : tensor<2x3x6x64xbf16> rotary %c, %s : tensor<?x24xbf16>, tensor<?x24xbf16> interleaved from 16 {schedule = #tile.schedule<"append_cache", {tile_h = 2, warps = 1}>} -> tensor<2x3x6x64xbf16>
   return %a : tensor<2x3x6x64xbf16>
 }
+
+// -----
+
+// Integers of 4 bits: the largest number of all segments decides the scale; codes are
+// divided by the scale as it is stored, and nothing is divided by zero.
+// CHECK-LABEL: func.func @codes(
+// CHECK-SAME: #tile.parameter<pointer "k_cache", dtype = "u8", align = 16, updated>
+// CHECK-SAME: #tile.parameter<pointer "k_scales", dtype = "f16", align = 16, updated>
+// CHECK: tile.reduce max %{{.+}} along 2 : tensor<4x2x16xf32> -> tensor<4x2x1xf32>
+// CHECK: tile.reduce max %{{.+}} along 1 : tensor<4x2x1xf32> -> tensor<4x1x1xf32>
+// CHECK: tile.reduce max %{{.+}} along 1 : tensor<4x32xf32> -> tensor<4x1xf32>
+// CHECK: %[[LARGEST:.+]] = arith.maximumf %{{.+}}, %{{.+}} : tensor<4x1xf32>
+// CHECK: %[[WIDE:.+]] = arith.divf %[[LARGEST]], %{{.+}} : tensor<4x1xf32>
+// CHECK: %[[SCALES:.+]] = arith.truncf %[[WIDE]] : tensor<4x1xf32> to tensor<4x1xf16>
+// CHECK: arith.divf
+// CHECK: arith.cmpf oeq
+// CHECK: arith.select
+// CHECK: math.roundeven
+// CHECK: arith.maxnumf
+// CHECK: arith.minnumf
+// CHECK: arith.fptosi %{{.+}} : tensor<4x2x16xf32> to tensor<4x2x16xi32>
+// CHECK: arith.trunci %{{.+}} : tensor<4x2x8xi32> to tensor<4x2x8xi8>
+// CHECK: scf.if
+// CHECK: tile.store %{{.+}} : tensor<4x2x8xi8>, <4x2x8xi8, strides = [32, 8, 1], align = 16>
+// CHECK: tile.store %{{.+}} : tensor<4x16xi8>, <4x16xi8, strides = [32, 1], align = 16>
+// CHECK: tile.store %[[SCALES]], %{{.+}} : tensor<4x1xf16>, <4x1xf16, strides = [1, 1], align = 2>
+func.func @codes(%n: tensor<?xi32>, %k: tensor<?x?x4x64xf16>, %kc: tensor<?x?x4x32xui8>, %ks: tensor<?x?x4xf16>, %c: tensor<?x16xf32>, %s: tensor<?x16xf32>) -> tensor<?x?x4x32xui8> {
+  %a:2 = nn.append_cache lengths %n : tensor<?xi32> keys %k into %kc : tensor<?x?x4x64xf16>, tensor<?x?x4x32xui8> key_scales %ks : tensor<?x?x4xf16> rotary %c, %s : tensor<?x16xf32>, tensor<?x16xf32> {schedule = #tile.schedule<"append_cache", {tile_h = 4, warps = 1}>} -> tensor<?x?x4x32xui8>, tensor<?x?x4xf16>
+  return %a#0 : tensor<?x?x4x32xui8>
+}
