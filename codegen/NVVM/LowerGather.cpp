@@ -1,14 +1,15 @@
 //===- LowerGather.cpp - Tiles whose rows are named by a tile -----------------===//
 //
-// Part of the lowering to nvvm: tile.gather without a copy. A thread holds the
-// indices of the rows it reads (LinearLayout::squeeze of the result's layout),
-// so that each row is an address of its own and columns are constants.
+// Part of the lowering to nvvm: tile.gather without a copy, and tile.scatter. A thread
+// holds the indices of the rows it reads or writes (LinearLayout::squeeze of the tile's
+// layout), so that each row is an address of its own and columns are constants.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/NVVM/Passes.h"
 #include "codegen/NVVM/VectorAccess.h"
 #include "codegen/NVVM/ViewRegisters.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Analysis/Bounds.h"
 
 using namespace mlir;
@@ -17,11 +18,11 @@ using namespace tilewright::nvvm;
 using layout::LinearLayout;
 
 namespace {
-/// Addresses and bounds of the accesses of one gathered tile.
-class GatheredTile {
+/// Addresses and bounds of the accesses of one tile of named rows; `Op` is tile.gather or
+/// tile.scatter.
+template <typename Op> class NamedRows {
 public:
-  GatheredTile(Emitter &emit, tile::GatherOp op, ValueRange viewValues, ValueRange rows,
-               Value column)
+  NamedRows(Emitter &emit, Op op, ValueRange viewValues, ValueRange rows, Value column)
       : emit(emit), type(op.getView().getType()), view(emit, type, viewValues),
         rowMap(tilegpu::getLayout(op.getRows())), rows(rows),
         elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8) {
@@ -75,8 +76,7 @@ struct LowerGather : OpConversionPattern<tile::GatherOp> {
     Emitter emit(rewriter, op.getLoc());
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getColumn(), tile.getShape()));
-    GatheredTile memory(emit, op, adaptor.getView(), adaptor.getRows(),
-                        adaptor.getColumn().front());
+    NamedRows memory(emit, op, adaptor.getView(), adaptor.getRows(), adaptor.getColumn().front());
     Type element = getRegisterType(tile.getElementType());
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
@@ -90,8 +90,35 @@ struct LowerGather : OpConversionPattern<tile::GatherOp> {
     return success();
   }
 };
+
+struct LowerScatter : OpConversionPattern<tile::ScatterOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tile::ScatterOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    LinearLayout layout = tilegpu::getLayout(op.getTile());
+    if (tilegpu::getLayout(op.getRows()) != layout.squeeze(1))
+      return rewriter.notifyMatchFailure(op, "other threads hold the rows");
+    auto tile = cast<RankedTensorType>(op.getTile().getType());
+    Emitter emit(rewriter, op.getLoc());
+    AccessPlan plan =
+        planAccesses(layout, getMaxWidth(op.getView(), op.getColumn(), tile.getShape()));
+    NamedRows memory(emit, op, adaptor.getView(), adaptor.getRows(), adaptor.getColumn().front());
+    unsigned align = plan.width * tile.getElementTypeBitWidth() / 8;
+    for (const Access &access : plan.accesses) {
+      OpBuilder::InsertionGuard guard(rewriter);
+      auto branch = scf::IfOp::create(rewriter, op.getLoc(), memory.isInside(access.origin),
+                                      /*withElseRegion=*/false);
+      rewriter.setInsertionPointToStart(branch.thenBlock());
+      storeVector(emit, memory.address(access.origin), pickRegisters(adaptor.getTile(), access),
+                  align);
+    }
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
 } // namespace
 
 void nvvm::populateGatherPatterns(const TypeConverter &converter, RewritePatternSet &patterns) {
-  patterns.add<LowerGather>(converter, patterns.getContext());
+  patterns.add<LowerGather, LowerScatter>(converter, patterns.getContext());
 }

@@ -139,6 +139,27 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_ScatterOp : Tile_Op<"scatter", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile whose rows are named by a tile";
+  let description = [{
+    Row i of the tile goes to row `rows[i, 0]` of the view, from `column` on. Rows that
+    the view does not have, negative ones among them, are not written; neither are
+    columns beyond its edge. No two rows that are written may have one name.
+
+    ```mlir
+    tile.scatter %o, %heads[%rows, %c0]
+        : tensor<16x128xf16>, !tile.view<?x128xf16, strides = [128, 1], align = 16>,
+          tensor<16x1xi32>
+    ```
+  }];
+  let arguments = (ins Tile_Tensor:$tile, Tile_ViewType:$view, Tile_Tensor:$rows, I32:$column);
+  let assemblyFormat = [{
+    $tile `,` $view `[` $rows `,` $column `]` attr-dict
+    `:` type($tile) `,` type($view) `,` type($rows)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ArriveOp : Tile_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "count blocks in; true for the last of them";
   let description = [{

@@ -65,17 +65,26 @@ LogicalResult LoadOp::verify() {
   return verifyAccess(*this, tensorOf(getTile()), getView().getType(), getOffsets().size());
 }
 
-LogicalResult GatherOp::verify() {
-  RankedTensorType rows = tensorOf(getRows()), tile = tensorOf(getTile());
-  if (getView().getType().getRank() != 2)
-    return emitOpError() << "expects a view of rank 2, but got " << getView().getType();
-  if (failed(verifyAccess(*this, tile, getView().getType(), 2)))
+/// A tile whose rows are named by `rows`.
+static LogicalResult verifyNamedRows(Operation *op, RankedTensorType tile, ViewType view,
+                                     RankedTensorType rows) {
+  if (view.getRank() != 2)
+    return op->emitOpError() << "expects a view of rank 2, but got " << view;
+  if (failed(verifyAccess(op, tile, view, 2)))
     return failure();
   if (!rows.getElementType().isInteger(32) || rows.getRank() != 2 ||
       rows.getDimSize(0) != tile.getDimSize(0) || rows.getDimSize(1) != 1)
-    return emitOpError() << "expects rows to be a " << tile.getDimSize(0)
-                         << "x1 tensor of i32, but got " << rows;
+    return op->emitOpError() << "expects rows to be a " << tile.getDimSize(0)
+                             << "x1 tensor of i32, but got " << rows;
   return success();
+}
+
+LogicalResult GatherOp::verify() {
+  return verifyNamedRows(*this, tensorOf(getTile()), getView().getType(), tensorOf(getRows()));
+}
+
+LogicalResult ScatterOp::verify() {
+  return verifyNamedRows(*this, tensorOf(getTile()), getView().getType(), tensorOf(getRows()));
 }
 
 LogicalResult ReadOp::verify() {

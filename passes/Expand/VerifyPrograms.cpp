@@ -59,8 +59,8 @@ static LogicalResult verifyKernel(func::FuncOp function, tile::KernelAttr kernel
 
 /// A store through a pointer that the launch takes for read-only would be
 /// undefined: the backend drops it, and all that leads to it.
-static LogicalResult verifyStore(tile::StoreOp store, func::FuncOp function) {
-  auto view = store.getView().getDefiningOp<tile::ViewOp>();
+static LogicalResult verifyStore(Operation *store, Value target, func::FuncOp function) {
+  auto view = target.getDefiningOp<tile::ViewOp>();
   auto pointer =
       view ? dyn_cast<BlockArgument>(analysis::getRootPointer(view.getBase())) : BlockArgument();
   if (!pointer || pointer.getOwner() != &function.getBody().front())
@@ -69,8 +69,8 @@ static LogicalResult verifyStore(tile::StoreOp store, func::FuncOp function) {
                                                                   tile::parameterAttrName);
   if (!parameter || parameter.getKind() != tile::ParameterKind::Pointer || parameter.getWritten())
     return success();
-  return store.emitOpError() << "expects parameter '" << parameter.getName()
-                             << "' to be marked written";
+  return store->emitOpError() << "expects parameter '" << parameter.getName()
+                              << "' to be marked written";
 }
 
 /// A view of a pointer that was moved: what the type claims must follow from the
@@ -91,7 +91,9 @@ static LogicalResult verifyView(tile::ViewOp view) {
 static LogicalResult verifyBody(func::FuncOp function) {
   WalkResult result = function.walk([&](Operation *op) -> WalkResult {
     if (auto store = dyn_cast<tile::StoreOp>(op))
-      return verifyStore(store, function);
+      return verifyStore(store, store.getView(), function);
+    if (auto scatter = dyn_cast<tile::ScatterOp>(op))
+      return verifyStore(scatter, scatter.getView(), function);
     if (auto view = dyn_cast<tile::ViewOp>(op))
       return verifyView(view);
     return WalkResult::advance();

@@ -358,6 +358,8 @@ void Assigner::spreadForward(OpOperand &use, const LinearLayout &layout) {
       assign(slice.getResult(), *result);
   } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
     assign(reduce.getResult(), layout.squeeze(reduce.getDim()));
+  } else if (auto scatter = dyn_cast<tile::ScatterOp>(op); scatter && use.getOperandNumber() == 0) {
+    assign(scatter.getRows(), layout.squeeze(1));
   }
 }
 
@@ -404,6 +406,8 @@ void Assigner::insertConversions() {
       for (auto [i, use] : llvm::enumerate(loop.getInitArgsMutable()))
         if (isTensor(use.get()))
           convert(use, tilegpu::getLayout(loop.getRegionIterArg(i)));
+    } else if (auto scatter = dyn_cast<tile::ScatterOp>(op)) {
+      convert(scatter.getRowsMutable(), tilegpu::getLayout(scatter.getTile()).squeeze(1));
     } else if (isa<scf::YieldOp>(op)) {
       for (OpOperand &use : op->getOpOperands())
         if (isTensor(use.get()))

@@ -22,9 +22,10 @@ static Value getBase(Value view) {
 /// could miss what an earlier iteration writes.
 static bool isWrittenInLoop(Value view, scf::ForOp loop) {
   return loop
-      .walk([&](tile::StoreOp store) {
-        return getBase(store.getView()) == getBase(view) ? WalkResult::interrupt()
-                                                         : WalkResult::advance();
+      .walk([&](Operation *op) {
+        bool isWrite =
+            isa<tile::StoreOp, tile::ScatterOp>(op) && getBase(op->getOperand(1)) == getBase(view);
+        return isWrite ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -134,17 +135,17 @@ static bool takesAnyLayout(Operation *op) {
 }
 
 Value memory::IterationCloner::cloneInLayout(Value tile, const layout::LinearLayout &layout) {
-  if (Value known = inLayout.lookupOrNull(tile))
+  auto type = tilegpu::withLayout(cast<RankedTensorType>(tile.getType()), layout);
+  if (Value known = inLayout.lookup({tile, type}))
     return known;
   Operation *op = tile.getDefiningOp();
   bool isHere = op && loop->isProperAncestor(op);
   bool isLeaf = op && isa<arith::ConstantOp, tile::SplatOp, tile::IotaOp>(op);
-  auto type = tilegpu::withLayout(cast<RankedTensorType>(tile.getType()), layout);
   if (!(isHere || isLeaf) || !takesAnyLayout(op)) {
     Value value = clone(tile);
     if (value.getType() != type)
       value = tilegpu::ConvertLayoutOp::create(builder, tile.getLoc(), type, value);
-    inLayout.map(tile, value);
+    inLayout[{tile, type}] = value;
     return value;
   }
   IRMapping operands;
@@ -157,7 +158,7 @@ Value memory::IterationCloner::cloneInLayout(Value tile, const layout::LinearLay
   if (auto constant = dyn_cast<arith::ConstantOp>(copy))
     constant.setValueAttr(DenseElementsAttr::get(
         type, cast<SplatElementsAttr>(constant.getValue()).getSplatValue<Attribute>()));
-  inLayout.map(tile, result);
+  inLayout[{tile, type}] = result;
   return result;
 }
 

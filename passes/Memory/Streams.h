@@ -45,7 +45,9 @@ private:
   mlir::OpBuilder &builder;
   mlir::scf::ForOp loop;
   mlir::Value induction;
-  mlir::IRMapping mapping, inLayout;
+  mlir::IRMapping mapping;
+  /// By the tile and the type that says its layout.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Type>, mlir::Value> inLayout;
 };
 
 /// Starts the copy of a load's tile to the memory that `getTarget` builds, if `exists`.

@@ -50,3 +50,27 @@ func.func @async_gather(%p: !tile.ptr, %n: i32, %rows: tensor<16x1xi32, #indices
   tilegpu.async_gather %v[%rows, %c0] to %m : !tile.view<?x96xf16, strides = [96, 1], align = 16>, tensor<16x1xi32, #indices> -> !tilegpu.memdesc<16x96xf16, #tilegpu.shared<swizzle = 64>>
   return
 }
+
+// -----
+
+#tile = #tilegpu.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[0, 8], [1, 0], [2, 0], [4, 0], [8, 0]], warp = [], repeat = [1, 1]>
+#rows = #tilegpu.layout<register = [], lane = [[0, 0], [1, 0], [2, 0], [4, 0], [8, 0]], warp = [], repeat = [1, 1]>
+
+// The other way: a row that the view has not is not written.
+// CHECK-LABEL: llvm.func @scatter(
+// CHECK-SAME: %[[P:[^:]+]]: !llvm.ptr<1>, %[[N:[^:]+]]: i32, %[[ROW:[^:]+]]: i32
+// CHECK: %[[EXISTS:.+]] = llvm.icmp "ult" %[[ROW]], %[[N]] : i32
+// CHECK: llvm.cond_br %[[EXISTS]], ^[[WRITE:.+]], ^[[SKIP:bb[0-9]+]]
+// CHECK: ^[[WRITE]]:
+// CHECK: %[[WIDE:.+]] = llvm.sext %[[ROW]] : i32 to i64
+// CHECK: llvm.mul %[[WIDE]],
+// CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<8xf16>, !llvm.ptr<1>
+// CHECK-NOT: llvm.store
+// CHECK: ^[[SKIP]]:
+func.func @scatter(%p: !tile.ptr, %n: i32, %rows: tensor<16x1xi32, #rows>, %x: !tile.view<16x16xf16, strides = [16, 1], align = 16>) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %t = tile.load %x[%c0, %c0] : !tile.view<16x16xf16, strides = [16, 1], align = 16> -> tensor<16x16xf16, #tile>
+  %v = tile.view %p sizes(%n) : !tile.view<?x16xf16, strides = [64, 1], align = 16>
+  tile.scatter %t, %v[%rows, %c0] : tensor<16x16xf16, #tile>, !tile.view<?x16xf16, strides = [64, 1], align = 16>, tensor<16x1xi32, #rows>
+  return
+}

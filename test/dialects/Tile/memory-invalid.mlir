@@ -161,3 +161,30 @@ func.func @index_of_gather(%v: !tile.view<8x64xf16, strides = [64, 1], align = 1
   %0 = tile.gather %v[%r, %i] : !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi64> -> tensor<16x64xf16>
   return
 }
+
+// -----
+
+// Rows are those of a matrix.
+func.func @rank_of_scatter(%v: !tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>, %t: tensor<16x64xf16>, %r: tensor<16x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects a view of rank 2, but got '!tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>'}}
+  tile.scatter %t, %v[%r, %i] : tensor<16x64xf16>, !tile.view<8x8x64xf16, strides = [512, 64, 1], align = 16>, tensor<16x1xi32>
+  return
+}
+
+// -----
+
+// A row has one index.
+func.func @rows_of_scatter(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %t: tensor<16x64xf16>, %r: tensor<8x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects rows to be a 16x1 tensor of i32, but got 'tensor<8x1xi32>'}}
+  tile.scatter %t, %v[%r, %i] : tensor<16x64xf16>, !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<8x1xi32>
+  return
+}
+
+// -----
+
+// A scattered tile has the view's element type.
+func.func @type_of_scatter(%v: !tile.view<8x64xf16, strides = [64, 1], align = 16>, %t: tensor<16x64xf32>, %r: tensor<16x1xi32>, %i: i32) {
+  // expected-error @+1 {{expects tile elements of type 'f16', but got 'f32'}}
+  tile.scatter %t, %v[%r, %i] : tensor<16x64xf32>, !tile.view<8x64xf16, strides = [64, 1], align = 16>, tensor<16x1xi32>
+  return
+}

@@ -88,3 +88,12 @@ func.func @gather(%view: !tile.view<?x128xf16, strides = [1024, 1], align = 16>,
   %0 = tile.gather %view[%rows, %j] : !tile.view<?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32> -> tensor<64x32xf16>
   return
 }
+
+// As a gather, the other way.
+// CHECK-LABEL: func.func @scatter(
+// CHECK-SAME: %[[VIEW:.+]]: !tile.view<{{.*}}>, %[[T:.+]]: tensor<64x32xf16>, %[[ROWS:.+]]: tensor<64x1xi32>, %[[J:.+]]: i32
+// CHECK: tile.scatter %[[T]], %[[VIEW]][%[[ROWS]], %[[J]]] : tensor<64x32xf16>, <?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32>
+func.func @scatter(%view: !tile.view<?x128xf16, strides = [1024, 1], align = 16>, %t: tensor<64x32xf16>, %rows: tensor<64x1xi32>, %j: i32) {
+  tile.scatter %t, %view[%rows, %j] : tensor<64x32xf16>, !tile.view<?x128xf16, strides = [1024, 1], align = 16>, tensor<64x1xi32>
+  return
+}
