@@ -182,6 +182,8 @@ static artifact::Parameter::Kind getKind(tile::ParameterKind kind) {
     return artifact::Parameter::Kind::Stride;
   case tile::ParameterKind::Workspace:
     return artifact::Parameter::Kind::Workspace;
+  case tile::ParameterKind::Scalar:
+    return artifact::Parameter::Kind::Scalar;
   }
   llvm_unreachable("unknown parameter kind");
 }

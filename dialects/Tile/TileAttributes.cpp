@@ -81,7 +81,8 @@ Attribute ParameterAttr::parse(AsmParser &parser, Type) {
   auto kind = symbolizeParameterKind(kindName);
   if (!kind) {
     parser.emitError(kindLoc)
-        << "expects parameter kind pointer, dimension, stride or workspace, but got " << kindName;
+        << "expects parameter kind pointer, dimension, stride, workspace or scalar, but got "
+        << kindName;
     return {};
   }
   while (succeeded(parser.parseOptionalComma())) {

@@ -55,7 +55,8 @@ def Tile_ParameterKind : I32EnumAttr<"ParameterKind", "what a kernel parameter i
     I32EnumAttrCase<"Pointer", 0, "pointer">,
     I32EnumAttrCase<"Dimension", 1, "dimension">,
     I32EnumAttrCase<"Stride", 2, "stride">,
-    I32EnumAttrCase<"Workspace", 3, "workspace">]> {
+    I32EnumAttrCase<"Workspace", 3, "workspace">,
+    I32EnumAttrCase<"Scalar", 4, "scalar">]> {
   let cppNamespace = "::tilewright::tile";
   let genSpecializedAttr = 0;
 }
@@ -64,10 +65,11 @@ def Tile_ParameterAttr : Tile_Attr<"Parameter", "parameter"> {
   let summary = "what the launcher passes for one function argument";
   let description = [{
     Attached to each argument as `tile.parameter`. `dtype` names the elements of
-    a pointer; `axis` is the dimension of a stride; `align` the required
-    alignment of a pointer in bytes; `written` says that the kernel stores to it, `updated` that it
-    stores to parts of it and the rest keeps its values: a written operand that is not
-    updated may hold anything before a launch.
+    a pointer, or what a scalar is; `axis` is the dimension of a stride; `align` the
+    required alignment of a pointer in bytes; `written` says that the kernel stores to it,
+    `updated` that it stores to parts of it and the rest keeps its values: a written
+    operand that is not updated may hold anything before a launch. A scalar is a number
+    that a launch chooses, as into how many parts work is cut.
   }];
   let parameters = (ins
     "::tilewright::tile::ParameterKind":$kind,
@@ -90,7 +92,7 @@ def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "what a reduction does", [
 def Tile_WorkspaceAttr : Tile_Attr<"Workspace", "workspace"> {
   let summary = "scratch memory the launcher provides";
   let description = [{
-    `bytes` is an integer expression over the dimensions. `zeroed`: holds zeros
+    `bytes` is an integer expression over the dimensions and integer scalars. `zeroed`: holds zeros
     before the first launch. `reset`: the kernel leaves it zeroed.
   }];
   let parameters = (ins
@@ -106,7 +108,7 @@ def Tile_KernelAttr : Tile_Attr<"Kernel", "kernel"> {
   let summary = "how a program is launched";
   let description = [{
     Attached to the function as `tile.kernel`. The grid is three integer
-    expressions over the dimensions; `warps` is the size of a block.
+    expressions over the dimensions and integer scalars; `warps` is the size of a block.
   }];
   let parameters = (ins
     "::mlir::ArrayAttr":$grid,

@@ -217,6 +217,18 @@ private:
 
 } // namespace
 
+Error launchStaged(Executable &executable, const Call &call, device::Stream stream,
+                   emulator::Report *report) {
+  SmallVector<Scalar, 1> scalars;
+  if (call.makeScalars) {
+    Expected<SmallVector<Scalar, 1>> made = call.makeScalars(executable);
+    if (!made)
+      return made.takeError();
+    scalars = std::move(*made);
+  }
+  return launchStaged(executable, call.getTensors(), scalars, stream, report);
+}
+
 Error launchCall(KernelCache &cache, const Call &call,
                  const std::shared_ptr<device::Device> &fallback, device::Stream stream,
                  const std::optional<schedule::Schedule> &pinned,
@@ -224,16 +236,15 @@ Error launchCall(KernelCache &cache, const Call &call,
   Expected<std::shared_ptr<device::Device>> device = chooseDevice(call, fallback);
   if (!device)
     return device.takeError();
-  SmallVector<Tensor, 12> operands = call.getTensors();
   CallBits bits(call, device->get());
   if (!pinned)
     if (std::shared_ptr<Executable> known = cache.findCall(bits.str()))
-      return launchStaged(*known, operands, {}, stream);
+      return launchStaged(*known, call, stream);
 
   Expected<problem::Problem> problem = makeProblem();
   if (!problem)
     return problem.takeError();
-  if (operands.back().isEmpty())
+  if (call.operands.back().tensor.isEmpty())
     return Error::success();
   Expected<std::shared_ptr<Executable>> executable =
       cache.get(*problem, *device, call.rows, pinned);
@@ -241,7 +252,7 @@ Error launchCall(KernelCache &cache, const Call &call,
     return executable.takeError();
   if (!pinned)
     cache.rememberCall(bits.str(), *executable);
-  return launchStaged(**executable, operands, {}, stream);
+  return launchStaged(**executable, call, stream);
 }
 
 } // namespace tilewright::launch

@@ -35,6 +35,9 @@ struct Call {
   llvm::SmallVector<Attribute, 8> attributes;
   /// The rows that a schedule is chosen for.
   int64_t rows = 0;
+  /// The scalars of a kernel for this call, in its order. Unset: no kernel of the family
+  /// takes any.
+  std::function<llvm::Expected<llvm::SmallVector<Scalar, 1>>(const Executable &)> makeScalars;
 
   void add(llvm::StringRef name, Tensor tensor, llvm::ArrayRef<llvm::StringRef> dimensions) {
     operands.push_back(
@@ -72,6 +75,10 @@ llvm::Expected<problem::Problem> makeProblem(const Call &call);
 /// one or in host memory; `fallback` if all are in host memory.
 llvm::Expected<std::shared_ptr<device::Device>>
 chooseDevice(const Call &call, const std::shared_ptr<device::Device> &fallback);
+
+/// Runs a call on its kernel, with operands on the device or in host memory.
+llvm::Error launchStaged(Executable &executable, const Call &call, device::Stream stream = 0,
+                         emulator::Report *report = nullptr);
 
 /// Compiles where needed and runs a call. `fallback` is where calls with every
 /// operand in host memory run; `makeProblem` checks the call and names its

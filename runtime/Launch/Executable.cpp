@@ -169,18 +169,23 @@ static Expected<device::Dim3> evaluateExtents(ArrayRef<artifact::Expression> exp
 }
 
 Expected<std::shared_ptr<const Executable::LaunchShape>>
-Executable::getShape(const Dimensions &dimensions) {
+Executable::getShape(const Dimensions &dimensions, ArrayRef<Scalar> scalars) {
   {
     std::lock_guard<std::mutex> lock(mutex);
-    if (lastShape && lastShape->dimensions == dimensions)
+    if (lastShape && lastShape->dimensions == dimensions &&
+        ArrayRef<Scalar>(lastShape->scalars) == scalars)
       return lastShape;
   }
   StringMap<int64_t> values;
   for (auto [dimension, value] : zip_equal(metadata.problem.dimensions, dimensions))
     values[dimension.name] = value;
+  for (auto [name, scalar] : zip_equal(scalarNames, scalars))
+    if (std::holds_alternative<int64_t>(scalar))
+      values[name] = std::get<int64_t>(scalar);
   values["sm_count"] = device->getModel().smCount;
   auto shape = std::make_shared<LaunchShape>();
   shape->dimensions = dimensions;
+  shape->scalars.assign(scalars.begin(), scalars.end());
   // CUDA C++ programming guide, "Technical Specifications per Compute
   // Capability": the extents of a grid; 16 blocks is the largest cluster.
   Expected<device::Dim3> grid =
@@ -294,7 +299,7 @@ Error Executable::launch(ArrayRef<Tensor> tensors, ArrayRef<Scalar> scalars, dev
   if (areOutputsEmpty(tensors))
     return Error::success();
 
-  Expected<std::shared_ptr<const LaunchShape>> shape = getShape(*dimensions);
+  Expected<std::shared_ptr<const LaunchShape>> shape = getShape(*dimensions, scalars);
   if (!shape)
     return shape.takeError();
   Expected<Workspaces::Lease> lease = workspaces->acquire(stream, (*shape)->workspaces);

@@ -3,7 +3,7 @@
 // Turns a call into a launch: checks the arguments against the problem the
 // kernel was compiled for, works out the grid, lends workspaces and packs the
 // argument block. All names are resolved when the artifact is loaded; a launch
-// whose dimensions were those of the one before allocates nothing.
+// whose dimensions and scalars were those of the one before allocates nothing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_RUNTIME_LAUNCH_EXECUTABLE_H
@@ -76,9 +76,10 @@ private:
     unsigned axis = 0;
     uint32_t offset = 0, bytes = 0;
   };
-  /// What follows from the dimensions alone.
+  /// What follows from the dimensions and scalars alone.
   struct LaunchShape {
     llvm::SmallVector<int64_t, 8> dimensions;
+    llvm::SmallVector<Scalar, 1> scalars;
     device::Dim3 grid, cluster;
     llvm::SmallVector<Workspaces::Request, 2> workspaces;
   };
@@ -98,7 +99,8 @@ private:
   llvm::Error verifyOverlap(llvm::ArrayRef<Tensor> operands) const;
   llvm::Error verifyAddress(const OperandPlan &plan, const Tensor &tensor) const;
   bool areOutputsEmpty(llvm::ArrayRef<Tensor> operands) const;
-  llvm::Expected<std::shared_ptr<const LaunchShape>> getShape(const Dimensions &dimensions);
+  llvm::Expected<std::shared_ptr<const LaunchShape>> getShape(const Dimensions &dimensions,
+                                                              llvm::ArrayRef<Scalar> scalars);
   llvm::Error packArguments(llvm::ArrayRef<Tensor> operands, const Dimensions &dimensions,
                             llvm::ArrayRef<Scalar> scalars,
                             llvm::ArrayRef<device::DevicePointer> workspaces,

@@ -23,7 +23,7 @@
 
 namespace tilewright::artifact {
 
-/// An integer expression over named values (dimensions, "sm_count"):
+/// An integer expression over named values (dimensions, integer scalars, "sm_count"):
 ///   sum     := product (('+' | '-') product)*
 ///   product := unary (('*' | '/' | '%') unary)*
 ///   unary   := '-' unary | primary

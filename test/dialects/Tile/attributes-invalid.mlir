@@ -8,8 +8,8 @@ func.func private @schedule_parameter() attributes {s = #tile.schedule<"quant_ma
 // -----
 
 // A parameter is of a known kind.
-// expected-error @+1 {{expects parameter kind pointer, dimension, stride or workspace, but got scalar}}
-func.func private @parameter_kind(i32 {tile.parameter = #tile.parameter<scalar "alpha">})
+// expected-error @+1 {{expects parameter kind pointer, dimension, stride, workspace or scalar, but got number}}
+func.func private @parameter_kind(i32 {tile.parameter = #tile.parameter<number "alpha">})
 
 // -----
 

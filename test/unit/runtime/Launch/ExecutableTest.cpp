@@ -142,6 +142,22 @@ TEST_F(ExecutableTest, EvaluatesGridAndClusterFromDimensionsAndSmCount) {
   EXPECT_EQ(device->getArgument(8, 4), 41u);
 }
 
+/// So that a launch chooses into how many parts work is cut.
+TEST_F(ExecutableTest, EvaluatesGridAndWorkspacesFromScalars) {
+  artifact.metadata.grid[0] = parse("ceildiv(M, 4) * seed");
+  artifact.metadata.workspaces[0].bytes = parse("M * seed * 4096");
+  auto executable = load();
+  auto launchParts = [&](int64_t parts) {
+    return llvm::toString(executable->launch(makeOperands(), {Scalar(0.5), Scalar(parts)}));
+  };
+  ASSERT_EQ(launchParts(2), "");
+  EXPECT_EQ(device->lastConfig.grid.x, 6u);
+  EXPECT_GE(device->live[device->getArgument(56)], 10u * 2 * 4096);
+  ASSERT_EQ(launchParts(5), ""); // of the same dimensions
+  EXPECT_EQ(device->lastConfig.grid.x, 15u);
+  EXPECT_GE(device->live[device->getArgument(56)], 10u * 5 * 4096);
+}
+
 TEST_F(ExecutableTest, CleansWorkspacesOnceAndAfterFailures) {
   auto executable = load();
   device->log.clear();
