@@ -191,6 +191,8 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
     call.*member = describeArray(py::cast<py::array>(arrays[name]));
   for (auto [name, member] : {std::pair("q_starts", &launch::AttentionCall::qStarts),
                               {"k_starts", &launch::AttentionCall::kStarts},
+                              {"k_lengths", &launch::AttentionCall::kLengths},
+                              {"page_table", &launch::AttentionCall::pageTable},
                               {"q_offset", &launch::AttentionCall::qOffset},
                               {"alibi_slopes", &launch::AttentionCall::alibiSlopes},
                               {"sinks", &launch::AttentionCall::sinks},
@@ -205,9 +207,12 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
                               {"causal", &launch::AttentionCall::causal},
                               {"window", &launch::AttentionCall::window},
                               {"score", &launch::AttentionCall::score},
-                              {"mask", &launch::AttentionCall::mask}})
+                              {"mask", &launch::AttentionCall::mask},
+                              {"deterministic", &launch::AttentionCall::deterministic}})
     if (has(constants, name))
       call.*member = py::cast<std::string>(constants[name]);
+  if (has(constants, "splits"))
+    call.splits = std::stoll(py::cast<std::string>(constants["splits"]));
   return call;
 }
 
@@ -270,8 +275,7 @@ py::object Runtime::runCall(const launch::Call &call, const problem::Problem &pr
     check(schedule::verify(*pinned, problem, target::getTarget(device->getModel())),
           exception::resource);
   }
-  llvm::SmallVector<launch::Tensor, 12> operands = call.getTensors();
-  if (operands.back().isEmpty())
+  if (call.operands.back().tensor.isEmpty())
     return py::none();
 
   size_t compiledBefore = countCompilations();
@@ -284,7 +288,7 @@ py::object Runtime::runCall(const launch::Call &call, const problem::Problem &pr
   Stopwatch watch;
   llvm::Error error = [&] {
     py::gil_scoped_release release;
-    return launch::launchStaged(*kernel, operands, {}, 0, record.get());
+    return launch::launchStaged(*kernel, call, 0, record.get());
   }();
   checkLaunch(std::move(error), *device, record, watch.getSeconds());
   if (!detail)

@@ -57,7 +57,8 @@ public:
       return llvm::joinErrors(scale.takeError(), softcap.takeError());
     if (!softcap)
       return softcap.takeError();
-    std::string op = "nn.attention %q, %k, %v" + sequences() + optional("offset", "q_offset") +
+    std::string op = "nn.attention %q, %k, %v" + sequences() + optional("lengths", "k_lengths") +
+                     optional("pages", "page_table") + optional("offset", "q_offset") +
                      optional("alibi", "alibi_slopes") + optional("sinks", "sinks") + captures() +
                      " scale " + *scale + " softcap " + *softcap;
     if (problem.getAttribute("causal") == "true")
@@ -84,8 +85,10 @@ private:
     return (" " + keyword + " %" + name + " : ").str() + type(name);
   }
   std::string sequences() {
-    if (!problem.findOperand("q_starts") || !problem.findOperand("k_starts"))
+    if (!problem.findOperand("q_starts"))
       return "";
+    if (!problem.findOperand("k_starts"))
+      return " sequences %q_starts : " + type("q_starts");
     return " sequences %q_starts, %k_starts : " + type("q_starts") + ", " + type("k_starts");
   }
   std::string captures() {
@@ -187,7 +190,13 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
   };
   auto q = op.getTypeOf(op.getQ()), k = op.getTypeOf(op.getK());
   setExtent("B", q.getDimSize(0)), setExtent("Sq", q.getDimSize(1));
-  setExtent("Sk", k.getDimSize(1)), setExtent("Hq", op.getQueryHeads());
+  if (op.getPageTable()) {
+    setExtent("P", k.getDimSize(0)), setExtent("page", k.getDimSize(1));
+    setExtent("pages", op.getTypeOf(op.getPageTable()).getDimSize(1));
+  } else {
+    setExtent("Sk", k.getDimSize(1));
+  }
+  setExtent("Hq", op.getQueryHeads());
   setExtent("Hkv", op.getKeyHeads()), setExtent("D", op.getHeadSize());
   setExtent("Dv", op.getValueSize());
   nn::ProblemAttr attr = op.getProblem().value_or(nn::ProblemAttr());
@@ -213,20 +222,27 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
     problem.operands.push_back(std::move(operand));
   };
   add("q", op.getQ(), {"B", "Sq", "Hq", "D"});
-  add("k", op.getK(), {"B", "Sk", "Hkv", "D"});
-  add("v", op.getV(), {"B", "Sk", "Hkv", "Dv"});
   std::string batches = "B";
   if (op.hasSequences()) {
     batches = "N";
-    int64_t starts = op.getTypeOf(op.getQStarts()).getDimSize(0);
-    setExtent("starts", starts);
-    bool isPerSequence = op.getQOffset() ||
+    setExtent("starts", op.getTypeOf(op.getQStarts()).getDimSize(0));
+    bool isPerSequence = op.getKLengths() || op.getQOffset() ||
                          (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2);
     if (isPerSequence)
-      setExtent("N", ShapedType::isDynamic(starts) ? starts : starts - 1);
+      setExtent("N", op.getBatches());
+  }
+  std::vector<std::string> keys = {op.getKLengths() ? batches : "B", "Sk", "Hkv"};
+  if (op.getPageTable())
+    keys = {"P", "page", "Hkv"};
+  for (auto [name, value, size] : {std::tuple("k", op.getK(), "D"), {"v", op.getV(), "Dv"}}) {
+    std::vector<std::string> extents = keys;
+    extents.push_back(size);
+    add(name, value, extents);
   }
   add("q_starts", op.getQStarts(), {"starts"});
   add("k_starts", op.getKStarts(), {"starts"});
+  add("k_lengths", op.getKLengths(), {batches});
+  add("page_table", op.getPageTable(), {batches, "pages"});
   add("q_offset", op.getQOffset(), {batches});
   if (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2)
     add("alibi_slopes", op.getAlibiSlopes(), {batches, "Hq"});

@@ -52,7 +52,8 @@ static LogicalResult verifyFit(AttentionOp op) {
   if (k.getElementType() != q.getElementType() || v.getElementType() != q.getElementType()) // C1
     return op.emitOpError() << "expects k and v to have the dtype of q, but got " << q << ", " << k
                             << ", " << v;
-  if (k.getDimSize(0) != q.getDimSize(0) || k.getDimSize(3) != q.getDimSize(3)) // C2
+  bool hasBatchOfQ = op.getKLengths() || k.getDimSize(0) == q.getDimSize(0);
+  if (!hasBatchOfQ || k.getDimSize(3) != q.getDimSize(3)) // C2
     return op.emitOpError() << "expects k to have the batch and head size of q, but got " << k
                             << " for " << q;
   if (v.getShape().drop_back() != k.getShape().drop_back()) // C2
@@ -76,24 +77,52 @@ static LogicalResult verifyType(AttentionOp op, StringRef name, Value value,
 static LogicalResult verifySequences(AttentionOp op, int64_t batch) { // C14
   if (!op.getQStarts() && !op.getKStarts())
     return success();
-  if (!op.getQStarts() || !op.getKStarts())
+  if (!op.getQStarts() || (!op.getKStarts() && !op.getKLengths()))
     return op.emitOpError() << "expects q_starts and k_starts, but got only one of them";
   RankedTensorType starts = tensorOf(op.getQStarts());
-  if (starts.getRank() != 1 || !starts.getElementType().isInteger(32) ||
-      starts != op.getKStarts().getType())
+  Type keyStarts = op.getKStarts() ? op.getKStarts().getType() : starts;
+  if (starts.getRank() != 1 || !starts.getElementType().isInteger(32) || starts != keyStarts)
     return op.emitOpError() << "expects q_starts and k_starts of i32 and one length, but got "
-                            << starts << " and " << op.getKStarts().getType();
+                            << starts << " and " << keyStarts;
   if (batch != 1)
     return op.emitOpError() << "expects sequences in a batch of 1, but got " << op.getQ().getType();
   return success();
 }
 
-/// C8 and C11: what else the op reads.
-static LogicalResult verifyVectors(AttentionOp op, int64_t batch, int64_t heads) {
-  if (op.hasSequences()) {
-    int64_t starts = tensorOf(op.getQStarts()).getDimSize(0);
-    batch = ShapedType::isDynamic(starts) ? starts : starts - 1;
+/// C15 and C16: lengths and pages of caches.
+static LogicalResult verifyCaches(AttentionOp op) {
+  if (!op.getKLengths()) {
+    if (!op.getPageTable())
+      return success();
+    return op.emitOpError() << "expects k_lengths with page_table, but got none"; // C16
   }
+  if (op.getKStarts())
+    return op.emitOpError() << "expects k_lengths or k_starts, but got both"; // C15
+  Type i32 = IntegerType::get(op.getContext(), 32);
+  int64_t batches = op.getBatches();
+  RankedTensorType k = tensorOf(op.getK());
+  if (failed(verifyType(op, "k_lengths", op.getKLengths(),
+                        RankedTensorType::get({batches}, i32)))) // C15
+    return failure();
+  if (!op.getPageTable()) {
+    if (k.getDimSize(0) != batches) // C15
+      return op.emitOpError() << "expects k to have a batch for each of k_lengths, but got " << k
+                              << " and " << op.getKLengths().getType();
+    return success();
+  }
+  RankedTensorType table = tensorOf(op.getPageTable());
+  if (table.getRank() != 2 || table.getDimSize(0) != batches ||
+      table.getElementType() != i32) // C16
+    return op.emitOpError() << "expects page_table to be i32, a row for each of k_lengths, but got "
+                            << table << " and " << op.getKLengths().getType();
+  if (k.isDynamicDim(1) || k.getDimSize(1) < 1) // C16
+    return op.emitOpError() << "expects pages of a static size in k, but got " << k;
+  return success();
+}
+
+/// C8 and C11: what else the op reads.
+static LogicalResult verifyVectors(AttentionOp op, int64_t heads) {
+  int64_t batch = op.getBatches();
   Type f32 = Float32Type::get(op.getContext()), i32 = IntegerType::get(op.getContext(), 32);
   auto slopes = RankedTensorType::get({heads}, f32);
   if (op.getAlibiSlopes() && tensorOf(op.getAlibiSlopes()).getRank() == 2)
@@ -205,6 +234,13 @@ LogicalResult ElementOp::verify() {
 // The op
 //===----------------------------------------------------------------------===//
 
+int64_t AttentionOp::getBatches() {
+  if (!hasSequences())
+    return tensorOf(getQ()).getDimSize(0);
+  int64_t starts = tensorOf(getQStarts()).getDimSize(0);
+  return ShapedType::isDynamic(starts) ? starts : starts - 1;
+}
+
 LogicalResult AttentionOp::verify() {
   for (auto [name, value] : {std::pair("q", getQ()), {"k", getK()}, {"v", getV()}})
     if (failed(verifyOperand(*this, name, tensorOf(value))))
@@ -231,7 +267,8 @@ LogicalResult AttentionOp::verify() {
   if (getWindow().size() != 2 || !llvm::all_of(getWindow(), isWindow)) // C7
     return emitOpError() << "expects window to be two numbers from -1 (unbounded) to " << maxWindow
                          << ", but got [" << getWindow() << "]";
-  if (failed(verifySequences(*this, batch)) || failed(verifyVectors(*this, batch, heads)))
+  if (failed(verifySequences(*this, batch)) || failed(verifyCaches(*this)) ||
+      failed(verifyVectors(*this, heads)))
     return failure();
   if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||
       failed(verifyRegion(*this, getMask(), "mask", {i32, i32, i32, i32}, i1)))

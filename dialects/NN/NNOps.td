@@ -147,6 +147,13 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     and v; i, j, Sq and Sk count within it. `q_offset` and `alibi_slopes` have one entry a
     sequence. Rows of no sequence are not written.
 
+    With `lengths` k and v are caches with room for more: Sk is min(k_lengths[b], room).
+    With `pages` the room is cut into pages, of `page size` keys each, that lie anywhere:
+    key j of batch b is row j % size of page page_table[b, j / size] of k and v. What is
+    not among the Sk keys has no effect and is not read, entries of the table
+    included. A key of a page that does not exist has zeros in k and v. Of sequences of
+    queries k has then a batch each, or pages, and there are no `k_starts`.
+
     Products of q and k are exact and summed in the tensor cores' f32; scores,
     maxima and sums are f32. The e[j] are taken relative to the running maximum, so
     that they are at most 1, and rounded to the dtype of v before the second product,
@@ -159,8 +166,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     Constraints:
     - (C1) `q`, `k` and `v` are rank-4 tensors of one dtype, f16 or bf16, with
       extents batch, length, heads, head size, of which the last two are static.
-    - (C2) `k` has the batch and the head size of `q`; `v` has the batch, length
-      and heads of `k`; heads of `q` are a multiple of those of `k`.
+    - (C2) `k` has the head size of `q`, and its batch but for C14 to C16; `v` has the
+      batch, length and heads of `k`; heads of `q` are a multiple of those of `k`.
     - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 256.
     - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`.
     - (C5) `lse`, when there, is f32: batch x heads x length of `q`.
@@ -176,13 +183,21 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     - (C12) an attached schedule belongs to the family "attention".
     - (C13) where an attached problem gives strides of `q`, `k`, `v` or `o`, they are
       four, the last of them 1.
-    - (C14) `q_starts` and `k_starts` come together, are i32 of one length, and the batch
-      of `q` is 1.
+    - (C14) `q_starts` and `k_starts` come together but for C15, are i32 of one length, and
+      the batch of `q` is 1.
+    - (C15) `k_lengths`, when given, is one i32 a batch, of sequences one a sequence;
+      `k` has as many batches, and there are no `k_starts`.
+    - (C16) `page_table`, when given, is i32, batches x pages a batch, and comes with
+      `k_lengths`; `k` is pages x page size x heads x head size with a static page size.
 
     ```mlir
     %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
         : tensor<?x?x32x64xf16>, tensor<?x?x8x64xf16>, tensor<?x?x8x64xf16>
         -> tensor<?x?x32x64xf16>, tensor<?x32x?xf32>
+    %p = nn.attention %q, %pages, %pages lengths %n : tensor<?xi32> pages %t : tensor<?x?xi32>
+        scale 0.125 causal
+        : tensor<?x?x32x64xf16>, tensor<?x16x8x64xf16>, tensor<?x16x8x64xf16>
+        -> tensor<?x?x32x64xf16>
     %b = nn.attention %q, %k, %v reads %documents : tensor<?x?xi32> scale 0.125
         : tensor<?x?x32x64xf16>, tensor<?x?x8x64xf16>, tensor<?x?x8x64xf16>
         -> tensor<?x?x32x64xf16> mask {
@@ -198,6 +213,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v,
     Optional<AnyRankedTensor>:$q_starts,
     Optional<AnyRankedTensor>:$k_starts,
+    Optional<AnyRankedTensor>:$k_lengths,
+    Optional<AnyRankedTensor>:$page_table,
     Optional<AnyRankedTensor>:$q_offset,
     Optional<AnyRankedTensor>:$alibi_slopes,
     Optional<AnyRankedTensor>:$sinks,
@@ -212,7 +229,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let regions = (region AnyRegion:$score, AnyRegion:$mask);
   let assemblyFormat = [{
     $q `,` $k `,` $v
-    (`sequences` $q_starts^ `,` $k_starts `:` type($q_starts) `,` type($k_starts))? (`offset` $q_offset^ `:` type($q_offset))?
+    (`sequences` $q_starts^ (`,` $k_starts^)? `:` type($q_starts) (`,` type($k_starts)^)?)?
+    (`lengths` $k_lengths^ `:` type($k_lengths))? (`pages` $page_table^ `:` type($page_table))?
+    (`offset` $q_offset^ `:` type($q_offset))?
     (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
     (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?
     (`causal` $causal^)? (`window` $window^)? attr-dict
@@ -228,6 +247,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     int64_t getKeyHeads() { return getTypeOf(getK()).getDimSize(2); }
     /// Whether q is several sequences behind each other.
     bool hasSequences() { return bool(getQStarts()); }
+    /// Batches, or sequences; dynamic where a launch knows.
+    int64_t getBatches();
     /// Head size of q and k, and that of v and o.
     int64_t getHeadSize() { return getTypeOf(getQ()).getDimSize(3); }
     int64_t getValueSize() { return getTypeOf(getV()).getDimSize(3); }

@@ -16,13 +16,19 @@ using expand::AttentionProgram;
 /// Rows of K that one product takes: fewer operand registers are alive at a time.
 static constexpr int64_t step = 16;
 
-AttentionProgram::State AttentionProgram::buildLoop() {
-  Values inits = {splat(-std::numeric_limits<double>::infinity(), rowShape()),
-                  splat(0, rowShape())};
+AttentionProgram::State AttentionProgram::startState() {
+  State state{
+      splat(-std::numeric_limits<double>::infinity(), rowShape()), splat(0, rowShape()), {}};
   for (schedule::HeadPart part : valueParts)
-    inits.push_back(zeros({schedule.tileQ, part.width}));
-  fullTiles = findFullTiles();
-  auto loop = scf::ForOp::create(builder, loc, firstTile, endTile, constant(1), inits);
+    state.acc.push_back(zeros({schedule.tileQ, part.width}));
+  return state;
+}
+
+AttentionProgram::State AttentionProgram::buildLoop(Value begin, Value end) {
+  State start = startState();
+  Values inits = {start.max, start.sum};
+  inits.append(start.acc);
+  auto loop = scf::ForOp::create(builder, loc, begin, end, constant(1), inits);
   loop->setAttr(tile::stagesAttrName, builder.getI32IntegerAttr(schedule.stages));
   if (fullTiles) // a loop of its own for them
     loop->setAttr(simplify::splitMasksAttrName, builder.getUnitAttr());
@@ -64,7 +70,7 @@ AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state
 Value AttentionProgram::multiplyQueries(Value firstKey) {
   Value scores = zeros(scoreShape());
   for (auto [part, rows] : llvm::zip_equal(headParts, queries)) {
-    Value keys = load(kView, {firstKey, constant(part.start)}, {schedule.tileK, part.width});
+    Value keys = loadKeys(k, kView, firstKey, part);
     for (int64_t column = 0; column < part.width; column += step) {
       Value a = slice(rows, {0, column}, {schedule.tileQ, step});
       Value b = transpose(slice(keys, {0, column}, {schedule.tileK, step}));
@@ -109,8 +115,8 @@ AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey
 }
 
 Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {
-  auto [start, width] = valueParts[part];
-  Value values = load(vView, {firstKey, constant(start)}, {schedule.tileK, width});
+  int64_t width = valueParts[part].width;
+  Value values = loadKeys(v, vView, firstKey, valueParts[part]);
   for (int64_t key = 0; key < schedule.tileK; key += step)
     acc = tile::DotOp::create(builder, loc, acc.getType(),
                               slice(weights, {0, key}, {schedule.tileQ, step}),

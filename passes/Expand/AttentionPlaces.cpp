@@ -29,9 +29,11 @@ Value AttentionProgram::getExtent(StringRef name) {
   for (auto &[known, index] : extentArgs)
     if (known == name)
       return argument(index);
-  if (name == "starts")
-    return constant(tensorOf(attention.getQStarts()).getDimSize(0));
-  return constant(tensorOf(name == "Sq" ? attention.getQ() : attention.getK()).getDimSize(1));
+  for (const Operand *operand : {&q, &k, &qStarts, &pageTable})
+    for (auto [axis, extent] : llvm::enumerate(operand->extents))
+      if (extent == name)
+        return constant(tensorOf(operand->value).getDimSize(axis));
+  llvm_unreachable("every extent is that of an operand");
 }
 
 Value AttentionProgram::getHead(const Operand &operand, Value batch, Value head) {
@@ -89,7 +91,7 @@ Value AttentionProgram::readNumber(const Operand &operand) {
 /// The grid has more blocks than there are tiles; what is left over has tile -1 of an
 /// empty sequence.
 Value AttentionProgram::findSequence() {
-  Value block = programId(0), one = constant(1), last = sub(getExtent("starts"), one);
+  Value block = rowTile, one = constant(1), last = sub(getExtent("starts"), one);
   auto loop = scf::ForOp::create(builder, loc, constant(0), last, one,
                                  Values{constant(0), constant(0), constant(-1)});
   {
@@ -97,6 +99,7 @@ Value AttentionProgram::findSequence() {
     builder.setInsertionPointToStart(loop.getBody());
     Value index = loop.getInductionVar(), before = loop.getRegionIterArg(0);
     Value rows = sub(readStart(qStarts, add(index, one)), readStart(qStarts, index));
+    rows = scaled(rows, getPackedHeads());
     Value tiles = arith::DivUIOp::create(builder, loc, add(rows, constant(schedule.tileQ - 1)),
                                          constant(schedule.tileQ));
     Value tile = sub(block, before);
@@ -115,8 +118,10 @@ Value AttentionProgram::findSequence() {
     return arith::SelectOp::create(builder, loc, exists, count, constant(0));
   };
   queryStart = readStart(qStarts, batch);
-  keyStart = readStart(kStarts, batch);
   queryCount = getCount(qStarts, queryStart);
+  if (kLengths.value)
+    return tile;
+  keyStart = readStart(kStarts, batch);
   keyCount = getCount(kStarts, keyStart);
   return tile;
 }
@@ -137,23 +142,39 @@ Value AttentionProgram::readStart(const Operand &operand, Value index) {
 void AttentionProgram::placeBlock() {
   head = programId(1);
   batch = programId(2);
-  int64_t ratio = attention.getQueryHeads() / attention.getKeyHeads();
-  keyHead = ratio == 1 ? head : Value(arith::DivUIOp::create(builder, loc, head, constant(ratio)));
+  rowTile = programId(0);
+  if (schedule.splitKeys) {
+    part = arith::RemUIOp::create(builder, loc, rowTile, argument(splitsArg));
+    rowTile = arith::DivUIOp::create(builder, loc, rowTile, argument(splitsArg));
+  }
+  int64_t ratio = attention.getQueryHeads() / attention.getKeyHeads(), heads = getPackedHeads();
+  keyHead = head;
+  if (heads > 1)
+    head = scaled(keyHead, heads);
+  else if (ratio > 1)
+    keyHead = arith::DivUIOp::create(builder, loc, head, constant(ratio));
   queryCount = getExtent("Sq");
-  keyCount = getExtent("Sk");
-  Value tile = attention.hasSequences() ? findSequence() : programId(0);
+  Value tile = attention.hasSequences() ? findSequence() : rowTile;
+  if (!keyCount)
+    keyCount = countKeys();
+  Value rows = scaled(queryCount, heads);
   if (attention.getCausal()) {
-    Value tiles = arith::DivUIOp::create(
-        builder, loc, add(queryCount, constant(schedule.tileQ - 1)), constant(schedule.tileQ));
+    Value tiles = arith::DivUIOp::create(builder, loc, add(rows, constant(schedule.tileQ - 1)),
+                                         constant(schedule.tileQ));
     tile = sub(sub(tiles, constant(1)), tile);
   }
   rowStart = scaled(tile, schedule.tileQ);
-  Value difference = sub(keyCount, queryCount);
+  distance = sub(keyCount, queryCount);
   if (offset.value)
-    difference = add(difference, readNumber(offset));
-  firstPosition = add(rowStart, difference);
-  Value rows = minimum(constant(schedule.tileQ), sub(queryCount, rowStart));
-  lastPosition = sub(add(firstPosition, rows), constant(1));
+    distance = add(distance, readNumber(offset));
+  auto getPosition = [&](Value row) -> Value {
+    if (heads > 1)
+      row = arith::DivSIOp::create(builder, loc, row, constant(heads));
+    return add(row, distance);
+  };
+  firstPosition = getPosition(rowStart);
+  Value count = minimum(constant(schedule.tileQ), sub(rows, rowStart));
+  lastPosition = getPosition(sub(add(rowStart, count), constant(1)));
 }
 
 /// Which tiles of keys: those that some row may see.
@@ -172,10 +193,24 @@ void AttentionProgram::placeKeys() {
   if (begin) // a window beyond the last key may still begin in its tile
     endTile = arith::SelectOp::create(builder, loc, compare(arith::CmpIPredicate::slt, begin, end),
                                       endTile, constant(0));
+  kView = viewKeys(k);
+  vView = viewKeys(v);
+}
 
-  kView = viewHead(k, keyHead, keyStart, keyCount);
-  vView = viewHead(v, keyHead, keyStart, keyCount);
-  Value qView = viewHead(q, head, queryStart, queryCount);
-  for (schedule::HeadPart part : headParts)
-    queries.push_back(load(qView, {rowStart, constant(part.start)}, {schedule.tileQ, part.width}));
+void AttentionProgram::loadQueries() {
+  Value view, rows;
+  if (packsHeads()) {
+    view = viewPackedHeads(q);
+    rows = findPackedRows(getQueryStep(q), constant(1));
+  } else {
+    view = viewHead(q, head, queryStart, queryCount);
+  }
+  for (schedule::HeadPart part : headParts) {
+    SmallVector<int64_t> shape = {schedule.tileQ, part.width};
+    Value start = constant(part.start);
+    queries.push_back(
+        rows ? tile::GatherOp::create(builder, loc, tensor(shape, element), view, rows, start)
+                   .getResult()
+             : load(view, {rowStart, start}, shape));
+  }
 }

@@ -29,7 +29,12 @@ void AttentionProgram::run() {
   buildFunction();
   placeBlock();
   placeKeys();
-  storeResults(buildLoop());
+  loadQueries();
+  fullTiles = findFullTiles();
+  if (schedule.splitKeys)
+    buildParts();
+  else
+    storeResults(buildLoop(firstTile, endTile));
   func::ReturnOp::create(builder, loc);
 }
 
@@ -61,11 +66,17 @@ void AttentionProgram::declare(Operand &operand, Value value, StringRef name,
 /// Pointers in the order of the problem's operands, then extents, then strides.
 void AttentionProgram::buildFunction() {
   declare(q, attention.getQ(), "q", {"B", "Sq", "Hq", "D"});
-  declare(k, attention.getK(), "k", {"B", "Sk", "Hkv", "D"});
-  declare(v, attention.getV(), "v", {"B", "Sk", "Hkv", "Dv"});
   StringRef batches = attention.hasSequences() ? "N" : "B";
+  SmallVector<StringRef> keys = {attention.getKLengths() ? batches : "B", "Sk", "Hkv", "D"};
+  if (attention.getPageTable())
+    keys = {"P", "page", "Hkv", "D"};
+  declare(k, attention.getK(), "k", keys);
+  keys.back() = "Dv";
+  declare(v, attention.getV(), "v", keys);
   declare(qStarts, attention.getQStarts(), "q_starts", {"starts"});
   declare(kStarts, attention.getKStarts(), "k_starts", {"starts"});
+  declare(kLengths, attention.getKLengths(), "k_lengths", {batches});
+  declare(pageTable, attention.getPageTable(), "page_table", {batches, "pages"});
   declare(offset, attention.getQOffset(), "q_offset", {batches});
   bool isPerBatch =
       attention.getAlibiSlopes() && tensorOf(attention.getAlibiSlopes()).getRank() == 2;
@@ -82,7 +93,8 @@ void AttentionProgram::buildFunction() {
   declare(lse, attention.getLse(), "lse", {"B", "Hq", "Sq"});
   declare(o, attention.getO(), "o", {"B", "Sq", "Hq", "Dv"});
 
-  SmallVector<Operand *> operands = {&q, &k, &v, &qStarts, &kStarts, &offset, &slopes, &sinks};
+  SmallVector<Operand *> operands = {&q,        &k,         &v,      &qStarts, &kStarts,
+                                     &kLengths, &pageTable, &offset, &slopes,  &sinks};
   for (Operand &capture : captures)
     operands.push_back(&capture);
   operands.append({&lse, &o});
@@ -98,26 +110,50 @@ void AttentionProgram::buildFunction() {
       if (ShapedType::isDynamic(stride))
         operand->strideArgs[axis] = addParameter(tile::ParameterKind::Stride, operand->name,
                                                  builder.getI64Type(), "", axis);
+  if (schedule.splitKeys) {
+    Type pointer = tile::PtrType::get(builder.getContext());
+    auto addWorkspace = [&](StringRef name, StringRef dtype) {
+      return addParameter(tile::ParameterKind::Workspace, name, pointer, dtype, 0, 16);
+    };
+    splitsArg = addParameter(tile::ParameterKind::Scalar, "splits", builder.getI32Type(), "i32");
+    partsArg = addWorkspace("parts", "f32");
+    sumsArg = addWorkspace("sums", "f32");
+    countersArg = addWorkspace("counters", "u32");
+  }
   createProgram(getKernelAttr(), *attention.getSchedule());
   program->setAttr(tile::warpsAttrName, builder.getDenseI64ArrayAttr({schedule.warps, 1}));
 }
 
-/// Grid: tiles of rows, heads, batches; blocks that read the same keys are neighbours.
-/// Of sequences no launch knows the tiles: each has at most one more than its rows fill.
+std::string AttentionProgram::getExtentText(StringRef name) {
+  for (const Operand *operand : {&q, &k, &qStarts, &pageTable})
+    for (auto [axis, extent] : llvm::enumerate(operand->extents))
+      if (extent == name && !tensorOf(operand->value).isDynamicDim(axis))
+        return std::to_string(tensorOf(operand->value).getDimSize(axis));
+  return name.str();
+}
+
+/// Grid: tiles of rows times parts of their keys, heads, batches; blocks that read the same
+/// keys are neighbours. Of sequences no launch knows the tiles: each has at most one more
+/// than its rows fill.
 tile::KernelAttr AttentionProgram::getKernelAttr() {
-  RankedTensorType type = tensorOf(attention.getQ());
-  int64_t batches = type.getDimSize(0), rows = type.getDimSize(1), tile = schedule.tileQ;
-  std::string tiles = ShapedType::isDynamic(rows) ? "ceildiv(Sq, " + std::to_string(tile) + ")"
-                                                  : std::to_string(llvm::divideCeil(rows, tile));
-  if (attention.hasSequences()) {
-    int64_t starts = tensorOf(attention.getQStarts()).getDimSize(0);
-    tiles += " + " + (ShapedType::isDynamic(starts) ? "starts" : std::to_string(starts)) + " - 1";
+  int64_t packed = getPackedHeads(), heads = attention.getQueryHeads() / packed;
+  int64_t rows = tensorOf(attention.getQ()).getDimSize(1);
+  std::string tiles = std::to_string(llvm::divideCeil(rows * packed, schedule.tileQ));
+  if (ShapedType::isDynamic(rows))
+    tiles = (packed == 1 ? "ceildiv(Sq, " : "ceildiv(Sq * " + std::to_string(packed) + ", ") +
+            std::to_string(schedule.tileQ) + ")";
+  if (attention.hasSequences())
+    tiles += " + " + getExtentText("starts") + " - 1";
+  std::string batches = getExtentText("B");
+  SmallVector<tile::WorkspaceAttr> workspaces;
+  std::string blocks = tiles;
+  if (schedule.splitKeys) {
+    workspaces = getWorkspaces("(" + tiles + ") * " + std::to_string(heads) + " * " + batches);
+    blocks = "(" + tiles + ") * splits";
   }
-  return tile::KernelAttr::get(
-      builder.getContext(),
-      builder.getStrArrayAttr({tiles, std::to_string(attention.getQueryHeads()),
-                               ShapedType::isDynamic(batches) ? "B" : std::to_string(batches)}),
-      schedule.warps, {});
+  return tile::KernelAttr::get(builder.getContext(),
+                               builder.getStrArrayAttr({blocks, std::to_string(heads), batches}),
+                               schedule.warps, workspaces);
 }
 
 //===----------------------------------------------------------------------===//
@@ -127,7 +163,7 @@ tile::KernelAttr AttentionProgram::getKernelAttr() {
 void AttentionProgram::storeResults(const State &state) {
   Value shift = getShift(state.max), total = state.sum;
   if (sinks.value) {
-    Value sink = tile::SplatOp::create(builder, loc, tensor(rowShape(), f32()), readNumber(sinks));
+    Value sink = spreadTo(readHeadNumbers(sinks), rowShape());
     Value exponent = math::FmaOp::create(builder, loc, sink, splat(std::numbers::log2e, rowShape()),
                                          arith::NegFOp::create(builder, loc, shift));
     total = arith::AddFOp::create(builder, loc, total, exp2(exponent));
@@ -136,12 +172,17 @@ void AttentionProgram::storeResults(const State &state) {
   Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, total, zero);
   Value inverse = arith::DivFOp::create(builder, loc, splat(1, rowShape()), total);
   inverse = arith::SelectOp::create(builder, loc, isEmpty, zero, inverse);
-  Value oView = viewHead(o, head, queryStart, queryCount);
+  Value oView = packsHeads() ? viewPackedHeads(o) : viewHead(o, head, queryStart, queryCount);
+  Value oRows = packsHeads() ? findPackedRows(getQueryStep(o), constant(1)) : Value();
   for (auto [part, acc] : llvm::zip_equal(valueParts, state.acc)) {
     SmallVector<int64_t> shape = {schedule.tileQ, part.width};
     Value rows = arith::MulFOp::create(builder, loc, acc, spread(inverse, shape));
     rows = arith::TruncFOp::create(builder, loc, tensor(shape, element), rows);
-    tile::StoreOp::create(builder, loc, rows, oView, ValueRange{rowStart, constant(part.start)});
+    Value start = constant(part.start);
+    if (oRows)
+      tile::ScatterOp::create(builder, loc, rows, oView, oRows, start);
+    else
+      tile::StoreOp::create(builder, loc, rows, oView, ValueRange{rowStart, start});
   }
   if (!lse.value)
     return;
@@ -163,6 +204,14 @@ void AttentionProgram::storeLogarithms(Value column) {
   if (queryStart)
     distance = add(distance, widen(queryStart));
   Value base = tile::AdvanceOp::create(builder, loc, argument(lse.pointer), distance, f32());
+  if (packsHeads()) { // a head after the other
+    Value extent = getExtent("Sq");
+    Value all =
+        view(base, {ShapedType::kDynamic, 1}, f32(), {1, 1}, 4, scaled(extent, getPackedHeads()));
+    tile::ScatterOp::create(builder, loc, column, all, findPackedRows(constant(1), extent),
+                            constant(0));
+    return;
+  }
   int64_t rows = queryStart ? ShapedType::kDynamic : tensorOf(attention.getQ()).getDimSize(1);
   Value lseView = view(base, {rows, 1}, f32(), {1, 1}, 4,
                        ShapedType::isDynamic(rows) ? ValueRange(queryCount) : ValueRange());

@@ -14,6 +14,10 @@
 // zeros, not NaN. Where something is done to scores, s is multiplied by the scale
 // first, and c = log2(e).
 //
+// With pack_heads the rows of a block are those of all query heads that read one head of
+// k: row r is query r / heads, head r % heads of them. With split_keys several blocks
+// share a tile of rows, see AttentionParts.cpp.
+//
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_PASSES_EXPAND_ATTENTIONPROGRAM_H
 #define TILEWRIGHT_PASSES_EXPAND_ATTENTIONPROGRAM_H
@@ -26,7 +30,8 @@
 namespace tilewright::expand {
 
 /// Where a tile of scores lies: tile_q x 1 positions of queries, 1 x tile_k positions of
-/// keys, and the block's batch and head. All are i32.
+/// keys, and the block's batch and head, which is tile_q x 1 where heads are packed. All
+/// are i32.
 struct ScorePlace {
   mlir::Value batch, head, queries, keys;
   /// The first position of each.
@@ -57,11 +62,22 @@ private:
     Values acc; ///< a tile for each part of the value's head
   };
 
+  /// How the keys of a tile of rows are shared out; all i32.
+  struct Parts {
+    mlir::Value block;         ///< number of the tile of rows in the grid
+    mlir::Value firstTile;     ///< of chunk 0
+    mlir::Value chunkTiles;    ///< tiles a chunk
+    mlir::Value chunks;        ///< at least 1
+    mlir::Value begin, end;    ///< chunks of this block
+    mlir::Value slots, groups; ///< room of a tile of rows in the workspaces
+  };
+
   // AttentionProgram.cpp: parameters and results of a block.
   void declare(Operand &operand, mlir::Value value, llvm::StringRef name,
                llvm::ArrayRef<llvm::StringRef> extents);
   void buildFunction();
   tile::KernelAttr getKernelAttr();
+  std::string getExtentText(llvm::StringRef name);
   void storeResults(const State &state);
   void storeLogarithms(mlir::Value column);
 
@@ -73,16 +89,75 @@ private:
   /// Rows of one head: length x head size.
   mlir::Value viewHead(const Operand &operand, mlir::Value head, mlir::Value start,
                        mlir::Value count);
-  /// The number of an operand with one for each head, or batch and head.
+  /// The number of an operand with one a batch.
   mlir::Value readNumber(const Operand &operand);
   void placeBlock();
   /// Finds the block's sequence and its place among the tiles of that.
   mlir::Value findSequence();
   mlir::Value readStart(const Operand &operand, mlir::Value index);
   void placeKeys();
+  void loadQueries();
+
+  // AttentionKeys.cpp: keys and values of caches and pages too.
+  bool isPaged() { return bool(pageTable.value); }
+  int64_t getPageSize();
+  /// Keys there is room for in one batch.
+  mlir::Value getRoom();
+  mlir::Value countKeys();
+  mlir::Value viewKeys(const Operand &operand);
+  mlir::Value loadKeys(const Operand &operand, mlir::Value view, mlir::Value firstKey,
+                       schedule::HeadPart part);
+  mlir::Value loadFromPage(const Operand &operand, mlir::Value firstKey, schedule::HeadPart part);
+  mlir::Value loadFromPages(mlir::Value view, mlir::Value pageRows, mlir::Value firstKey,
+                            schedule::HeadPart part);
+  /// Rows of a head from one page to the next.
+  mlir::Value getPageRows(const Operand &operand);
+  mlir::Value viewTable(int64_t rank);
+
+  // AttentionHeads.cpp: rows of several heads in one tile.
+  bool packsHeads() { return schedule.packHeads != 0; }
+  /// Heads of q in a block.
+  int64_t getPackedHeads() {
+    return packsHeads() ? attention.getQueryHeads() / attention.getKeyHeads() : 1;
+  }
+  mlir::Value splatInteger(mlir::Value value);
+  /// tile_q x 1: the query and head that rows are of, counted from the block's first head.
+  mlir::Value getRowQueries();
+  mlir::Value getRowHeads();
+  /// tile_q x 1: query * queryStep + head * headStep; -1 for rows that do not exist.
+  mlir::Value findPackedRows(mlir::Value queryStep, mlir::Value headStep);
+  mlir::Value getQueryStep(const Operand &operand);
+  mlir::Value viewPackedHeads(const Operand &operand);
+  /// The number of each row's head: a scalar, or tile_q x 1 where heads are packed.
+  mlir::Value readHeadNumbers(const Operand &operand);
+  mlir::Value gatherElement(const Operand &capture, const ScorePlace &place,
+                            llvm::ArrayRef<unsigned> indices);
+
+  // AttentionParts.cpp: blocks that share the keys of a tile of rows.
+  void buildParts();
+  Parts countParts();
+  mlir::Value countRowTiles();
+  /// The sum over the chunks of a group, or over groups, where this block ends it.
+  using Ending = std::pair<State, mlir::Value>; ///< and whether rows end with it
+  Ending addPart(const Parts &parts, mlir::Value chunk, const State &own);
+  Ending addGroup(const Parts &parts, mlir::Value group, const State &sum);
+  Ending choose(mlir::Value condition, llvm::function_ref<Ending()> then,
+                llvm::function_ref<Ending()> otherwise);
+  mlir::Value getSlot(const Parts &parts, unsigned pointer, mlir::Value slot, int64_t elements);
+  mlir::Value viewRows(mlir::Value base, int64_t width);
+  void storeState(const Parts &parts, mlir::Value slot, const State &state);
+  State loadState(const Parts &parts, mlir::Value slot);
+  int64_t countMergeStages();
+  State mergeStates(const Parts &parts, mlir::Value begin, mlir::Value end);
+  State join(const State &a, const State &b);
+  mlir::Value arrive(const Parts &parts, mlir::Value counter, mlir::Value expected);
+  llvm::SmallVector<tile::WorkspaceAttr> getWorkspaces(const std::string &blocks);
+  std::string getSlotsText();
 
   // AttentionLoop.cpp: the loop over keys.
-  State buildLoop();
+  /// Of rows that have seen nothing.
+  State startState();
+  State buildLoop(mlir::Value begin, mlir::Value end);
   State addTile(mlir::Value tile, const State &state);
   mlir::Value multiplyQueries(mlir::Value firstKey);
   State addScores(mlir::Value scores, mlir::Value firstKey, const State &state);
@@ -111,6 +186,8 @@ private:
 
   mlir::Value splat(double value, llvm::ArrayRef<int64_t> shape);
   mlir::Value sub(mlir::Value a, mlir::Value b);
+  /// Of numbers that are not negative.
+  mlir::Value ceilDiv(mlir::Value a, mlir::Value b);
   mlir::Value minimum(mlir::Value a, mlir::Value b);
   mlir::Value maximum(mlir::Value a, mlir::Value b);
   llvm::SmallVector<int64_t> scoreShape() { return {schedule.tileQ, schedule.tileK}; }
@@ -123,12 +200,15 @@ private:
   llvm::SmallVector<schedule::HeadPart, 3> headParts, valueParts;
   double exponentScale; ///< c above
 
-  Operand q, k, v, o, qStarts, kStarts, offset, slopes, sinks, lse;
+  Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, offset, slopes, sinks, lse;
   llvm::SmallVector<Operand> captures;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
+  unsigned splitsArg = 0, partsArg = 0, sumsArg = 0, countersArg = 0;
 
-  mlir::Value batch, head, keyHead;        ///< of this block
+  mlir::Value batch, head, keyHead;        ///< of this block; the first head of several
+  mlir::Value rowTile, part;               ///< of the grid: tile of rows, part of its keys
   mlir::Value queryCount, keyCount;        ///< Sq and Sk
+  mlir::Value distance;                    ///< from the number of a query to its position
   mlir::Value queryStart, keyStart;        ///< of its sequence; null without
   mlir::Value rowStart;                    ///< first row of q
   mlir::Value firstPosition, lastPosition; ///< of the block's rows

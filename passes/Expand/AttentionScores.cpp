@@ -33,7 +33,12 @@ Value AttentionProgram::spreadTo(Value value, ArrayRef<int64_t> shape) {
 ScorePlace AttentionProgram::getPlace(Value firstKey) {
   ScorePlace place{batch, head, {}, {}, firstPosition, firstKey};
   Type i32 = builder.getI32Type();
-  place.queries = tile::IotaOp::create(builder, loc, tensor(rowShape(), i32), firstPosition, 0);
+  if (packsHeads()) {
+    place.head = add(getRowHeads(), splatInteger(head));
+    place.queries = add(getRowQueries(), splatInteger(distance));
+  } else {
+    place.queries = tile::IotaOp::create(builder, loc, tensor(rowShape(), i32), firstPosition, 0);
+  }
   place.keys = tile::IotaOp::create(builder, loc, tensor({1, schedule.tileK}, i32), firstKey, 1);
   return place;
 }
@@ -58,7 +63,7 @@ Value AttentionProgram::changeScores(Value scores, Value firstKey) {
     Value distance = sub(spreadTo(place.queries, shape), spreadTo(place.keys, shape));
     Value number = arith::SIToFPOp::create(builder, loc, tensor(shape, f32()), distance);
     number = math::AbsFOp::create(builder, loc, number);
-    Value slope = spreadTo(arith::NegFOp::create(builder, loc, readNumber(slopes)), shape);
+    Value slope = spreadTo(arith::NegFOp::create(builder, loc, readHeadNumbers(slopes)), shape);
     scores = math::FmaOp::create(builder, loc, slope, number, scores);
   }
   if (!attention.getScore().empty())
@@ -138,13 +143,18 @@ Value AttentionProgram::loadElement(nn::ElementOp element, const ScorePlace &pla
     if (index >= 2)
       shape[index - 2] = extents[index];
   }
-  Value all = view(argument(capture.pointer), type.getShape(), type.getElementType(),
-                   capture.strides, getAlign(capture.name), sizes, strides);
   Value value;
-  if (shape[0] == 1 && shape[1] == 1)
-    value = tile::ReadOp::create(builder, loc, type.getElementType(), all, offsets);
-  else
-    value = reshape(load(all, offsets, tile), shape);
+  bool dependsOnRow = llvm::is_contained(indices, 1u) || llvm::is_contained(indices, 2u);
+  if (packsHeads() && dependsOnRow) {
+    value = gatherElement(capture, place, indices);
+  } else {
+    Value all = view(argument(capture.pointer), type.getShape(), type.getElementType(),
+                     capture.strides, getAlign(capture.name), sizes, strides);
+    if (shape[0] == 1 && shape[1] == 1)
+      value = tile::ReadOp::create(builder, loc, type.getElementType(), all, offsets);
+    else
+      value = reshape(load(all, offsets, tile), shape);
+  }
   if (value.getType() == element.getType() || !isa<FloatType>(type.getElementType()))
     return value;
   if (!isa<RankedTensorType>(value.getType()))

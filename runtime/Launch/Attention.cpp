@@ -49,6 +49,46 @@ static void addCaptures(Call &described, ArrayRef<Tensor> captures) {
   }
 }
 
+static void addKeys(Call &described, const AttentionCall &call, StringRef batches) {
+  if (call.pageTable) {
+    described.dimensions.push_back({"P", std::nullopt});
+    described.dimensions.push_back({"page", getExtent(call.k, 1)});
+    described.dimensions.push_back({"pages", std::nullopt});
+    described.add("k", call.k, {"P", "page", "Hkv", "D"});
+    described.add("v", call.v, {"P", "page", "Hkv", "Dv"});
+    return;
+  }
+  described.dimensions.push_back({"Sk", std::nullopt});
+  described.add("k", call.k, {batches, "Sk", "Hkv", "D"});
+  described.add("v", call.v, {batches, "Sk", "Hkv", "Dv"});
+}
+
+/// The scalar of a kernel that splits keys.
+static Expected<SmallVector<Scalar, 1>> makeSplits(const Executable &executable,
+                                                   std::optional<int64_t> splits, const Tensor &q,
+                                                   int64_t keys) {
+  constexpr int64_t maxSplits = 65535;
+  if (splits && (*splits < 1 || *splits > maxSplits))
+    return createStringError("splits is " + Twine(*splits) + ", but expects 1 to " +
+                             Twine(maxSplits));
+  const artifact::Metadata &metadata = executable.getMetadata();
+  if (executable.getScalarNames().empty()) {
+    if (splits.value_or(1) != 1)
+      return createStringError("splits is " + Twine(*splits) + ", but the schedule " +
+                               metadata.schedule.str() + " has no split_keys; expects 1");
+    return SmallVector<Scalar, 1>();
+  }
+  if (splits)
+    return SmallVector<Scalar, 1>{*splits};
+  auto problem = schedule::AttentionProblem::fromProblem(metadata.problem);
+  auto typed = schedule::AttentionSchedule::fromSchedule(metadata.schedule);
+  if (!problem || !typed)
+    return joinErrors(problem.takeError(), typed.takeError());
+  return SmallVector<Scalar, 1>{schedule::chooseSplits(*typed, *problem,
+                                                       executable.getDevice()->getModel(),
+                                                       getExtent(q, 0), getExtent(q, 1), keys)};
+}
+
 Call describe(const AttentionCall &call) {
   Call described;
   described.op = "attention";
@@ -58,7 +98,6 @@ Call describe(const AttentionCall &call) {
     batch = getExtent(call.q, 0);
   described.dimensions = {{"B", batch},
                           {"Sq", std::nullopt},
-                          {"Sk", std::nullopt},
                           {"Hq", getExtent(call.q, 2)},
                           {"Hkv", getExtent(call.k, 2)},
                           {"D", getExtent(call.q, 3)},
@@ -67,22 +106,25 @@ Call describe(const AttentionCall &call) {
                           {"softcap", call.softcap},
                           {"causal", call.causal},
                           {"window", call.window}};
+  if (call.deterministic != "false")
+    described.attributes.push_back({"deterministic", call.deterministic});
   if (!call.score.empty())
     described.attributes.push_back({"score", call.score});
   if (!call.mask.empty())
     described.attributes.push_back({"mask", call.mask});
   described.add("q", call.q, {"B", "Sq", "Hq", "D"});
-  described.add("k", call.k, {"B", "Sk", "Hkv", "D"});
-  described.add("v", call.v, {"B", "Sk", "Hkv", "Dv"});
   bool hasSlopesOfBatches = call.alibiSlopes && call.alibiSlopes->shape.size() == 2;
   StringRef batches = call.qStarts ? "N" : "B";
   if (call.qStarts) {
     described.dimensions.push_back({"starts", std::nullopt});
-    if (call.qOffset || hasSlopesOfBatches)
+    if (call.kLengths || call.qOffset || hasSlopesOfBatches)
       described.dimensions.push_back({"N", std::nullopt});
   }
+  addKeys(described, call, call.kLengths ? batches : "B");
   described.addOptional("q_starts", call.qStarts, {"starts"});
   described.addOptional("k_starts", call.kStarts, {"starts"});
+  described.addOptional("k_lengths", call.kLengths, {batches});
+  described.addOptional("page_table", call.pageTable, {batches, "pages"});
   described.addOptional("q_offset", call.qOffset, {batches});
   if (hasSlopesOfBatches)
     described.add("alibi_slopes", *call.alibiSlopes, {batches, "Hq"});
@@ -93,6 +135,12 @@ Call describe(const AttentionCall &call) {
   if (call.lse)
     described.add("lse", withoutStrides(*call.lse), {"B", "Hq", "Sq"});
   described.add("o", call.o, {"B", "Sq", "Hq", "Dv"});
+  int64_t keys = getExtent(call.k, 1);
+  if (call.pageTable)
+    keys *= getExtent(*call.pageTable, 1);
+  described.makeScalars = [splits = call.splits, keys, q = call.q](const Executable &executable) {
+    return makeSplits(executable, splits, q, keys);
+  };
   return described;
 }
 
@@ -124,10 +172,33 @@ static Error checkCaptures(ArrayRef<Tensor> captures) {
   return Error::success();
 }
 
+/// Lengths and pages of caches for `entries` batches or sequences.
+static Error checkCaches(const AttentionCall &call, int64_t entries) {
+  if (Error error = checkVector(call.kLengths, "k_lengths", {entries}, "i32"))
+    return error;
+  if (!call.pageTable)
+    return Error::success();
+  if (!call.kLengths)
+    return createStringError("expects 'k_lengths' with 'page_table', but got none");
+  if (Error error = checkVector(call.pageTable, "page_table",
+                                {entries, getExtent(*call.pageTable, 1)}, "i32"))
+    return error;
+  if (call.k.shape[1] < 1)
+    return createStringError("'k' has pages of 0 keys, but expects at least 1");
+  for (auto [name, tensor] : {std::pair("k", &call.k), {"v", &call.v}}) {
+    int64_t page = tensor->strides[0], key = tensor->strides[1];
+    if (tensor->shape[0] > 1 && tensor->shape[1] > 1 && (key < 1 || page % key != 0))
+      return createStringError(Twine("'") + name + "' has stride " + Twine(page) +
+                               " from page to page and " + Twine(key) +
+                               " from key to key, but expects a multiple of it");
+  }
+  return Error::success();
+}
+
 static Error checkSequences(const AttentionCall &call) {
   if (!call.qStarts && !call.kStarts)
     return Error::success();
-  if (!call.qStarts || !call.kStarts)
+  if (!call.qStarts || (!call.kStarts && !call.kLengths))
     return createStringError("expects 'q_starts' and 'k_starts', but got only one of them");
   if (call.q.shape[0] != 1)
     return createStringError("'q' has a batch of " + Twine(call.q.shape[0]) +
@@ -151,15 +222,18 @@ static Error checkCall(const AttentionCall &call) {
   int64_t size = call.q.shape[3], valueSize = call.v.shape[3];
   if (Error error = checkShape(call.q, "q", {batch, queries, heads, size}))
     return error;
-  if (Error error = checkShape(call.k, "k", {batch, keys, keyHeads, size}))
+  int64_t entries = call.qStarts ? getExtent(*call.qStarts, 0) - 1 : batch;
+  int64_t keyBatch = call.pageTable ? call.k.shape[0] : call.kLengths ? entries : batch;
+  if (Error error = checkShape(call.k, "k", {keyBatch, keys, keyHeads, size}))
     return error;
-  if (Error error = checkShape(call.v, "v", {batch, keys, keyHeads, valueSize}))
+  if (Error error = checkShape(call.v, "v", {keyBatch, keys, keyHeads, valueSize}))
     return error;
   if (Error error = checkShape(call.o, "o", {batch, queries, heads, valueSize}))
     return error;
   if (Error error = checkSequences(call))
     return error;
-  int64_t entries = call.qStarts ? call.qStarts->shape[0] - 1 : batch;
+  if (Error error = checkCaches(call, entries))
+    return error;
   if (Error error = checkVector(call.qOffset, "q_offset", {entries}, "i32"))
     return error;
   bool isPerBatch = call.alibiSlopes && call.alibiSlopes->shape.size() == 2;

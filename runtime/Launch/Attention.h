@@ -19,21 +19,30 @@ struct AttentionCall {
   Tensor q, k, v, o; ///< "f16" or "bf16", all alike
   /// [N+1] "i32": N sequences lie behind each other in the only batch. Both or none.
   std::optional<Tensor> qStarts, kStarts;
+  /// [B], of sequences [N], "i32": keys there are in a cache; k is [B,room,Hkv,D].
+  std::optional<Tensor> kLengths;
+  /// [B,pages], of sequences [N,pages], "i32": k is [P,page,Hkv,D]. With kLengths.
+  std::optional<Tensor> pageTable;
   std::optional<Tensor> qOffset;     ///< [B], of sequences [N], "i32"
   std::optional<Tensor> alibiSlopes; ///< [Hq] or [B,Hq], of sequences [N,Hq], "f32"
   std::optional<Tensor> sinks;       ///< [Hq] "f32"
   std::vector<Tensor> captures;      ///< what the regions read, row-major
   std::optional<Tensor> lse;         ///< [B,Hq,Sq] "f32", row-major
   // Constants of the kernel, as text: they are part of what is compiled for.
-  std::string scale;            ///< "0.125", greater than zero
-  std::string softcap = "0";    ///< 0: none
-  std::string window = "-1,-1"; ///< left and right; -1: unbounded
-  std::string causal = "false"; ///< or "true"
-  std::string score, mask;      ///< regions of nn.attention as MLIR text; empty: none
+  std::string scale;                   ///< "0.125", greater than zero
+  std::string softcap = "0";           ///< 0: none
+  std::string window = "-1,-1";        ///< left and right; -1: unbounded
+  std::string causal = "false";        ///< or "true"
+  std::string score, mask;             ///< regions of nn.attention as MLIR text; empty: none
+  std::string deterministic = "false"; ///< or "true": bits do not depend on `splits`
+  /// Parts that keys are cut into; unset: as many as fill the device.
+  std::optional<int64_t> splits;
 };
 
-/// The call by names. Operands are q, k, v, q_starts, k_starts, q_offset, alibi_slopes,
-/// sinks, capture0, ..., lse, o; dimensions B (1 of sequences), Sq and Sk are dynamic.
+/// The call by names. Operands are q, k, v, q_starts, k_starts, k_lengths, page_table,
+/// q_offset, alibi_slopes, sinks, capture0, ..., lse, o; dimensions B (1 of sequences), Sq
+/// and Sk are dynamic, and of pages P and pages. A kernel that splits keys takes the
+/// scalar splits; another one refuses call.splits but for 1.
 Call describe(const AttentionCall &call);
 
 /// The problem a call is an instance of. Fails on extents that do not belong

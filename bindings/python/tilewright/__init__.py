@@ -12,6 +12,7 @@ first call that needs it, torch never.
 from .activations import quantize_activations
 from .append_cache import append_cache, rotary
 from .attention import attention, attention_varlen
+from .attention_decode import attention_decode
 from .block_mask import BlockMask, create_block_mask
 from .captures import Operand as operand
 from .checking import check
@@ -90,6 +91,7 @@ __all__ = [
     "WorstAccess",
     "append_cache",
     "attention",
+    "attention_decode",
     "attention_varlen",
     "check",
     "compile",

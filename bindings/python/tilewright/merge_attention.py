@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import hardware
 from ._extension import runtime
 from .arrays import like, to_numpy
-from .attention import Layout
+from .attention_arguments import Layout
 from .errors import ShapeError, UnsupportedError
 from .formats import OPERANDS, float_name
 from .hardware import Device

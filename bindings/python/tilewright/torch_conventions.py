@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
-from .attention import check_head_size
+from .attention_arguments import check_head_size
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import float_name
 

@@ -84,10 +84,12 @@ Expected<AppendCacheProblem> AppendCacheProblem::fromProblem(const Problem &prob
 // The typed schedule
 //===----------------------------------------------------------------------===//
 
-static constexpr std::pair<StringLiteral, int64_t AppendCacheSchedule::*> parameters[] = {
+static constexpr Constraints::Parameter<AppendCacheSchedule> parameters[] = {
     {"tile_h", &AppendCacheSchedule::tileH}, {"warps", &AppendCacheSchedule::warps}};
 
-Schedule AppendCacheSchedule::toSchedule() const { return constraints.write(*this, parameters); }
+Schedule AppendCacheSchedule::toSchedule() const {
+  return constraints.write<AppendCacheSchedule>(*this, parameters);
+}
 
 Expected<AppendCacheSchedule> AppendCacheSchedule::fromSchedule(const Schedule &schedule) {
   return constraints.read<AppendCacheSchedule>(schedule, parameters);

@@ -9,6 +9,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <cassert>
+#include <numeric>
 
 using namespace llvm;
 
@@ -63,15 +64,47 @@ static Error checkDtypes(const Problem &problem) {
   return Error::success();
 }
 
+/// Whether rows of the heads that read one head of k can be named together: those of a
+/// head and of a query are a known number of heads apart.
+static bool canPack(const problem::Operand &operand, int64_t heads) {
+  if (operand.strides.size() != 4 || !operand.strides[1] || !operand.strides[2])
+    return false;
+  int64_t query = *operand.strides[1], head = *operand.strides[2];
+  return head > 0 && query % head == 0 && query / head >= heads;
+}
+
+/// Sk, or the pages: their size is known, and a page is whole rows of a head.
+static Error readKeys(const Problem &problem, AttentionProblem &typed) {
+  if (!problem.findOperand("page_table"))
+    return readDimension(problem, "Sk", typed.keys);
+  int64_t size = 0;
+  if (Error error = readStatic(problem, "page", size))
+    return error;
+  typed.pageSize = size;
+  for (StringRef name : {"k", "v"}) {
+    const problem::Operand *operand = problem.findOperand(name);
+    if (!operand || operand->strides.size() != 4 || !operand->strides[0] || !operand->strides[1])
+      continue; // checked when a launch knows them
+    if (*operand->strides[1] < 1 || *operand->strides[0] % *operand->strides[1] != 0)
+      return constraints.makeError("expects the strides of '" + name +
+                                   "' from page to page to be a multiple of those from key to "
+                                   "key, but got " +
+                                   Twine(*operand->strides[0]) + " and " +
+                                   Twine(*operand->strides[1]));
+  }
+  return Error::success();
+}
+
 Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem) {
   if (problem.op != "attention")
     return constraints.makeError("expects the op attention, but got '" + problem.op + "'");
   AttentionProblem typed;
-  for (auto [name, member] : {std::pair("B", &AttentionProblem::batch),
-                              {"Sq", &AttentionProblem::queries},
-                              {"Sk", &AttentionProblem::keys}})
+  for (auto [name, member] :
+       {std::pair("B", &AttentionProblem::batch), {"Sq", &AttentionProblem::queries}})
     if (Error error = readDimension(problem, name, typed.*member))
       return std::move(error);
+  if (Error error = readKeys(problem, typed))
+    return std::move(error);
   for (auto [name, member] :
        {std::pair("Hq", &AttentionProblem::heads), {"Hkv", &AttentionProblem::keyHeads}})
     if (Error error = readStatic(problem, name, typed.*member))
@@ -86,6 +119,13 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
                                  Twine(alignTo(typed.heads, typed.keyHeads)));
   if (Error error = checkDtypes(problem))
     return std::move(error);
+  Expected<bool> isDeterministic = constraints.readDeterministic(problem);
+  if (!isDeterministic)
+    return isDeterministic.takeError();
+  typed.isDeterministic = *isDeterministic;
+  typed.isPackable = typed.heads > typed.keyHeads &&
+                     canPack(*problem.findOperand("q"), typed.heads) &&
+                     canPack(*problem.findOperand("o"), typed.heads);
   return typed;
 }
 
@@ -93,13 +133,18 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
 // The typed schedule
 //===----------------------------------------------------------------------===//
 
-static constexpr std::pair<StringLiteral, int64_t AttentionSchedule::*> parameters[] = {
+static constexpr Constraints::Parameter<AttentionSchedule> parameters[] = {
     {"tile_q", &AttentionSchedule::tileQ},
     {"tile_k", &AttentionSchedule::tileK},
     {"warps", &AttentionSchedule::warps},
-    {"stages", &AttentionSchedule::stages}};
+    {"stages", &AttentionSchedule::stages},
+    {"pack_heads", &AttentionSchedule::packHeads, true},
+    {"split_keys", &AttentionSchedule::splitKeys, true},
+    {"chunk", &AttentionSchedule::chunk, true}};
 
-Schedule AttentionSchedule::toSchedule() const { return constraints.write(*this, parameters); }
+Schedule AttentionSchedule::toSchedule() const {
+  return constraints.write<AttentionSchedule>(*this, parameters);
+}
 
 Expected<AttentionSchedule> AttentionSchedule::fromSchedule(const Schedule &schedule) {
   return constraints.read<AttentionSchedule>(schedule, parameters);
@@ -162,7 +207,31 @@ Error verifyAttentionShape(const AttentionSchedule &schedule) {
     return error;
   if (Error error = constraints.checkOneOf("tile_k", schedule.tileK, {16, 32, 64, 128})) // C3
     return error;
-  return constraints.checkRange("stages", schedule.stages, 1, 4); // C4
+  if (Error error = constraints.checkRange("stages", schedule.stages, 1, 4)) // C4
+    return error;
+  if (Error error = constraints.checkRange("pack_heads", schedule.packHeads, 0, 1)) // C8
+    return error;
+  if (Error error = constraints.checkRange("split_keys", schedule.splitKeys, 0, 1)) // C9
+    return error;
+  if (schedule.chunk == 0)
+    return Error::success();
+  if (!schedule.splitKeys) // C10
+    return constraints.makeError("chunk", "0 without split_keys", schedule.chunk, 0);
+  return constraints.checkMultiple("chunk", schedule.chunk, schedule.tileK, // C10
+                                   "tile_k (" + Twine(schedule.tileK) + ")", 65536);
+}
+
+/// C8 and C10: what depends on the problem.
+static Error verifySharing(const AttentionSchedule &schedule, const AttentionProblem &problem) {
+  if (schedule.packHeads && !problem.isPackable)
+    return constraints.makeError("pack_heads",
+                                 "0 unless several heads of q read one of k, and q and o have "
+                                 "known strides, that of a query a multiple of that of a head",
+                                 1, 0);
+  if (problem.isDeterministic && schedule.splitKeys && schedule.chunk == 0)
+    return constraints.makeError("chunk", "at least tile_k for a deterministic problem", 0,
+                                 AttentionSchedule::canonicalChunk);
+  return Error::success();
 }
 
 Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem &problem,
@@ -170,6 +239,8 @@ Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem 
   if (Error error = verifyAttentionShape(schedule))
     return error;
   if (Error error = constraints.checkTarget(target)) // C5
+    return error;
+  if (Error error = verifySharing(schedule, problem))
     return error;
   std::string sizes =
       ("head sizes " + Twine(problem.headSize) + " and " + Twine(problem.valueSize) +
@@ -203,6 +274,18 @@ static bool isLegal(const AttentionSchedule &schedule, const AttentionProblem &p
   return legal;
 }
 
+/// Queries up to which a block takes all heads of a group, and rows up to which blocks share
+/// keys: more fill a GPU by themselves.
+static constexpr int64_t maxPackedQueries = 16, maxSplitRows = 64;
+
+/// 64, but a tile lies in one page where pages hold tiles: rows that are named one by one
+/// take 1.3 times the instructions of tiles of 16 keys (docs/attention.md).
+static int64_t chooseTileK(const AttentionProblem &problem) {
+  constexpr int64_t most = 64, least = 16;
+  int64_t fitting = std::gcd(problem.pageSize.value_or(most), most);
+  return fitting >= least ? fitting : most;
+}
+
 static int64_t chooseWarps(const AttentionProblem &problem, const target::GpuModel &model,
                            int64_t queries) {
   constexpr int64_t rows = 16;
@@ -218,9 +301,15 @@ Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &probl
                                                    int64_t expectedQueries) {
   const target::Target &target = target::getTarget(model);
   AttentionSchedule schedule;
-  schedule.warps = chooseWarps(problem, model, problem.queries.value_or(expectedQueries));
+  int64_t queries = problem.queries.value_or(expectedQueries);
+  schedule.packHeads = problem.isPackable && queries <= maxPackedQueries;
+  int64_t rows = queries * (schedule.packHeads ? problem.heads / problem.keyHeads : 1);
+  schedule.splitKeys = rows <= maxSplitRows;
+  schedule.chunk =
+      schedule.splitKeys && problem.isDeterministic ? AttentionSchedule::canonicalChunk : 0;
+  schedule.warps = chooseWarps(problem, model, rows);
   schedule.tileQ = 16 * schedule.warps;
-  for (schedule.tileK = 64; schedule.tileK >= 16; schedule.tileK /= 2)
+  for (schedule.tileK = chooseTileK(problem); schedule.tileK >= 16; schedule.tileK /= 2)
     for (schedule.stages = 3; schedule.stages >= 1; --schedule.stages) {
       int64_t bytes = getSharedBytes(schedule, problem) + target.reservedSharedBytes;
       bool isAffordable = schedule.stages < 3 || 2 * bytes <= int64_t(target.sharedBytesPerSM);
@@ -234,19 +323,40 @@ Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &probl
   return error;
 }
 
+int64_t chooseSplits(const AttentionSchedule &schedule, const AttentionProblem &problem,
+                     const target::GpuModel &model, int64_t batch, int64_t queries, int64_t keys) {
+  const target::Target &target = target::getTarget(model);
+  constexpr int64_t maxBlocks = 16, minKeys = 128;
+  int64_t shared = getSharedBytes(schedule, problem) + target.reservedSharedBytes;
+  int64_t registers = estimateRegisters(schedule, problem) * schedule.getThreads();
+  int64_t resident = std::min({int64_t(target.sharedBytesPerSM) / shared,
+                               int64_t(target.registersPerSM) / registers, maxBlocks});
+  int64_t packed = schedule.packHeads ? problem.heads / problem.keyHeads : 1;
+  int64_t tiles = divideCeil(std::max<int64_t>(queries, 1) * packed, schedule.tileQ) *
+                  (problem.heads / packed) * std::max<int64_t>(batch, 1);
+  int64_t room = std::max<int64_t>(resident, 1) * model.smCount;
+  int64_t most = divideCeil(std::max<int64_t>(keys, 1), std::max(minKeys, schedule.chunk));
+  return std::clamp<int64_t>(room / tiles, 1, most);
+}
+
 std::vector<AttentionSchedule> enumerateAttention(const AttentionProblem &problem,
                                                   const target::Target &target,
                                                   int64_t expectedQueries) {
   int64_t queries = std::max<int64_t>(1, problem.queries.value_or(expectedQueries));
   std::vector<AttentionSchedule> all;
-  for (int64_t warps : {1, 2, 4, 8})
-    for (int64_t rows : {16, 32})
-      for (int64_t tileK : {16, 32, 64, 128})
-        for (int64_t stages = 1; stages <= 4; ++stages) {
-          AttentionSchedule schedule{rows * warps, tileK, warps, stages};
-          if (schedule.tileQ < 16 + queries && isLegal(schedule, problem, target))
-            all.push_back(schedule);
-        }
+  for (int64_t packHeads : {0, 1})
+    for (int64_t splitKeys : {0, 1})
+      for (int64_t warps : {1, 2, 4, 8})
+        for (int64_t rows : {16, 32})
+          for (int64_t tileK : {16, 32, 64, 128})
+            for (int64_t stages = 1; stages <= 4; ++stages) {
+              AttentionSchedule schedule{rows * warps, tileK, warps, stages, packHeads, splitKeys};
+              if (splitKeys && problem.isDeterministic)
+                schedule.chunk = AttentionSchedule::canonicalChunk;
+              int64_t needed = queries * (packHeads ? problem.heads / problem.keyHeads : 1);
+              if (schedule.tileQ < 16 + needed && isLegal(schedule, problem, target))
+                all.push_back(schedule);
+            }
   return all;
 }
 

@@ -17,15 +17,21 @@ namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "attention".
 ///   dimensions  B, Sq and Sk (static or dynamic); Hq, Hkv, D, Dv (static; Hkv
-///               divides Hq; D and Dv multiples of 8, 8..256)
+///               divides Hq; D and Dv multiples of 8, 8..256); of pages P, page
+///               (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
-///               one dtype, f16 or bf16; q_offset [B] i32, sinks [Hq] f32, what the
-///               regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
-///   attributes  scale, causal, window, score, mask: see codegen/Compile
+///               one dtype, f16 or bf16; k_lengths [B] and page_table [B,pages] i32,
+///               with which k is [P,page,Hkv,D]; q_offset [B] i32, sinks [Hq] f32, what
+///               the regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
+///   attributes  scale, causal, window, score, mask, deterministic: see codegen/Compile
 struct AttentionProblem {
   std::optional<int64_t> batch, queries, keys;
   int64_t heads = 1, keyHeads = 1;
   int64_t headSize = 64, valueSize = 64;
+  std::optional<int64_t> pageSize;
+  bool isDeterministic = false;
+  /// Whether a block can take the rows of all heads that read one head of k.
+  bool isPackable = false;
 
   /// The error names the dimension, operand or attribute, its value and what
   /// was expected.
@@ -40,10 +46,24 @@ struct AttentionProblem {
 ///   C5 the target can be compiled for and has cp.async and mma.m16n8k16
 ///   C6 the shared memory of the key loop fits a block of the target
 ///   C7 the estimate of a thread's registers fits the target
+///   C8 pack_heads is 0, or 1 where the problem is packable
+///   C9 split_keys is 0 or 1
+///   C10 chunk is 0, or with split_keys a multiple of tile_k, at most 65536; not 0 where
+///       a deterministic problem splits keys
 struct AttentionSchedule {
   int64_t tileQ = 64, tileK = 64;
   int64_t warps = 4;
   int64_t stages = 2;
+  /// A row of a tile is one of a query and a head, of all that read one head of k.
+  int64_t packHeads = 0;
+  /// A launch says into how many parts the keys are cut; blocks share them.
+  int64_t splitKeys = 0;
+  /// Keys that are summed up by themselves whatever the number of parts; 0: those of a part.
+  int64_t chunk = 0;
+
+  /// The chunk of deterministic problems by default: what a chunk leaves in the workspace
+  /// is at most 16 / 512 of what it reads for 16 rows.
+  static constexpr int64_t canonicalChunk = 512;
 
   Schedule toSchedule() const;
   /// Fails on unknown or missing parameters, naming them.
@@ -87,15 +107,22 @@ llvm::Error verifyAttention(const AttentionSchedule &schedule, const AttentionPr
 
 /// The default: 16 rows a warp, 8 warps while that gives each SM a block (of one
 /// batch, where the batch is dynamic), else 4; for at most 64, 32, 16 rows as many
-/// warps as have rows. tile_k is 64, or the next smaller whose registers fit. stages:
-/// 3 where two blocks of them fit an SM, else 2, else 1. Rows are Sq where it is
-/// static, `expectedQueries` otherwise.
+/// warps as have rows. tile_k is 64, of pages the most of 16, 32 and 64 that divides them
+/// where one does, or the next smaller whose registers fit. stages:
+/// 3 where two blocks of them fit an SM, else 2, else 1. Queries are Sq where it is
+/// static, `expectedQueries` otherwise; heads are packed up to 16 of them, and keys split
+/// up to 64 rows.
 llvm::Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &problem,
                                                          const target::GpuModel &model,
                                                          int64_t expectedQueries);
 
-/// The search space: 1 to 8 warps of 16 or 32 rows (not beyond the rows there are),
-/// tile_k 16..128, 1 to 4 stages.
+/// Parts for a launch of a schedule that splits keys: as many as give each SM the blocks
+/// that it has room for, of at least 128 keys and no more than there are chunks.
+int64_t chooseSplits(const AttentionSchedule &schedule, const AttentionProblem &problem,
+                     const target::GpuModel &model, int64_t batch, int64_t queries, int64_t keys);
+
+/// The search space: heads packed or not, keys split or not, 1 to 8 warps of 16 or 32 rows (not
+/// beyond the rows there are), tile_k 16..128, 1 to 4 stages.
 std::vector<AttentionSchedule> enumerateAttention(const AttentionProblem &problem,
                                                   const target::Target &target,
                                                   int64_t expectedQueries);

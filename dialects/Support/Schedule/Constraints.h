@@ -46,26 +46,37 @@ public:
   llvm::Error checkParameters(const Schedule &schedule, llvm::ArrayRef<llvm::StringRef> required,
                               llvm::ArrayRef<llvm::StringRef> optional = {}) const;
 
-  /// A schedule by the table of a family's parameters: pairs of a name and a member of
-  /// `Typed`, all of them required.
-  template <typename Typed, typename Table>
-  llvm::Expected<Typed> read(const Schedule &schedule, const Table &table) const {
-    llvm::SmallVector<llvm::StringRef> names;
-    for (const auto &[name, member] : table)
-      names.push_back(name);
-    if (llvm::Error error = checkParameters(schedule, names))
+  /// A row of a family's table of parameters.
+  template <typename Typed> struct Parameter {
+    llvm::StringRef name;
+    int64_t Typed::*member;
+    /// May be left out, and is where it has the value of a new `Typed`.
+    bool isOptional = false;
+  };
+
+  /// A schedule by the table of a family's parameters.
+  template <typename Typed>
+  llvm::Expected<Typed> read(const Schedule &schedule,
+                             llvm::ArrayRef<Parameter<Typed>> table) const {
+    llvm::SmallVector<llvm::StringRef> required, optional;
+    for (const Parameter<Typed> &parameter : table)
+      (parameter.isOptional ? optional : required).push_back(parameter.name);
+    if (llvm::Error error = checkParameters(schedule, required, optional))
       return std::move(error);
     Typed typed;
-    for (const auto &[name, member] : table)
-      typed.*member = schedule.parameters.find(name.str())->second;
+    for (const Parameter<Typed> &parameter : table)
+      if (auto found = schedule.parameters.find(parameter.name.str());
+          found != schedule.parameters.end())
+        typed.*parameter.member = found->second;
     return typed;
   }
   /// The same the other way round.
-  template <typename Typed, typename Table>
-  Schedule write(const Typed &typed, const Table &table) const {
+  template <typename Typed>
+  Schedule write(const Typed &typed, llvm::ArrayRef<Parameter<Typed>> table) const {
     Schedule schedule{family.str(), {}};
-    for (const auto &[name, member] : table)
-      schedule.parameters[name.str()] = typed.*member;
+    for (const Parameter<Typed> &parameter : table)
+      if (!parameter.isOptional || typed.*parameter.member != Typed().*parameter.member)
+        schedule.parameters[parameter.name.str()] = typed.*parameter.member;
     return schedule;
   }
 

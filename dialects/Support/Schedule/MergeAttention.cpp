@@ -71,13 +71,15 @@ Expected<MergeAttentionProblem> MergeAttentionProblem::fromProblem(const Problem
 // The typed schedule
 //===----------------------------------------------------------------------===//
 
-static constexpr std::pair<StringLiteral, int64_t MergeAttentionSchedule::*> parameters[] = {
+static constexpr Constraints::Parameter<MergeAttentionSchedule> parameters[] = {
     {"tile_s", &MergeAttentionSchedule::tileS},
     {"tile_h", &MergeAttentionSchedule::tileH},
     {"tile_d", &MergeAttentionSchedule::tileD},
     {"warps", &MergeAttentionSchedule::warps}};
 
-Schedule MergeAttentionSchedule::toSchedule() const { return constraints.write(*this, parameters); }
+Schedule MergeAttentionSchedule::toSchedule() const {
+  return constraints.write<MergeAttentionSchedule>(*this, parameters);
+}
 
 Expected<MergeAttentionSchedule> MergeAttentionSchedule::fromSchedule(const Schedule &schedule) {
   return constraints.read<MergeAttentionSchedule>(schedule, parameters);

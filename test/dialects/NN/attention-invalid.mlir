@@ -345,3 +345,66 @@ func.func @c8_sequences(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: 
   %o = nn.attention %q, %k, %v sequences %a, %a : tensor<3xi32>, tensor<3xi32> offset %b : tensor<1xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
+
+// -----
+
+// C15: a length a batch.
+func.func @c15_length(%q: tensor<2x8x4x64xf16>, %k: tensor<2x8x4x64xf16>, %n: tensor<3xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects k_lengths of type 'tensor<2xi32>', but got 'tensor<3xi32>'}}
+  %o = nn.attention %q, %k, %k lengths %n : tensor<3xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C15: a cache a length.
+func.func @c15_batch(%q: tensor<2x8x4x64xf16>, %k: tensor<3x8x4x64xf16>, %n: tensor<2xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects k to have a batch for each of k_lengths, but got 'tensor<3x8x4x64xf16>' and 'tensor<2xi32>'}}
+  %o = nn.attention %q, %k, %k lengths %n : tensor<2xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<3x8x4x64xf16>, tensor<3x8x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C16: pages do not say how many keys they hold.
+func.func @c16_alone(%q: tensor<2x8x4x64xf16>, %k: tensor<2x8x4x64xf16>, %t: tensor<2x3xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects k_lengths with page_table, but got none}}
+  %o = nn.attention %q, %k, %k pages %t : tensor<2x3xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C16: a row of the table a batch.
+func.func @c16_rows(%q: tensor<2x8x4x64xf16>, %k: tensor<2x8x4x64xf16>, %n: tensor<2xi32>, %t: tensor<3x3xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects page_table to be i32, a row for each of k_lengths, but got 'tensor<3x3xi32>' and 'tensor<2xi32>'}}
+  %o = nn.attention %q, %k, %k lengths %n : tensor<2xi32> pages %t : tensor<3x3xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16>, tensor<2x8x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C16: the size of a page is part of the kernel.
+func.func @c16_size(%q: tensor<2x8x4x64xf16>, %k: tensor<9x?x4x64xf16>, %n: tensor<2xi32>, %t: tensor<2x3xi32>) -> tensor<2x8x4x64xf16> {
+  // expected-error @+1 {{expects pages of a static size in k, but got 'tensor<9x?x4x64xf16>'}}
+  %o = nn.attention %q, %k, %k lengths %n : tensor<2xi32> pages %t : tensor<2x3xi32> scale 0.125 : tensor<2x8x4x64xf16>, tensor<9x?x4x64xf16>, tensor<9x?x4x64xf16> -> tensor<2x8x4x64xf16>
+  return %o : tensor<2x8x4x64xf16>
+}
+
+// -----
+
+// C15: keys are those of sequences or of a cache.
+func.func @c15_starts(%q: tensor<1x8x4x64xf16>, %a: tensor<3xi32>, %n: tensor<2xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k_lengths or k_starts, but got both}}
+  %o = nn.attention %q, %q, %q sequences %a, %a : tensor<3xi32>, tensor<3xi32> lengths %n : tensor<2xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C14: without a cache, sequences have keys.
+func.func @c14_alone(%q: tensor<1x8x4x64xf16>, %a: tensor<3xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects q_starts and k_starts, but got only one of them}}
+  %o = nn.attention %q, %q, %q sequences %a : tensor<3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}

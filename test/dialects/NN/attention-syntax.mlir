@@ -54,3 +54,19 @@ func.func @sequences(%q: tensor<1x?x8x64xf16>, %starts: tensor<?xi32>) -> tensor
   %o, %lse = nn.attention %q, %q, %q sequences %starts, %starts : tensor<?xi32>, tensor<?xi32> scale 0.125 causal : tensor<1x?x8x64xf16>, tensor<1x?x8x64xf16>, tensor<1x?x8x64xf16> -> tensor<1x?x8x64xf16>, tensor<1x8x?xf32>
   return %o : tensor<1x?x8x64xf16>
 }
+
+// Caches: how many keys there are, and the pages that hold them.
+// CHECK-LABEL: func.func @pages(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} lengths %{{.+}} : tensor<?xi32> pages %{{.+}} : tensor<?x?xi32> scale 1.250000e-01 causal : {{.*}} -> tensor<?x?x8x64xf16>
+func.func @pages(%q: tensor<?x?x8x64xf16>, %k: tensor<?x16x2x64xf16>, %n: tensor<?xi32>, %t: tensor<?x?xi32>) -> tensor<?x?x8x64xf16> {
+  %o = nn.attention %q, %k, %k lengths %n : tensor<?xi32> pages %t : tensor<?x?xi32> scale 0.125 causal : tensor<?x?x8x64xf16>, tensor<?x16x2x64xf16>, tensor<?x16x2x64xf16> -> tensor<?x?x8x64xf16>
+  return %o : tensor<?x?x8x64xf16>
+}
+
+// Sequences of queries, each with a cache of its own.
+// CHECK-LABEL: func.func @sequences_of_caches(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} sequences %{{.+}} : tensor<4xi32> lengths %{{.+}} : tensor<3xi32> scale
+func.func @sequences_of_caches(%q: tensor<1x?x8x64xf16>, %k: tensor<3x?x2x64xf16>, %s: tensor<4xi32>, %n: tensor<3xi32>) -> tensor<1x?x8x64xf16> {
+  %o = nn.attention %q, %k, %k sequences %s : tensor<4xi32> lengths %n : tensor<3xi32> scale 0.125 : tensor<1x?x8x64xf16>, tensor<3x?x2x64xf16>, tensor<3x?x2x64xf16> -> tensor<1x?x8x64xf16>
+  return %o : tensor<1x?x8x64xf16>
+}

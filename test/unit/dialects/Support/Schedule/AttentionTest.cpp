@@ -72,6 +72,96 @@ TEST(AttentionScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
             "more warps");
 }
 
+/// A problem of one batch's 2 queries: rows of 16 heads lie side by side.
+Problem makeDecode(std::optional<int64_t> page = std::nullopt) {
+  Problem problem = makeProblem();
+  for (const char *name : {"q", "o"})
+    for (problem::Operand &operand : problem.operands)
+      if (operand.name == name)
+        operand.strides = {std::nullopt, 16 * 64, 64, 1};
+  if (page) {
+    problem.dimensions[2] = {"P"};
+    problem.dimensions.push_back({"page", *page});
+    problem.dimensions.push_back({"pages"});
+    problem.operands.push_back({"page_table", "i32", {"B", "pages"}});
+    for (unsigned i : {1, 2})
+      problem.operands[i].dimensions = {"P", "page", "Hkv", "D"};
+  }
+  return problem;
+}
+
+std::string refuseDecode(AttentionSchedule schedule, const Problem &problem) {
+  return messageOf(verify(schedule.toSchedule(), problem, target::getTarget(getModel("a100"))));
+}
+
+TEST(AttentionScheduleTest, SharingOfKeysIsChecked) {
+  EXPECT_EQ(refuseDecode({.packHeads = 2}, makeDecode()), // C8
+            "attention: expects pack_heads to be 0..1, but got 2; the nearest is 1");
+  EXPECT_EQ(
+      refuse({.packHeads = 1}), // C8: the strides of q are not known
+      "attention: expects pack_heads to be 0 unless several heads of q read one of k, and q "
+      "and o have known strides, that of a query a multiple of that of a head, but got 1; the "
+      "nearest is 0");
+  EXPECT_EQ(refuseDecode({.packHeads = 1}, makeDecode()), "");
+  EXPECT_EQ(refuseDecode({.splitKeys = -1}, makeDecode()), // C9
+            "attention: expects split_keys to be 0..1, but got -1; the nearest is 0");
+  EXPECT_EQ(refuseDecode({.chunk = 512}, makeDecode()), // C10
+            "attention: expects chunk to be 0 without split_keys, but got 512; the nearest is 0");
+  EXPECT_EQ(refuseDecode({.splitKeys = 1, .chunk = 96}, makeDecode()), // C10
+            "attention: expects chunk to be a multiple of tile_k (64) up to 65536, but got 96; the "
+            "nearest is 128");
+  Problem deterministic = makeDecode();
+  deterministic.attributes["deterministic"] = "true";
+  EXPECT_EQ(
+      refuseDecode({.splitKeys = 1}, deterministic), // C10
+      "attention: expects chunk to be at least tile_k for a deterministic problem, but got 0; "
+      "the nearest is 512");
+  EXPECT_EQ(refuseDecode({.splitKeys = 1, .chunk = 512}, deterministic), "");
+}
+
+TEST(AttentionScheduleTest, FewQueriesPackHeadsAndSplitKeys) {
+  AttentionSchedule schedule = choose(makeDecode(), "a100", 1);
+  EXPECT_EQ(schedule.packHeads, 1);
+  EXPECT_EQ(schedule.splitKeys, 1);
+  EXPECT_EQ(schedule.tileQ, 16); // 4 heads of a query
+  EXPECT_EQ(choose(makeDecode(), "a100", 8).tileQ, 32);
+  EXPECT_EQ(choose(makeDecode(), "a100", 17).packHeads, 0);
+  EXPECT_EQ(choose(makeDecode(), "a100", 65).splitKeys, 0);
+  EXPECT_EQ(choose(makeProblem(), "a100", 1).packHeads, 0);
+  for (auto [page, tile] : {std::pair(1, 64), {7, 64}, {16, 16}, {48, 16}, {32, 32}, {256, 64}})
+    EXPECT_EQ(choose(makeDecode(page), "a100", 1).tileK, tile) << page;
+  Problem deterministic = makeDecode();
+  deterministic.attributes["deterministic"] = "true";
+  EXPECT_EQ(choose(deterministic, "a100", 1).chunk, AttentionSchedule::canonicalChunk);
+  EXPECT_EQ(choose(deterministic, "a100", 1000).chunk, 0);
+}
+
+TEST(AttentionScheduleTest, SplitsFillTheDevice) {
+  AttentionProblem problem = llvm::cantFail(AttentionProblem::fromProblem(makeDecode()));
+  AttentionSchedule schedule = choose(makeDecode(), "h200", 1);
+  auto split = [&](int64_t batch, int64_t keys) {
+    return chooseSplits(schedule, problem, getModel("h200"), batch, 1, keys);
+  };
+  EXPECT_EQ(split(1, 1), 1);
+  EXPECT_EQ(split(1, 2048), 16);      // no less than 128 keys each
+  EXPECT_EQ(split(1000, 1 << 20), 1); // 4000 tiles of rows are enough
+  int64_t many = split(1, 1 << 20);
+  EXPECT_EQ(many % 33, 0); // 132 SMs, 4 heads of keys
+  EXPECT_GE(many, 33 * 2);
+  schedule.chunk = 512;
+  EXPECT_EQ(split(1, 2048), 4); // no more than chunks
+}
+
+TEST(AttentionScheduleTest, PagesAreWholeRowsOfAHead) {
+  Problem problem = makeDecode(16);
+  EXPECT_EQ(messageOf(AttentionProblem::fromProblem(problem).takeError()), "");
+  problem.operands[1].strides = {1000, 64, 16, 1};
+  EXPECT_EQ(
+      messageOf(AttentionProblem::fromProblem(problem).takeError()),
+      "attention: expects the strides of 'k' from page to page to be a multiple of those from "
+      "key to key, but got 1000 and 64");
+}
+
 TEST(AttentionScheduleTest, TheProblemIsChecked) {
   auto read = [](const Problem &problem) {
     return messageOf(AttentionProblem::fromProblem(problem).takeError());
