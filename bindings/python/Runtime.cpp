@@ -193,6 +193,8 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
                               {"k_starts", &launch::AttentionCall::kStarts},
                               {"k_lengths", &launch::AttentionCall::kLengths},
                               {"page_table", &launch::AttentionCall::pageTable},
+                              {"block_counts", &launch::AttentionCall::blockCounts},
+                              {"blocks", &launch::AttentionCall::blocks},
                               {"q_offset", &launch::AttentionCall::qOffset},
                               {"alibi_slopes", &launch::AttentionCall::alibiSlopes},
                               {"sinks", &launch::AttentionCall::sinks},
@@ -208,6 +210,7 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
                               {"window", &launch::AttentionCall::window},
                               {"score", &launch::AttentionCall::score},
                               {"mask", &launch::AttentionCall::mask},
+                              {"block_size", &launch::AttentionCall::blockSize},
                               {"deterministic", &launch::AttentionCall::deterministic}})
     if (has(constants, name))
       call.*member = py::cast<std::string>(constants[name]);

@@ -58,7 +58,7 @@ public:
     if (!softcap)
       return softcap.takeError();
     std::string op = "nn.attention %q, %k, %v" + sequences() + optional("lengths", "k_lengths") +
-                     optional("pages", "page_table") + optional("offset", "q_offset") +
+                     optional("pages", "page_table") + blocks() + optional("offset", "q_offset") +
                      optional("alibi", "alibi_slopes") + optional("sinks", "sinks") + captures() +
                      " scale " + *scale + " softcap " + *softcap;
     if (problem.getAttribute("causal") == "true")
@@ -90,6 +90,12 @@ private:
     if (!problem.findOperand("k_starts"))
       return " sequences %q_starts : " + type("q_starts");
     return " sequences %q_starts, %k_starts : " + type("q_starts") + ", " + type("k_starts");
+  }
+  std::string blocks() {
+    if (!problem.findOperand("block_counts") || !problem.findOperand("blocks"))
+      return "";
+    return " blocks %block_counts, %blocks of [" + problem.getAttribute("block_size").str() +
+           "] : " + type("block_counts") + ", " + type("blocks");
   }
   std::string captures() {
     std::string names, types;
@@ -243,6 +249,13 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
   add("k_starts", op.getKStarts(), {"starts"});
   add("k_lengths", op.getKLengths(), {batches});
   add("page_table", op.getPageTable(), {batches, "pages"});
+  if (op.getBlocks()) {
+    auto type = op.getTypeOf(op.getBlocks());
+    const char *heads = type.getDimSize(1) == op.getKeyHeads() ? "Hkv" : "Hq";
+    setExtent("Qb", type.getDimSize(2)), setExtent("Kb", type.getDimSize(3)), setExtent("kinds", 2);
+    add("block_counts", op.getBlockCounts(), {"B", heads, "Qb", "kinds"});
+    add("blocks", op.getBlocks(), {"B", heads, "Qb", "Kb"});
+  }
   add("q_offset", op.getQOffset(), {batches});
   if (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2)
     add("alibi_slopes", op.getAlibiSlopes(), {batches, "Hq"});
@@ -264,6 +277,9 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
       {"softcap", toText(op.getSoftcap())},
       {"causal", op.getCausal() ? "true" : "false"},
       {"window", std::to_string(op.getWindow()[0]) + "," + std::to_string(op.getWindow()[1])}};
+  if (auto size = op.getBlockSize())
+    problem.attributes["block_size"] =
+        std::to_string((*size)[0]) + "," + std::to_string((*size)[1]);
   for (auto [name, region] : {std::pair("score", &op.getScore()), {"mask", &op.getMask()}})
     if (std::string text = printRegion(*region); !text.empty())
       problem.attributes[name] = text;

@@ -120,6 +120,31 @@ static LogicalResult verifyCaches(AttentionOp op) {
   return success();
 }
 
+/// C17: lists of blocks.
+static LogicalResult verifyBlocks(AttentionOp op) {
+  if (!op.getBlockCounts() && !op.getBlocks() && !op.getBlockSize())
+    return success();
+  if (!op.getBlockCounts() || !op.getBlocks() || !op.getBlockSize() || op.hasSequences())
+    return op.emitOpError() << "expects block_counts, blocks and block_size together, and no "
+                               "sequences with them";
+  ArrayRef<int64_t> size = *op.getBlockSize();
+  if (size.size() != 2 || size[0] < 1 || size[1] < 1)
+    return op.emitOpError() << "expects block_size to be rows and keys, at least 1 each, but got ["
+                            << size << "]";
+  RankedTensorType counts = tensorOf(op.getBlockCounts()), blocks = tensorOf(op.getBlocks());
+  auto isList = [&](RankedTensorType type) {
+    return type.getRank() == 4 && type.getElementType().isInteger(32) &&
+           type.getDimSize(0) == tensorOf(op.getQ()).getDimSize(0) &&
+           (type.getDimSize(1) == op.getQueryHeads() || type.getDimSize(1) == op.getKeyHeads());
+  };
+  if (!isList(counts) || !isList(blocks) || counts.getDimSize(3) != 2 ||
+      counts.getShape().take_front(3) != blocks.getShape().take_front(3))
+    return op.emitOpError() << "expects block_counts and blocks to be i32, batch x heads of q or k "
+                               "x blocks of rows x 2 and x entries, but got "
+                            << counts << " and " << blocks;
+  return success();
+}
+
 /// C8 and C11: what else the op reads.
 static LogicalResult verifyVectors(AttentionOp op, int64_t heads) {
   int64_t batch = op.getBatches();
@@ -268,7 +293,7 @@ LogicalResult AttentionOp::verify() {
     return emitOpError() << "expects window to be two numbers from -1 (unbounded) to " << maxWindow
                          << ", but got [" << getWindow() << "]";
   if (failed(verifySequences(*this, batch)) || failed(verifyCaches(*this)) ||
-      failed(verifyVectors(*this, heads)))
+      failed(verifyBlocks(*this)) || failed(verifyVectors(*this, heads)))
     return failure();
   if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||
       failed(verifyRegion(*this, getMask(), "mask", {i32, i32, i32, i32}, i1)))

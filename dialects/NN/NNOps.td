@@ -154,6 +154,11 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     included. A key of a page that does not exist has zeros in k and v. Of sequences of
     queries k has then a batch each, or pages, and there are no `k_starts`.
 
+    With `blocks` of BQ rows x BK keys, row i of head h sees key j only where j / BK is among
+    the first n + m entries of blocks[b, h, i / BQ], (n, m) = block_counts[b, h, i / BQ]; and
+    `mask` is asked in the first n of them alone. No block is named twice. The lists are
+    those of heads of q, or of k for all heads that read it.
+
     Products of q and k are exact and summed in the tensor cores' f32; scores,
     maxima and sums are f32. The e[j] are taken relative to the running maximum, so
     that they are at most 1, and rounded to the dtype of v before the second product,
@@ -189,6 +194,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
       `k` has as many batches, and there are no `k_starts`.
     - (C16) `page_table`, when given, is i32, batches x pages a batch, and comes with
       `k_lengths`; `k` is pages x page size x heads x head size with a static page size.
+    - (C17) `block_counts` and `blocks` come together, with `block_size`, two numbers of at
+      least 1, and without sequences; they are i32, batch x heads of q or k x blocks of
+      rows x 2 and x entries.
 
     ```mlir
     %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
@@ -215,6 +223,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     Optional<AnyRankedTensor>:$k_starts,
     Optional<AnyRankedTensor>:$k_lengths,
     Optional<AnyRankedTensor>:$page_table,
+    Optional<AnyRankedTensor>:$block_counts,
+    Optional<AnyRankedTensor>:$blocks,
     Optional<AnyRankedTensor>:$q_offset,
     Optional<AnyRankedTensor>:$alibi_slopes,
     Optional<AnyRankedTensor>:$sinks,
@@ -223,6 +233,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
     UnitAttr:$causal,
     DefaultValuedAttr<DenseI64ArrayAttr, "{-1, -1}">:$window,
+    OptionalAttr<DenseI64ArrayAttr>:$block_size,
     OptionalAttr<NN_ProblemAttr>:$problem,
     OptionalAttr<Tile_ScheduleAttr>:$schedule);
   let results = (outs AnyRankedTensor:$o, Optional<AnyRankedTensor>:$lse);
@@ -231,6 +242,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     $q `,` $k `,` $v
     (`sequences` $q_starts^ (`,` $k_starts^)? `:` type($q_starts) (`,` type($k_starts)^)?)?
     (`lengths` $k_lengths^ `:` type($k_lengths))? (`pages` $page_table^ `:` type($page_table))?
+    (`blocks` $block_counts^ `,` $blocks `of` $block_size `:` type($block_counts) `,` type($blocks))?
     (`offset` $q_offset^ `:` type($q_offset))?
     (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
     (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?

@@ -46,12 +46,12 @@ AttentionProgram::State AttentionProgram::buildLoop(Value begin, Value end) {
 }
 
 AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state) {
-  Value firstKey = scaled(tile, schedule.tileK);
+  Value firstKey = scaled(getTile(tile), schedule.tileK);
   Value scores = multiplyQueries(firstKey);
   if (changesScores())
     scores = changeScores(scores, firstKey);
   if (!fullTiles)
-    return addScores(hideKeys(scores, firstKey), firstKey, state);
+    return addScores(hideKeys(scores, firstKey, true), firstKey, state);
   Value isFull = arith::AndIOp::create(builder, loc,
                                        compare(arith::CmpIPredicate::sge, tile, fullTiles->first),
                                        compare(arith::CmpIPredicate::slt, tile, fullTiles->second));
@@ -59,9 +59,10 @@ AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    scf::YieldOp::create(builder, loc, scores);
+    // A listed block may be cut by structured masks and reach beyond the last key.
+    scf::YieldOp::create(builder, loc, hasBlocks() ? hideKeys(scores, firstKey, false) : scores);
     builder.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(builder, loc, hideKeys(scores, firstKey));
+    scf::YieldOp::create(builder, loc, hideKeys(scores, firstKey, true));
   }
   return addScores(branch.getResult(0), firstKey, state);
 }

@@ -41,7 +41,7 @@ AttentionProgram::Parts AttentionProgram::countParts() {
     Value behind = ceilDiv(add(firstTile, tiles), parts.chunkTiles);
     parts.firstTile = arith::MulIOp::create(builder, loc, first, parts.chunkTiles);
     parts.chunks = maximum(sub(behind, first), one);
-    parts.slots = ceilDiv(getRoom(), constant(schedule.chunk));
+    parts.slots = ceilDiv(getReach(), constant(schedule.chunk));
   } else {
     parts.chunkTiles = maximum(ceilDiv(tiles, splits), one);
     parts.firstTile = firstTile;
@@ -78,10 +78,7 @@ Value AttentionProgram::countRowTiles() {
 std::string AttentionProgram::getSlotsText() {
   if (!schedule.chunk)
     return "splits";
-  std::string room = getExtentText("Sk");
-  if (isPaged())
-    room = getExtentText("pages") + " * " + std::to_string(getPageSize());
-  return "max(1, ceildiv(" + room + ", " + std::to_string(schedule.chunk) + "))";
+  return "max(1, ceildiv(" + getReachText() + ", " + std::to_string(schedule.chunk) + "))";
 }
 
 SmallVector<tile::WorkspaceAttr> AttentionProgram::getWorkspaces(const std::string &blocks) {

@@ -29,7 +29,7 @@ Value AttentionProgram::getExtent(StringRef name) {
   for (auto &[known, index] : extentArgs)
     if (known == name)
       return argument(index);
-  for (const Operand *operand : {&q, &k, &qStarts, &pageTable})
+  for (const Operand *operand : {&q, &k, &qStarts, &pageTable, &blocks})
     for (auto [axis, extent] : llvm::enumerate(operand->extents))
       if (extent == name)
         return constant(tensorOf(operand->value).getDimSize(axis));
@@ -179,6 +179,11 @@ void AttentionProgram::placeBlock() {
 
 /// Which tiles of keys: those that some row may see.
 void AttentionProgram::placeKeys() {
+  kView = viewKeys(k);
+  vView = viewKeys(v);
+  if (hasBlocks())
+    return placeBlocks();
+  fullTiles = findFullTiles();
   Value end = keyCount, begin;
   if (attention.getCausal())
     end = minimum(end, add(lastPosition, constant(1)));
@@ -193,8 +198,6 @@ void AttentionProgram::placeKeys() {
   if (begin) // a window beyond the last key may still begin in its tile
     endTile = arith::SelectOp::create(builder, loc, compare(arith::CmpIPredicate::slt, begin, end),
                                       endTile, constant(0));
-  kView = viewKeys(k);
-  vView = viewKeys(v);
 }
 
 void AttentionProgram::loadQueries() {

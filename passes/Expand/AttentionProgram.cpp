@@ -30,7 +30,6 @@ void AttentionProgram::run() {
   placeBlock();
   placeKeys();
   loadQueries();
-  fullTiles = findFullTiles();
   if (schedule.splitKeys)
     buildParts();
   else
@@ -77,6 +76,11 @@ void AttentionProgram::buildFunction() {
   declare(kStarts, attention.getKStarts(), "k_starts", {"starts"});
   declare(kLengths, attention.getKLengths(), "k_lengths", {batches});
   declare(pageTable, attention.getPageTable(), "page_table", {batches, "pages"});
+  StringRef listed = "Hq";
+  if (Value lists = attention.getBlocks())
+    listed = tensorOf(lists).getDimSize(1) == attention.getKeyHeads() ? "Hkv" : "Hq";
+  declare(blockCounts, attention.getBlockCounts(), "block_counts", {"B", listed, "Qb", "kinds"});
+  declare(blocks, attention.getBlocks(), "blocks", {"B", listed, "Qb", "Kb"});
   declare(offset, attention.getQOffset(), "q_offset", {batches});
   bool isPerBatch =
       attention.getAlibiSlopes() && tensorOf(attention.getAlibiSlopes()).getRank() == 2;
@@ -93,8 +97,9 @@ void AttentionProgram::buildFunction() {
   declare(lse, attention.getLse(), "lse", {"B", "Hq", "Sq"});
   declare(o, attention.getO(), "o", {"B", "Sq", "Hq", "Dv"});
 
-  SmallVector<Operand *> operands = {&q,        &k,         &v,      &qStarts, &kStarts,
-                                     &kLengths, &pageTable, &offset, &slopes,  &sinks};
+  SmallVector<Operand *> operands = {&q,       &k,        &v,         &qStarts,
+                                     &kStarts, &kLengths, &pageTable, &blockCounts,
+                                     &blocks,  &offset,   &slopes,    &sinks};
   for (Operand &capture : captures)
     operands.push_back(&capture);
   operands.append({&lse, &o});
@@ -125,7 +130,7 @@ void AttentionProgram::buildFunction() {
 }
 
 std::string AttentionProgram::getExtentText(StringRef name) {
-  for (const Operand *operand : {&q, &k, &qStarts, &pageTable})
+  for (const Operand *operand : {&q, &k, &qStarts, &pageTable, &blocks})
     for (auto [axis, extent] : llvm::enumerate(operand->extents))
       if (extent == name && !tensorOf(operand->value).isDynamicDim(axis))
         return std::to_string(tensorOf(operand->value).getDimSize(axis));

@@ -114,6 +114,15 @@ private:
   mlir::Value getPageRows(const Operand &operand);
   mlir::Value viewTable(int64_t rank);
 
+  // AttentionBlocks.cpp: lists of blocks of keys.
+  bool hasBlocks() { return bool(blocks.value); }
+  void placeBlocks();
+  /// The tile of keys of a turn of the loop.
+  mlir::Value getTile(mlir::Value turn);
+  /// Keys that all turns together may go over.
+  mlir::Value getReach();
+  std::string getReachText();
+
   // AttentionHeads.cpp: rows of several heads in one tile.
   bool packsHeads() { return schedule.packHeads != 0; }
   /// Heads of q in a block.
@@ -173,7 +182,7 @@ private:
   }
   bool hasSoftcap() { return !attention.getSoftcap().isZero(); }
   mlir::Value changeScores(mlir::Value scores, mlir::Value firstKey);
-  mlir::Value hideKeys(mlir::Value scores, mlir::Value firstKey);
+  mlir::Value hideKeys(mlir::Value scores, mlir::Value firstKey, bool asksFunction);
   /// Which tiles hide no key of any row: the number of the first and of the one behind
   /// the last; nullopt where a function may hide any key.
   std::optional<std::pair<mlir::Value, mlir::Value>> findFullTiles();
@@ -200,7 +209,8 @@ private:
   llvm::SmallVector<schedule::HeadPart, 3> headParts, valueParts;
   double exponentScale; ///< c above
 
-  Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, offset, slopes, sinks, lse;
+  Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, blockCounts, blocks, offset, slopes,
+      sinks, lse;
   llvm::SmallVector<Operand> captures;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
   unsigned splitsArg = 0, partsArg = 0, sumsArg = 0, countersArg = 0;
@@ -215,7 +225,8 @@ private:
   mlir::Value firstTile, endTile;          ///< of keys
   std::optional<std::pair<mlir::Value, mlir::Value>> fullTiles;
   mlir::Value kView, vView;
-  Values queries; ///< tiles of q, one a part of the head
+  mlir::Value blockList; ///< a view of the list of the block's rows
+  Values queries;        ///< tiles of q, one a part of the head
 };
 
 } // namespace tilewright::expand

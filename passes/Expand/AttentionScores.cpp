@@ -75,7 +75,7 @@ Value AttentionProgram::changeScores(Value scores, Value firstKey) {
 // Masks
 //===----------------------------------------------------------------------===//
 
-Value AttentionProgram::hideKeys(Value scores, Value firstKey) {
+Value AttentionProgram::hideKeys(Value scores, Value firstKey, bool asksFunction) {
   SmallVector<int64_t> shape = scoreShape();
   ScorePlace place = getPlace(firstKey);
   Value queries = spreadTo(place.queries, shape), keys = spreadTo(place.keys, shape);
@@ -94,7 +94,7 @@ Value AttentionProgram::hideKeys(Value scores, Value firstKey) {
     require(arith::CmpIPredicate::sle, move(getWindow(1)));
   if (getWindow(0) >= 0)
     require(arith::CmpIPredicate::sge, move(-getWindow(0)));
-  if (!attention.getMask().empty())
+  if (asksFunction && !attention.getMask().empty())
     visible = arith::AndIOp::create(builder, loc, visible,
                                     spreadTo(inlineRegion(attention.getMask(), {}, place), shape));
   Value hidden = splat(-std::numeric_limits<double>::infinity(), shape);

@@ -106,6 +106,8 @@ Call describe(const AttentionCall &call) {
                           {"softcap", call.softcap},
                           {"causal", call.causal},
                           {"window", call.window}};
+  if (!call.blockSize.empty())
+    described.attributes.push_back({"block_size", call.blockSize});
   if (call.deterministic != "false")
     described.attributes.push_back({"deterministic", call.deterministic});
   if (!call.score.empty())
@@ -125,6 +127,14 @@ Call describe(const AttentionCall &call) {
   described.addOptional("k_starts", call.kStarts, {"starts"});
   described.addOptional("k_lengths", call.kLengths, {batches});
   described.addOptional("page_table", call.pageTable, {batches, "pages"});
+  if (call.blocks && call.blockCounts) {
+    StringRef heads = getExtent(*call.blocks, 1) == getExtent(call.k, 2) ? "Hkv" : "Hq";
+    described.dimensions.push_back({"Qb", std::nullopt});
+    described.dimensions.push_back({"Kb", std::nullopt});
+    described.dimensions.push_back({"kinds", 2});
+    described.add("block_counts", *call.blockCounts, {"B", heads, "Qb", "kinds"});
+    described.add("blocks", *call.blocks, {"B", heads, "Qb", "Kb"});
+  }
   described.addOptional("q_offset", call.qOffset, {batches});
   if (hasSlopesOfBatches)
     described.add("alibi_slopes", *call.alibiSlopes, {batches, "Hq"});
@@ -195,6 +205,32 @@ static Error checkCaches(const AttentionCall &call, int64_t entries) {
   return Error::success();
 }
 
+/// Lists of blocks of keys; what they name is data, which kernels take as it comes.
+static Error checkBlocks(const AttentionCall &call) {
+  if (!call.blocks && !call.blockCounts)
+    return Error::success();
+  if (!call.blocks || !call.blockCounts || call.blockSize.empty() || call.qStarts)
+    return createStringError("expects 'block_counts', 'blocks' and block_size together, and no "
+                             "'q_starts' with them");
+  int64_t batch = call.q.shape[0], heads = getExtent(*call.blocks, 1);
+  if (heads != call.q.shape[2] && heads != call.k.shape[2])
+    return createStringError("'blocks' has " + Twine(heads) + " heads, but expects those of 'q' (" +
+                             Twine(call.q.shape[2]) + ") or of 'k' (" + Twine(call.k.shape[2]) +
+                             ")");
+  int64_t rows = getExtent(*call.blocks, 2), entries = getExtent(*call.blocks, 3), size = 0;
+  if (Error error = checkVector(call.blocks, "blocks", {batch, heads, rows, entries}, "i32"))
+    return error;
+  if (Error error = checkVector(call.blockCounts, "block_counts", {batch, heads, rows, 2}, "i32"))
+    return error;
+  if (StringRef(call.blockSize).split(',').first.getAsInteger(10, size) || size < 1)
+    return createStringError("block_size is '" + call.blockSize + "', but expects rows,keys");
+  if (rows < int64_t(divideCeil(call.q.shape[1], size)))
+    return createStringError("'blocks' has " + Twine(rows) + " blocks of rows, but expects " +
+                             Twine(divideCeil(call.q.shape[1], size)) + " of " + Twine(size) +
+                             " rows");
+  return Error::success();
+}
+
 static Error checkSequences(const AttentionCall &call) {
   if (!call.qStarts && !call.kStarts)
     return Error::success();
@@ -233,6 +269,8 @@ static Error checkCall(const AttentionCall &call) {
   if (Error error = checkSequences(call))
     return error;
   if (Error error = checkCaches(call, entries))
+    return error;
+  if (Error error = checkBlocks(call))
     return error;
   if (Error error = checkVector(call.qOffset, "q_offset", {entries}, "i32"))
     return error;

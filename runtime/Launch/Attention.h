@@ -23,6 +23,9 @@ struct AttentionCall {
   std::optional<Tensor> kLengths;
   /// [B,pages], of sequences [N,pages], "i32": k is [P,page,Hkv,D]. With kLengths.
   std::optional<Tensor> pageTable;
+  /// [B,H,Qb,2] and [B,H,Qb,Kb] "i32", H that of q or of k: blocks of keys that each block of
+  /// rows sees. Both or none, with blockSize.
+  std::optional<Tensor> blockCounts, blocks;
   std::optional<Tensor> qOffset;     ///< [B], of sequences [N], "i32"
   std::optional<Tensor> alibiSlopes; ///< [Hq] or [B,Hq], of sequences [N,Hq], "f32"
   std::optional<Tensor> sinks;       ///< [Hq] "f32"
@@ -33,6 +36,7 @@ struct AttentionCall {
   std::string softcap = "0";           ///< 0: none
   std::string window = "-1,-1";        ///< left and right; -1: unbounded
   std::string causal = "false";        ///< or "true"
+  std::string blockSize;               ///< "128,128": rows and keys of a block; empty: no lists
   std::string score, mask;             ///< regions of nn.attention as MLIR text; empty: none
   std::string deterministic = "false"; ///< or "true": bits do not depend on `splits`
   /// Parts that keys are cut into; unset: as many as fill the device.

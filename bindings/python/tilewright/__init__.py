@@ -13,6 +13,7 @@ from .activations import quantize_activations
 from .append_cache import append_cache, rotary
 from .attention import attention, attention_varlen
 from .attention_decode import attention_decode
+from .block_lists import BlockList
 from .block_mask import BlockMask, create_block_mask
 from .captures import Operand as operand
 from .checking import check
@@ -64,6 +65,7 @@ from .width_fitting import fit_widths
 
 __all__ = [
     "ArgumentError",
+    "BlockList",
     "BlockMask",
     "CallSite",
     "CheckError",

@@ -18,6 +18,8 @@ from .attention_arguments import (
     head_tensor,
     run_attention,
 )
+from .block_lists import BlockList, block_function, block_operands
+from .block_mask import BlockMask
 from .errors import ShapeError, UnsupportedError
 from .hardware import Device
 
@@ -35,6 +37,7 @@ def attention(
     sinks: ArrayLike | Any | None = None,
     score_mod: Callable[..., Any] | None = None,
     mask_mod: Callable[..., Any] | None = None,
+    block_mask: BlockMask | BlockList | None = None,
     q_offset: int | ArrayLike | Any | None = None,
     return_lse: bool = False,
     layout: Layout = "bshd",
@@ -62,6 +65,10 @@ def attention(
             positions p and j; a Python function of the operations in `tracing.py`.
         mask_mod: `f(batch, head, query, key) -> bool`: whether a key is visible, beside
             what else hides it. Tiles of keys that it hides are computed all the same.
+        block_mask: which blocks of keys each block of rows sees; others are not visited. A
+            `BlockList`, or what `create_block_mask` returns, whose function then takes the place
+            of `mask_mod`; rows count from 0 in it, so positions must, too: Sq is Sk, or `q_offset`
+            is Sq - Sk.
         q_offset: int, or int32 [B].
         return_lse: return the logarithm of each row's sum of exponentials, too.
         layout: "bshd" as above, or "bhsd": [B, H, S, D], as torch has it.
@@ -97,6 +104,13 @@ def attention(
     }
     shape = check_shapes(tensors, layout)
     constants = attention_constants(shape[3], scale, causal, window, softcap, deterministic)
+    if block_mask is not None:
+        mask_mod = block_function(block_mask, mask_mod, tensors, q_offset)
+        keys = tensors["k"]
+        lists, constants["block_size"] = block_operands(
+            block_mask, tensors["q"], keys.shape[2], keys.shape[1]
+        )
+        tensors |= lists
     operands = tensors | attention_operands(
         constants,
         np.full(shape[0], tensors["k"].shape[1]),

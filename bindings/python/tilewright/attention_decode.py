@@ -17,6 +17,7 @@ from .attention_arguments import (
     head_tensor,
     run_attention,
 )
+from .block_lists import BlockList, block_operands
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .hardware import Device
 
@@ -41,6 +42,7 @@ def attention_decode(
     sinks: ArrayLike | Any | None = None,
     score_mod: Callable[..., Any] | None = None,
     mask_mod: Callable[..., Any] | None = None,
+    block_mask: BlockList | None = None,
     q_offset: int | ArrayLike | Any | None = None,
     return_lse: bool = False,
     deterministic: bool = False,
@@ -67,6 +69,8 @@ def attention_decode(
         num_splits: parts that the keys of a sequence are cut into, for blocks of their own;
             None for as many as fill the device.
         causal: only keys with `j <= p` are visible, which hides none from a single query.
+        block_mask: a `BlockList` of the blocks of keys, by position, that rows of `q` see;
+            others are not read. Not with `cu_seqlens_q`.
         deterministic: results of a schedule have the same bits whatever `num_splits` and the
             batch: keys are summed up in chunks of a fixed length. Without, they have in each
             run of one `num_splits` and batch.
@@ -107,6 +111,9 @@ def attention_decode(
     constants = attention_constants(size, scale, causal, window, softcap, deterministic)
     if num_splits is not None:
         constants["splits"] = _splits(num_splits)
+    if block_mask is not None:
+        lists, constants["block_size"] = _blocks(block_mask, tensors, room)
+        tensors |= lists
     operands = tensors | attention_operands(
         constants,
         tensors["k_lengths"],
@@ -150,6 +157,18 @@ def _tensors(q: Any, k: Any, v: Any, *, is_varlen: bool) -> dict[str, NDArray]:
         )
     check_head_sizes(arrays)
     return arrays
+
+
+def _blocks(
+    block_mask: Any, tensors: dict[str, NDArray], room: int
+) -> tuple[dict[str, NDArray], str]:
+    if not isinstance(block_mask, BlockList):
+        raise UnsupportedError(
+            f"block_mask is of type {type(block_mask).__name__}; supported: tw.BlockList"
+        )
+    if "q_starts" in tensors:
+        raise UnsupportedError("block_mask and cu_seqlens_q are given; supported: one of them")
+    return block_operands(block_mask, tensors["q"], tensors["k"].shape[2], room)
 
 
 def _table(value: Any, batch: int) -> NDArray:

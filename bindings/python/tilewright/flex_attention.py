@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .arrays import like
 from .attention import attention
+from .block_lists import can_list
 from .block_mask import BlockMask
 from .errors import ShapeError, UnsupportedError
 from .hardware import Device
@@ -48,8 +49,9 @@ def flex_attention(
         [B, Hq, Sq]. A row that sees no key is 0, its logarithm -inf.
 
     Functions are traced once: they may use what `tracing.py` says, and read arrays of NumPy or
-    torch that their variables hold. Kernels do not take lists of blocks: they compute all
-    blocks and ask `mask_mod` for each score.
+    torch that their variables hold. Blocks that the mask leaves empty are not visited, and
+    `mask_mod` is asked in partly visible ones alone; with a BLOCK_SIZE that is no multiple
+    of 16 all blocks are, for every score.
 
     Raises:
         ShapeError: the shapes do not fit each other, or `block_mask` is for others.
@@ -60,6 +62,7 @@ def flex_attention(
     arguments = read_arguments(query, key, value, enable_gqa)
     _check_shapes(arguments, query, key, enable_gqa)
     mask_mod = None if block_mask is None else _read_mask(block_mask, arguments)
+    lists = block_mask if block_mask is not None and can_list(block_mask) else None
     factor, rest = split_scale(scale)
     inner = score_mod
     if rest != 1:
@@ -73,7 +76,8 @@ def flex_attention(
         arguments.value,
         scale=factor,
         score_mod=score_mod,
-        mask_mod=mask_mod,
+        mask_mod=None if lists else mask_mod,
+        block_mask=lists,
         q_offset=arguments.offset if score_mod or mask_mod else None,
         return_lse=return_lse,
         layout="bhsd",

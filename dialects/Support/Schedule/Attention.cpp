@@ -95,6 +95,25 @@ static Error readKeys(const Problem &problem, AttentionProblem &typed) {
   return Error::success();
 }
 
+/// "128,64" of lists of blocks. Lists of heads of q keep these apart.
+static Error readBlocks(const Problem &problem, AttentionProblem &typed) {
+  const problem::Operand *blocks = problem.findOperand("blocks");
+  if (!blocks)
+    return Error::success();
+  StringRef text = problem.getAttribute("block_size", "");
+  auto [rows, keys] = text.split(',');
+  if (rows.trim().getAsInteger(10, typed.blockRows) || typed.blockRows < 1 ||
+      keys.trim().getAsInteger(10, typed.blockKeys) || typed.blockKeys < 1)
+    return constraints.makeError("expects block_size to be rows and keys, as 128,128, but got '" +
+                                 text + "'");
+  if (typed.blockKeys % 16 != 0)
+    return constraints.makeError("block_size", "of keys in multiples of 16", typed.blockKeys,
+                                 alignTo(typed.blockKeys, 16));
+  if (blocks->dimensions.size() == 4 && blocks->dimensions[1] == "Hq")
+    typed.isPackable = false;
+  return Error::success();
+}
+
 Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem) {
   if (problem.op != "attention")
     return constraints.makeError("expects the op attention, but got '" + problem.op + "'");
@@ -126,6 +145,8 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
   typed.isPackable = typed.heads > typed.keyHeads &&
                      canPack(*problem.findOperand("q"), typed.heads) &&
                      canPack(*problem.findOperand("o"), typed.heads);
+  if (Error error = readBlocks(problem, typed))
+    return std::move(error);
   return typed;
 }
 
@@ -221,13 +242,37 @@ Error verifyAttentionShape(const AttentionSchedule &schedule) {
                                    "tile_k (" + Twine(schedule.tileK) + ")", 65536);
 }
 
-/// C8 and C10: what depends on the problem.
+/// Rows of a tile that are of different queries.
+static int64_t countQueries(const AttentionSchedule &schedule, const AttentionProblem &problem) {
+  int64_t heads = schedule.packHeads ? problem.heads / problem.keyHeads : 1;
+  return schedule.tileQ % heads == 0 ? schedule.tileQ / heads : schedule.tileQ;
+}
+
+static Error verifyBlocks(const AttentionSchedule &schedule, const AttentionProblem &problem) {
+  if (problem.blockKeys == 0)
+    return Error::success();
+  if (problem.blockKeys % schedule.tileK != 0)
+    return constraints.makeError(
+        "tile_k", "a divisor of the keys of a block (" + Twine(problem.blockKeys) + ")",
+        schedule.tileK, std::gcd(problem.blockKeys, 64));
+  int64_t queries = countQueries(schedule, problem);
+  if (problem.blockRows % queries == 0)
+    return Error::success();
+  return constraints.makeError(
+      "tile_q",
+      "so many rows that a tile lies in one block of " + Twine(problem.blockRows) + " rows",
+      schedule.tileQ, schedule.tileQ / queries * std::gcd(problem.blockRows, queries));
+}
+
+/// C8, C10 and C11: what depends on the problem.
 static Error verifySharing(const AttentionSchedule &schedule, const AttentionProblem &problem) {
   if (schedule.packHeads && !problem.isPackable)
     return constraints.makeError("pack_heads",
                                  "0 unless several heads of q read one of k, and q and o have "
                                  "known strides, that of a query a multiple of that of a head",
                                  1, 0);
+  if (Error error = verifyBlocks(schedule, problem)) // C11
+    return error;
   if (problem.isDeterministic && schedule.splitKeys && schedule.chunk == 0)
     return constraints.makeError("chunk", "at least tile_k for a deterministic problem", 0,
                                  AttentionSchedule::canonicalChunk);
@@ -282,6 +327,10 @@ static constexpr int64_t maxPackedQueries = 16, maxSplitRows = 64;
 /// take 1.3 times the instructions of tiles of 16 keys (docs/attention.md).
 static int64_t chooseTileK(const AttentionProblem &problem) {
   constexpr int64_t most = 64, least = 16;
+  if (problem.blockKeys)
+    return std::gcd(problem.blockKeys, std::gcd(problem.pageSize.value_or(most), most)) >= least
+               ? std::gcd(problem.blockKeys, std::gcd(problem.pageSize.value_or(most), most))
+               : std::gcd(problem.blockKeys, most);
   int64_t fitting = std::gcd(problem.pageSize.value_or(most), most);
   return fitting >= least ? fitting : most;
 }
@@ -309,6 +358,10 @@ Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &probl
       schedule.splitKeys && problem.isDeterministic ? AttentionSchedule::canonicalChunk : 0;
   schedule.warps = chooseWarps(problem, model, rows);
   schedule.tileQ = 16 * schedule.warps;
+  while (problem.blockRows % countQueries(schedule, problem) != 0 && schedule.warps > 1) {
+    schedule.warps /= 2; // C11
+    schedule.tileQ = 16 * schedule.warps;
+  }
   for (schedule.tileK = chooseTileK(problem); schedule.tileK >= 16; schedule.tileK /= 2)
     for (schedule.stages = 3; schedule.stages >= 1; --schedule.stages) {
       int64_t bytes = getSharedBytes(schedule, problem) + target.reservedSharedBytes;

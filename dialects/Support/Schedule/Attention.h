@@ -21,14 +21,18 @@ namespace tilewright::schedule {
 ///               (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
 ///               one dtype, f16 or bf16; k_lengths [B] and page_table [B,pages] i32,
-///               with which k is [P,page,Hkv,D]; q_offset [B] i32, sinks [Hq] f32, what
+///               with which k is [P,page,Hkv,D]; block_counts [B,H,Qb,2] and blocks
+///               [B,H,Qb,Kb] i32, H Hq or Hkv; q_offset [B] i32, sinks [Hq] f32, what
 ///               the regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
-///   attributes  scale, causal, window, score, mask, deterministic: see codegen/Compile
+///   attributes  scale, causal, window, score, mask, block_size, deterministic: see
+///               codegen/Compile
 struct AttentionProblem {
   std::optional<int64_t> batch, queries, keys;
   int64_t heads = 1, keyHeads = 1;
   int64_t headSize = 64, valueSize = 64;
   std::optional<int64_t> pageSize;
+  /// Rows and keys of the blocks that lists name; 0 without lists.
+  int64_t blockRows = 0, blockKeys = 0;
   bool isDeterministic = false;
   /// Whether a block can take the rows of all heads that read one head of k.
   bool isPackable = false;
@@ -50,6 +54,8 @@ struct AttentionProblem {
 ///   C9 split_keys is 0 or 1
 ///   C10 chunk is 0, or with split_keys a multiple of tile_k, at most 65536; not 0 where
 ///       a deterministic problem splits keys
+///   C11 with lists of blocks tile_k divides the keys of a block, and the rows of a tile lie
+///       in one block: tile_q, or where heads are packed tile_q / heads, divides its rows
 struct AttentionSchedule {
   int64_t tileQ = 64, tileK = 64;
   int64_t warps = 4;

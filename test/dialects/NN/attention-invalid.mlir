@@ -408,3 +408,39 @@ func.func @c14_alone(%q: tensor<1x8x4x64xf16>, %a: tensor<3xi32>) -> tensor<1x8x
   %o = nn.attention %q, %q, %q sequences %a : tensor<3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
+
+// -----
+
+// C17: a block has rows and keys.
+func.func @c17_size(%q: tensor<1x8x4x64xf16>, %n: tensor<1x4x1x2xi32>, %b: tensor<1x4x1x3xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects block_size to be rows and keys, at least 1 each, but got [16, 0]}}
+  %o = nn.attention %q, %q, %q blocks %n, %b of [16, 0] : tensor<1x4x1x2xi32>, tensor<1x4x1x3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C17: lists are those of heads.
+func.func @c17_heads(%q: tensor<1x8x4x64xf16>, %n: tensor<1x3x1x2xi32>, %b: tensor<1x3x1x3xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects block_counts and blocks to be i32, batch x heads of q or k x blocks of rows x 2 and x entries, but got 'tensor<1x3x1x2xi32>' and 'tensor<1x3x1x3xi32>'}}
+  %o = nn.attention %q, %q, %q blocks %n, %b of [16, 16] : tensor<1x3x1x2xi32>, tensor<1x3x1x3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C17: two counts, of blocks that a function decides in and of others.
+func.func @c17_kinds(%q: tensor<1x8x4x64xf16>, %n: tensor<1x4x1xi32>, %b: tensor<1x4x1x3xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects block_counts and blocks to be i32}}
+  %o = nn.attention %q, %q, %q blocks %n, %b of [16, 16] : tensor<1x4x1xi32>, tensor<1x4x1x3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C17: of one batch.
+func.func @c17_sequences(%q: tensor<1x8x4x64xf16>, %n: tensor<1x4x1x2xi32>, %b: tensor<1x4x1x3xi32>, %s: tensor<2xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects block_counts, blocks and block_size together, and no sequences with them}}
+  %o = nn.attention %q, %q, %q sequences %s, %s : tensor<2xi32>, tensor<2xi32> blocks %n, %b of [16, 16] : tensor<1x4x1x2xi32>, tensor<1x4x1x3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}

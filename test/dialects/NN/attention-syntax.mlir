@@ -70,3 +70,11 @@ func.func @sequences_of_caches(%q: tensor<1x?x8x64xf16>, %k: tensor<3x?x2x64xf16
   %o = nn.attention %q, %k, %k sequences %s : tensor<4xi32> lengths %n : tensor<3xi32> scale 0.125 : tensor<1x?x8x64xf16>, tensor<3x?x2x64xf16>, tensor<3x?x2x64xf16> -> tensor<1x?x8x64xf16>
   return %o : tensor<1x?x8x64xf16>
 }
+
+// Lists of blocks of keys.
+// CHECK-LABEL: func.func @blocks(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} blocks %{{.+}}, %{{.+}} of [128, 64] : tensor<?x2x?x2xi32>, tensor<?x2x?x?xi32> scale
+func.func @blocks(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %n: tensor<?x2x?x2xi32>, %b: tensor<?x2x?x?xi32>) -> tensor<?x?x8x64xf16> {
+  %o = nn.attention %q, %k, %k blocks %n, %b of [128, 64] : tensor<?x2x?x2xi32>, tensor<?x2x?x?xi32> scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x2x64xf16> -> tensor<?x?x8x64xf16>
+  return %o : tensor<?x?x8x64xf16>
+}

@@ -152,6 +152,38 @@ TEST(AttentionScheduleTest, SplitsFillTheDevice) {
   EXPECT_EQ(split(1, 2048), 4); // no more than chunks
 }
 
+/// Lists of blocks of 32 rows and `keys` keys for the heads of k.
+Problem makeListed(int64_t keys = 64, const char *heads = "Hkv") {
+  Problem problem = makeDecode();
+  problem.dimensions.push_back({"Qb"});
+  problem.dimensions.push_back({"Kb"});
+  problem.operands.push_back({"blocks", "i32", {"B", heads, "Qb", "Kb"}});
+  problem.attributes["block_size"] = "32," + std::to_string(keys);
+  return problem;
+}
+
+TEST(AttentionScheduleTest, TilesLieInListedBlocks) { // C11
+  AttentionSchedule schedule{.tileQ = 32, .tileK = 64, .warps = 2};
+  EXPECT_EQ(refuseDecode(schedule, makeListed()), "");
+  EXPECT_EQ(
+      refuseDecode(schedule, makeListed(96)),
+      "attention: expects tile_k to be a divisor of the keys of a block (96), but got 64; the "
+      "nearest is 32");
+  EXPECT_EQ(
+      refuseDecode({.tileQ = 64}, makeListed()),
+      "attention: expects tile_q to be so many rows that a tile lies in one block of 32 rows, "
+      "but got 64; the nearest is 32");
+  EXPECT_EQ(refuseDecode({.tileQ = 128, .warps = 8, .packHeads = 1}, makeListed()), "");
+  EXPECT_EQ(
+      messageOf(AttentionProblem::fromProblem(makeListed(24)).takeError()),
+      "attention: expects block_size to be of keys in multiples of 16, but got 24; the nearest "
+      "is 32");
+  EXPECT_EQ(choose(makeListed(), "a100", 1).packHeads, 1);
+  EXPECT_EQ(choose(makeListed(64, "Hq"), "a100", 1).packHeads, 0);
+  EXPECT_EQ(choose(makeListed(), "a100", 4096).tileQ, 32);
+  EXPECT_EQ(choose(makeListed(48), "a100", 4096).tileK, 16);
+}
+
 TEST(AttentionScheduleTest, PagesAreWholeRowsOfAHead) {
   Problem problem = makeDecode(16);
   EXPECT_EQ(messageOf(AttentionProblem::fromProblem(problem).takeError()), "");
