@@ -20,6 +20,8 @@ using layout::LinearLayout;
 using layout::Place;
 
 constexpr int64_t chunkBytes = 16;
+/// Chunks of a row that a panel of a swizzled tile has.
+constexpr int64_t panelChunks = 128 / chunkBytes;
 
 /// Threads of a block; nullopt outside a kernel.
 static std::optional<int64_t> getThreads(Operation *op) {
@@ -46,6 +48,7 @@ public:
   int64_t getChunksPerRow() const { return type.getRowBytes() / chunkBytes; }
   int64_t getChunks() const { return type.getSlotBytes() / chunkBytes; }
   ArrayRef<int64_t> getShape() const { return type.getShape(); }
+  bool isSwizzled() const { return type.getShared().getSwizzle() != 0; }
   Value total(const Sum &sum) { return emit.add(sum.thread, emit.i32(sum.constant)); }
 
   /// Copies the chunk at `source`, where `inside` holds (null: always), to
@@ -101,8 +104,10 @@ void emitWhere(Emitter &emit, Value condition, llvm::function_ref<void()> body) 
 // A tile of a view
 //===----------------------------------------------------------------------===//
 
-/// Chunk c = step * threads + thread, chunks in row-major order, so that a warp
-/// reads consecutive bytes.
+/// Chunk c = step * threads + thread. Chunks are numbered in row-major order, so that a
+/// warp reads consecutive bytes; rows of several panels may be panel by panel, each line
+/// of 128 bytes whole: a thread then has one place in its row, and steps differ by
+/// constants.
 class CopyEmitter {
 public:
   CopyEmitter(Emitter &emit, tile::ViewType viewType, ViewRegisters view, ArrayRef<Value> offsets,
@@ -110,7 +115,8 @@ public:
       : emit(emit), viewType(viewType), view(std::move(view)), offsets(offsets), target(target),
         insideDims(std::move(insideDims)), threads(threads),
         elementBytes(viewType.getElementType().getIntOrFloatBitWidth() / 8),
-        chunksPerRow(target.getChunksPerRow()), chunks(target.getChunks()) {
+        chunksPerRow(target.getChunksPerRow()), chunks(target.getChunks()),
+        perPanel(chunks / chunksPerRow * panelChunks) {
     origin = emit.i64(0);
     for (unsigned dim = 0; dim < viewType.getRank(); ++dim)
       origin = emit.add(origin, emit.mul(emit.extend(offsets[dim]), this->view.strides[dim]));
@@ -130,9 +136,26 @@ public:
 private:
   Value total(const Sum &sum) { return target.total(sum); }
 
+  /// Whether chunks are numbered panel by panel: where that saves addresses, since there
+  /// are several steps or threads do not fill whole rows.
+  bool isInPanels() const {
+    bool isOneStep = chunks <= threads && threads % chunksPerRow == 0;
+    return target.isSwizzled() && chunksPerRow % panelChunks == 0 && chunksPerRow > panelChunks &&
+           !isOneStep && (threads % perPanel == 0 || perPanel % threads == 0);
+  }
+
   /// Row and column (in chunks) of chunk `first + thread`.
   std::pair<Sum, Sum> locate(int64_t first) {
     Value thread = emit.threadId();
+    if (isInPanels()) {
+      if (perPanel % threads == 0)
+        return {{emit.divide(thread, panelChunks), first % perPanel / panelChunks},
+                {emit.remainder(thread, panelChunks), first / perPanel * panelChunks}};
+      Value column = emit.add(emit.remainder(thread, panelChunks),
+                              emit.mul(emit.divide(thread, perPanel), emit.i32(panelChunks)));
+      return {{emit.divide(emit.remainder(thread, perPanel), panelChunks), 0},
+              {column, first / perPanel * panelChunks}};
+    }
     if (threads % chunksPerRow == 0)
       return {{emit.divide(thread, chunksPerRow), first / chunksPerRow},
               {emit.remainder(thread, chunksPerRow), 0}};
@@ -189,7 +212,7 @@ private:
   CopyTarget target;
   Value origin;
   SmallVector<bool> insideDims; ///< dimensions that need no test
-  int64_t threads, elementBytes, chunksPerRow, chunks;
+  int64_t threads, elementBytes, chunksPerRow, chunks, perPanel;
 };
 
 struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
