@@ -48,6 +48,7 @@ static void buildLayout(OpPassManager &passes) {
 
 static void buildMemory(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(memory::createPipelineLoops());
+  passes.addNestedPass<func::FuncOp>(memory::createShareLoads());
   passes.addNestedPass<func::FuncOp>(memory::createRouteConversions());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());

@@ -65,6 +65,49 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def ShareLoads : Pass<"tw-share-loads", "::mlir::func::FuncOp"> {
+  let summary = "keep tiles in shared memory that many products read";
+  let description = [{
+    Precondition: layouts are assigned, loops are pipelined; a `tile.load` outside of
+    loops has `tile.shared`.
+
+    The tile is copied to shared memory, asynchronously where 16-byte copies can serve
+    it, and every op that works on it, or on a slice of it, reads what it needs there, in
+    its own layout and right before it: no register holds the tile between uses. The
+    wait stands before the first op of the block that uses the tile; the copies that
+    loops start before it go on.
+
+    Postcondition: no load has the attribute. Barriers are not placed here; that is
+    `tw-insert-barriers`.
+
+    From `test/passes/Memory/share-loads.mlir`:
+
+    ```mlir
+    %q = tile.load %view[%c0, %c0] {tile.shared} -> tensor<16x128xf16, #q>
+    %part = tile.slice %q [0, 64] -> tensor<16x64xf16, #a>
+    %sum = scf.for ... {
+      %next = tilegpu.mma %part, %b, %acc
+      scf.yield %next
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    %memory = tilegpu.alloc : <16x128xf16, #tilegpu.shared<swizzle = 128>>
+    tilegpu.async_copy %view[%c0, %c0] to %memory
+    tilegpu.async_commit
+    tilegpu.async_wait 0
+    %sum = scf.for ... {
+      %part = tilegpu.local_load %memory [0, 64] -> tensor<16x64xf16, #a>
+      %next = tilegpu.mma %part, %b, %acc
+      scf.yield %next
+    }
+    ```
+  }];
+  let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
+}
+
 def RouteConversions : Pass<"tw-route-conversions", "::mlir::func::FuncOp"> {
   let summary = "choose moves, shuffles or shared memory for each layout conversion";
   let description = [{

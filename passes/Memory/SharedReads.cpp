@@ -10,9 +10,7 @@
 using namespace mlir;
 using namespace tilewright;
 
-/// Whether a read of `tile` from shared memory is one of matrices, or reads as bytes what
-/// matrices of 16-bit elements would have: eight rows as well, half as wide.
-static bool isReadAsMatrices(Value tile) {
+bool memory::isReadAsMatrices(Value tile) {
   unsigned bits = cast<RankedTensorType>(tile.getType()).getElementTypeBitWidth();
   layout::LinearLayout layout = tilegpu::getLayout(tile);
   if (layout::getMatrixRead(layout, bits))

@@ -10,6 +10,11 @@
 
 namespace tilewright::memory {
 
+/// Whether a read of `tile` from shared memory is one of matrices, as of operands of
+/// products, or reads as bytes what matrices of 16-bit elements would have: eight rows
+/// as well, half as wide.
+bool isReadAsMatrices(mlir::Value tile);
+
 /// The swizzle bytes that keep ldmatrix free of bank conflicts, where the tile
 /// (or each slice of it, where it is only sliced) has a layout that ldmatrix
 /// reads; nullopt otherwise.
