@@ -11,6 +11,8 @@
 using namespace mlir;
 using namespace tilewright::nn;
 
+static constexpr int64_t maxHeadSize = 576, maxValueSize = 512;
+
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 static bool isScalar(Type type) { return type.isF32() || type.isInteger(32) || type.isInteger(1); }
@@ -32,7 +34,8 @@ SmallVector<int64_t> tilewright::nn::getRowMajorStrides(ArrayRef<int64_t> shape)
 // Operands and results
 //===----------------------------------------------------------------------===//
 
-static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorType type) {
+static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorType type,
+                                   int64_t maxSize) {
   if (type.getRank() != 4 || !isHalf(type.getElementType()) || type.isDynamicDim(2) ||
       type.isDynamicDim(3)) // C1
     return op.emitOpError() << "expects " << name
@@ -40,9 +43,10 @@ static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorT
                                "with static heads and head size, but got "
                             << type;
   int64_t size = type.getDimSize(3);
-  if (size < 8 || size > 256 || size % 8 != 0) // C3
+  if (size < 8 || size > maxSize || size % 8 != 0) // C3
     return op.emitOpError() << "expects the head size of " << name
-                            << " to be a multiple of 8 from 8 to 256, but got " << size;
+                            << " to be a multiple of 8 from 8 to " << maxSize << ", but got "
+                            << size;
   return success();
 }
 
@@ -267,8 +271,10 @@ int64_t AttentionOp::getBatches() {
 }
 
 LogicalResult AttentionOp::verify() {
-  for (auto [name, value] : {std::pair("q", getQ()), {"k", getK()}, {"v", getV()}})
-    if (failed(verifyOperand(*this, name, tensorOf(value))))
+  for (auto [name, value, maxSize] : {std::tuple("q", getQ(), maxHeadSize),
+                                      {"k", getK(), maxHeadSize},
+                                      {"v", getV(), maxValueSize}})
+    if (failed(verifyOperand(*this, name, tensorOf(value), maxSize)))
       return failure();
   if (failed(verifyFit(*this)))
     return failure();

@@ -173,7 +173,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
       extents batch, length, heads, head size, of which the last two are static.
     - (C2) `k` has the head size of `q`, and its batch but for C14 to C16; `v` has the
       batch, length and heads of `k`; heads of `q` are a multiple of those of `k`.
-    - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 256.
+    - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 576 of `q` and to 512
+      of `v`.
     - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`.
     - (C5) `lse`, when there, is f32: batch x heads x length of `q`.
     - (C6) `scale` is finite and greater than zero, `softcap` finite and at least zero.

@@ -26,7 +26,7 @@ AttentionProgram::State AttentionProgram::startState() {
 
 AttentionProgram::State AttentionProgram::buildLoop(Value begin, Value end) {
   State start = startState();
-  Values inits = {start.max, start.sum};
+  Values inits = {start.max, splat(0, sumShape())};
   inits.append(start.acc);
   auto loop = scf::ForOp::create(builder, loc, begin, end, constant(1), inits);
   loop->setAttr(tile::stagesAttrName, builder.getI32IntegerAttr(schedule.stages));
@@ -35,14 +35,17 @@ AttentionProgram::State AttentionProgram::buildLoop(Value begin, Value end) {
   auto toState = [](ValueRange values) {
     return State{values[0], values[1], Values(values.drop_front(2))};
   };
-  OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value tile = loop.getInductionVar();
   State next = addTile(tile, toState(loop.getRegionIterArgs()));
   Values yielded = {next.max, next.sum};
   yielded.append(next.acc);
   scf::YieldOp::create(builder, loc, yielded);
-  return toState(loop.getResults());
+  State last = toState(loop.getResults());
+  builder.setInsertionPointAfter(loop);
+  if (schedule.columnWarps > 1)
+    last.sum = reshape(reduce(tile::ReduceKind::Add, last.sum, 1), rowShape());
+  return last;
 }
 
 AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state) {
@@ -96,16 +99,14 @@ Value AttentionProgram::getShift(Value max) {
 AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey,
                                                     const State &state) {
   State next;
-  auto rows = tensor(rowShape(), f32());
-  Value top = tile::ReduceOp::create(builder, loc, rows, tile::ReduceKind::Max, scores, 1);
+  Value top = reduce(tile::ReduceKind::Max, scores, 1);
   next.max = arith::MaximumFOp::create(builder, loc, state.max, top);
   Value shift = arith::NegFOp::create(builder, loc, getShift(next.max));
   Value decay =
       exp2(math::FmaOp::create(builder, loc, state.max, splat(exponentScale, rowShape()), shift));
   Value weights = exp2(math::FmaOp::create(builder, loc, scores, splat(exponentScale, scoreShape()),
                                            spread(shift, scoreShape())));
-  Value sum = tile::ReduceOp::create(builder, loc, rows, tile::ReduceKind::Add, weights, 1);
-  next.sum = math::FmaOp::create(builder, loc, state.sum, decay, sum);
+  next.sum = addWeights(weights, decay, state.sum);
   Value rounded = arith::TruncFOp::create(builder, loc, tensor(scoreShape(), element), weights);
   for (auto [i, part] : llvm::enumerate(valueParts)) {
     Value acc = arith::MulFOp::create(builder, loc, state.acc[i],
@@ -113,6 +114,22 @@ AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey
     next.acc.push_back(addValues(rounded, firstKey, i, acc));
   }
   return next;
+}
+
+Value AttentionProgram::addWeights(Value weights, Value decay, Value sum) {
+  int64_t warps = schedule.columnWarps;
+  if (warps > 1) { // the keys of each are next to each other
+    weights = reshape(weights, {schedule.tileQ, warps, schedule.tileK / warps});
+    decay = spreadTo(reshape(decay, {schedule.tileQ, 1, 1}), sumShape());
+  }
+  Value added = reduce(tile::ReduceKind::Add, weights, sumShape().size() - 1);
+  return math::FmaOp::create(builder, loc, sum, decay, added);
+}
+
+Value AttentionProgram::reduce(tile::ReduceKind kind, Value value, unsigned dim) {
+  SmallVector<int64_t> shape(cast<RankedTensorType>(value.getType()).getShape());
+  shape[dim] = 1;
+  return tile::ReduceOp::create(builder, loc, tensor(shape, f32()), kind, value, dim);
 }
 
 Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {

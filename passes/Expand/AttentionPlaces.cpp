@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Expand/AttentionProgram.h"
+#include "passes/Memory/Attributes.h"
 
 using namespace mlir;
 using namespace tilewright;
@@ -211,9 +212,12 @@ void AttentionProgram::loadQueries() {
   for (schedule::HeadPart part : headParts) {
     SmallVector<int64_t> shape = {schedule.tileQ, part.width};
     Value start = constant(part.start);
-    queries.push_back(
+    Value tile =
         rows ? tile::GatherOp::create(builder, loc, tensor(shape, element), view, rows, start)
                    .getResult()
-             : load(view, {rowStart, start}, shape));
+             : load(view, {rowStart, start}, shape);
+    if (schedule.sharedQ)
+      tile.getDefiningOp()->setAttr(memory::sharedAttrName, builder.getUnitAttr());
+    queries.push_back(tile);
   }
 }

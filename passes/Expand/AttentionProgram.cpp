@@ -126,7 +126,8 @@ void AttentionProgram::buildFunction() {
     countersArg = addWorkspace("counters", "u32");
   }
   createProgram(getKernelAttr(), *attention.getSchedule());
-  program->setAttr(tile::warpsAttrName, builder.getDenseI64ArrayAttr({schedule.warps, 1}));
+  program->setAttr(tile::warpsAttrName,
+                   builder.getDenseI64ArrayAttr({schedule.warps, schedule.columnWarps}));
 }
 
 std::string AttentionProgram::getExtentText(StringRef name) {
@@ -158,7 +159,7 @@ tile::KernelAttr AttentionProgram::getKernelAttr() {
   }
   return tile::KernelAttr::get(builder.getContext(),
                                builder.getStrArrayAttr({blocks, std::to_string(heads), batches}),
-                               schedule.warps, workspaces);
+                               schedule.getWarps(), workspaces);
 }
 
 //===----------------------------------------------------------------------===//

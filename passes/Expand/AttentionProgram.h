@@ -58,6 +58,8 @@ private:
   };
   /// What the loop over keys carries.
   struct State {
+    /// Columns; of sums there are as many as warps a row, each of its own keys, which
+    /// the loop need not add up.
     mlir::Value max, sum;
     Values acc; ///< a tile for each part of the value's head
   };
@@ -171,6 +173,8 @@ private:
   mlir::Value multiplyQueries(mlir::Value firstKey);
   State addScores(mlir::Value scores, mlir::Value firstKey, const State &state);
   mlir::Value addValues(mlir::Value weights, mlir::Value firstKey, unsigned part, mlir::Value acc);
+  /// sum * decay + what the rows of `weights` add up to.
+  mlir::Value addWeights(mlir::Value weights, mlir::Value decay, mlir::Value sum);
   /// What is taken off c * scores, 0 for rows that have seen nothing.
   mlir::Value getShift(mlir::Value max);
   mlir::Value exp2(mlir::Value value);
@@ -194,6 +198,8 @@ private:
   mlir::Value spreadTo(mlir::Value value, llvm::ArrayRef<int64_t> shape);
 
   mlir::Value splat(double value, llvm::ArrayRef<int64_t> shape);
+  /// Over one dimension, whose extent becomes 1.
+  mlir::Value reduce(tile::ReduceKind kind, mlir::Value value, unsigned dim);
   mlir::Value sub(mlir::Value a, mlir::Value b);
   /// Of numbers that are not negative.
   mlir::Value ceilDiv(mlir::Value a, mlir::Value b);
@@ -201,6 +207,11 @@ private:
   mlir::Value maximum(mlir::Value a, mlir::Value b);
   llvm::SmallVector<int64_t> scoreShape() { return {schedule.tileQ, schedule.tileK}; }
   llvm::SmallVector<int64_t> rowShape() { return {schedule.tileQ, 1}; }
+  llvm::SmallVector<int64_t> sumShape() {
+    return schedule.columnWarps == 1
+               ? rowShape()
+               : llvm::SmallVector<int64_t>{schedule.tileQ, schedule.columnWarps, 1};
+  }
   int64_t getWindow(unsigned side) { return attention.getWindow()[side]; }
 
   nn::AttentionOp attention;

@@ -10,8 +10,8 @@
 
 namespace tilewright::memory {
 
-/// On a tile.load outside of loops: the tile stays in shared memory, where each use reads
-/// its part.
+/// On a tile.load or tile.gather outside of loops: the tile stays in shared memory, where
+/// each use reads its part.
 constexpr llvm::StringLiteral sharedAttrName = "tile.shared";
 
 } // namespace tilewright::memory

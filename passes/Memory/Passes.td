@@ -68,11 +68,11 @@ def PipelineLoops : Pass<"tw-pipeline-loops", "::mlir::func::FuncOp"> {
 def ShareLoads : Pass<"tw-share-loads", "::mlir::func::FuncOp"> {
   let summary = "keep tiles in shared memory that many products read";
   let description = [{
-    Precondition: layouts are assigned, loops are pipelined; a `tile.load` outside of
-    loops has `tile.shared`.
+    Precondition: layouts are assigned, loops are pipelined; a `tile.load` or
+    `tile.gather` outside of loops has `tile.shared`.
 
-    The tile is copied to shared memory, asynchronously where 16-byte copies can serve
-    it, and every op that works on it, or on a slice of it, reads what it needs there, in
+    The tile is copied to shared memory, a load asynchronously where 16-byte copies can
+    serve it, and every op that works on it, or on a slice of it, reads what it needs there, in
     its own layout and right before it: no register holds the tile between uses. The
     wait stands before the first op of the block that uses the tile; the copies that
     loops start before it go on.

@@ -66,59 +66,68 @@ static int64_t countGroups(Operation *from, Operation *to) {
 
 /// Copies the tile, and waits for that before the first use. Copies that are started in
 /// between go on.
-static void copy(OpBuilder &builder, tile::LoadOp load, Value tile, Operation *firstUse) {
+static void copy(OpBuilder &builder, tile::LoadOp load, Value memory, Operation *firstUse) {
   Location loc = load.getLoc();
-  tilegpu::AsyncCopyOp::create(builder, loc, load.getView(), load.getOffsets(), tile, Value());
+  tilegpu::AsyncCopyOp::create(builder, loc, load.getView(), load.getOffsets(), memory, Value());
   auto commit = tilegpu::AsyncCommitOp::create(builder, loc);
   builder.setInsertionPoint(firstUse);
   tilegpu::AsyncWaitOp::create(builder, loc,
                                builder.getI32IntegerAttr(countGroups(commit, firstUse)));
 }
 
-static void share(tile::LoadOp load) {
+/// Whether 16-byte copies can serve the load. The rows of a gather would have to be where
+/// copies want them.
+static bool isCopied(Operation *op) {
+  constexpr int64_t copyBytes = 16;
+  auto load = dyn_cast<tile::LoadOp>(op);
+  return load && analysis::getAccessBytes(load.getView(), load.getOffsets(),
+                                          load.getTile().getType().getShape()) >= copyBytes;
+}
+
+static void share(Operation *op) {
+  Value tile = op->getResult(0);
   SmallVector<Operation *> renamings;
-  SmallVector<OpOperand *> uses = findUses(load.getTile(), renamings);
+  SmallVector<OpOperand *> uses = findUses(tile, renamings);
   if (uses.empty())
     return;
   Operation *firstUse = nullptr;
   for (OpOperand *use : uses) {
-    Operation *here = load->getBlock()->findAncestorOpInBlock(*use->getOwner());
+    Operation *here = op->getBlock()->findAncestorOpInBlock(*use->getOwner());
     if (!firstUse || here->isBeforeInBlock(firstUse))
       firstUse = here;
   }
-  OpBuilder builder(load);
-  builder.setInsertionPointAfter(load);
-  auto type = cast<RankedTensorType>(load.getTile().getType());
+  OpBuilder builder(op);
+  builder.setInsertionPointAfter(op);
+  auto type = cast<RankedTensorType>(tile.getType());
   auto memory = tilegpu::MemDescType::get(
       builder.getContext(), 1, type.getShape(), type.getElementType(),
-      tilegpu::SharedAttr::get(builder.getContext(), getSwizzle(uses, load.getTile()).value_or(0)));
-  Value tile = tilegpu::AllocOp::create(builder, load.getLoc(), memory, IntegerAttr());
+      tilegpu::SharedAttr::get(builder.getContext(), getSwizzle(uses, tile).value_or(0)));
+  Value shared = tilegpu::AllocOp::create(builder, op->getLoc(), memory, IntegerAttr());
   for (OpOperand *use : uses) {
     builder.setInsertionPoint(use->getOwner());
-    use->set(tilegpu::LocalLoadOp::create(builder, load.getLoc(), use->get().getType(), tile,
-                                          getOrigin(use->get(), load.getTile())));
+    use->set(tilegpu::LocalLoadOp::create(builder, op->getLoc(), use->get().getType(), shared,
+                                          getOrigin(use->get(), tile)));
   }
   for (Operation *renaming : renamings)
     renaming->erase();
-  builder.setInsertionPointAfterValue(tile);
-  constexpr int64_t copyBytes = 16;
-  if (analysis::getAccessBytes(load.getView(), load.getOffsets(), type.getShape()) < copyBytes) {
-    tilegpu::LocalStoreOp::create(builder, load.getLoc(), load.getTile(), tile);
+  builder.setInsertionPointAfterValue(shared);
+  if (!isCopied(op)) {
+    tilegpu::LocalStoreOp::create(builder, op->getLoc(), tile, shared);
     return;
   }
-  copy(builder, load, tile, firstUse);
-  load.erase();
+  copy(builder, cast<tile::LoadOp>(op), shared, firstUse);
+  op->erase();
 }
 
 namespace {
 struct ShareLoadsPass : memory::impl::ShareLoadsBase<ShareLoadsPass> {
   void runOnOperation() override {
-    SmallVector<tile::LoadOp> loads;
-    getOperation().walk([&](tile::LoadOp load) {
-      if (load->removeAttr(memory::sharedAttrName))
-        loads.push_back(load);
+    SmallVector<Operation *> loads;
+    getOperation().walk([&](Operation *op) {
+      if (isa<tile::LoadOp, tile::GatherOp>(op) && op->removeAttr(memory::sharedAttrName))
+        loads.push_back(op);
     });
-    for (tile::LoadOp load : loads)
+    for (Operation *load : loads)
       share(load);
   }
 };

@@ -54,7 +54,7 @@ def attention(
         q: float16 or bfloat16 [B, Sq, Hq, D], any strides; NumPy or CPU torch.
         k: [B, Sk, Hkv, D], of the dtype of `q`. Hkv divides Hq; head h of `q` reads head
             `h // (Hq / Hkv)`.
-        v: [B, Sk, Hkv, Dv]. D and Dv are multiples of 8, up to 256.
+        v: [B, Sk, Hkv, Dv]. D and Dv are multiples of 8, D up to 576, Dv up to 512.
         scale: factor of the products of q and k; None for `D ** -0.5`.
         causal: only keys with `j <= p` are visible.
         window: (left, right): only keys with `p - left <= j <= p + right`; -1 is no limit.

@@ -21,8 +21,9 @@ from .tracing import trace
 
 Layout = Literal["bshd", "bhsd"]
 
-#: Head sizes that kernels take.
-LARGEST_HEAD = 256
+#: The largest head sizes that kernels take: of q and k, and of v.
+LARGEST_HEAD = 576
+LARGEST_VALUE_HEAD = 512
 _HEAD_STEP = 8
 #: Windows and offsets from here on are beyond every sequence.
 _FAR = 1 << 30
@@ -143,16 +144,16 @@ def check_head_sizes(arrays: dict[str, NDArray]) -> None:
             f"q has {heads} heads and k {k.shape[2]}; expects a multiple of the heads of k"
         )
     check_head_size("q", q.shape[3])
-    check_head_size("v", v.shape[3])
+    check_head_size("v", v.shape[3], LARGEST_VALUE_HEAD)
 
 
-def check_head_size(name: str, size: int) -> None:
+def check_head_size(name: str, size: int, largest: int = LARGEST_HEAD) -> None:
     """Raises UnsupportedError for a head size of the argument `name` that no kernel takes."""
-    if size % _HEAD_STEP or not 0 < size <= LARGEST_HEAD:
-        near = min(max(_HEAD_STEP, -(-size // _HEAD_STEP) * _HEAD_STEP), LARGEST_HEAD)
+    if size % _HEAD_STEP or not 0 < size <= largest:
+        near = min(max(_HEAD_STEP, -(-size // _HEAD_STEP) * _HEAD_STEP), largest)
         raise UnsupportedError(
             f"head size of {name} is {size}; supported: multiples of {_HEAD_STEP} up to "
-            f"{LARGEST_HEAD}, the nearest is {near}"
+            f"{largest}, the nearest is {near}"
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
-from .attention_arguments import check_head_size
+from .attention_arguments import LARGEST_VALUE_HEAD, check_head_size
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import float_name
 
@@ -125,7 +125,7 @@ def _check_sizes(arrays: list[NDArray], shapes: list[tuple[int, ...]]) -> None:
     if value.shape[-2] != key.shape[-2]:
         raise ShapeError(f"value has shape {shapes[2]}; expects the rows of key {shapes[1]}")
     check_head_size("query", query.shape[-1])
-    check_head_size("value", value.shape[-1])
+    check_head_size("value", value.shape[-1], LARGEST_VALUE_HEAD)
 
 
 def _broadcast(

@@ -42,10 +42,10 @@ static Error readStatic(const Problem &problem, StringRef name, int64_t &value) 
   return Error::success();
 }
 
-static Error readHeadSize(const Problem &problem, StringRef name, int64_t &value) {
+static Error readHeadSize(const Problem &problem, StringRef name, int64_t &value, int64_t maximum) {
   if (Error error = readStatic(problem, name, value))
     return error;
-  return constraints.checkMultiple(name, value, 8, "8", 256);
+  return constraints.checkMultiple(name, value, 8, "8", maximum);
 }
 
 static Error checkDtypes(const Problem &problem) {
@@ -128,10 +128,10 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
        {std::pair("Hq", &AttentionProblem::heads), {"Hkv", &AttentionProblem::keyHeads}})
     if (Error error = readStatic(problem, name, typed.*member))
       return std::move(error);
-  for (auto [name, member] :
-       {std::pair("D", &AttentionProblem::headSize), {"Dv", &AttentionProblem::valueSize}})
-    if (Error error = readHeadSize(problem, name, typed.*member))
-      return std::move(error);
+  if (Error error = readHeadSize(problem, "D", typed.headSize, maxHeadSize))
+    return std::move(error);
+  if (Error error = readHeadSize(problem, "Dv", typed.valueSize, maxValueSize))
+    return std::move(error);
   if (typed.heads % typed.keyHeads != 0)
     return constraints.makeError("expects Hq to be a multiple of Hkv (" + Twine(typed.keyHeads) +
                                  "), but got " + Twine(typed.heads) + "; the nearest is " +
@@ -161,7 +161,9 @@ static constexpr Constraints::Parameter<AttentionSchedule> parameters[] = {
     {"stages", &AttentionSchedule::stages},
     {"pack_heads", &AttentionSchedule::packHeads, true},
     {"split_keys", &AttentionSchedule::splitKeys, true},
-    {"chunk", &AttentionSchedule::chunk, true}};
+    {"chunk", &AttentionSchedule::chunk, true},
+    {"column_warps", &AttentionSchedule::columnWarps, true},
+    {"shared_q", &AttentionSchedule::sharedQ, true}};
 
 Schedule AttentionSchedule::toSchedule() const {
   return constraints.write<AttentionSchedule>(*this, parameters);
@@ -196,18 +198,32 @@ SmallVector<HeadPart, 3> splitHead(int64_t size) {
 int64_t getPaddedSize(int64_t size) { return alignTo(size, 16); }
 
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem) {
-  constexpr int64_t elementBytes = 2;
-  return schedule.stages * schedule.tileK * elementBytes *
-         (getPaddedSize(problem.headSize) + getPaddedSize(problem.valueSize));
+  constexpr int64_t elementBytes = 2, maximumBytes = 4;
+  int64_t heads = getPaddedSize(problem.headSize) + getPaddedSize(problem.valueSize);
+  int64_t bytes = schedule.stages * schedule.tileK * elementBytes * heads;
+  if (schedule.sharedQ)
+    bytes += schedule.tileQ * elementBytes * getPaddedSize(problem.headSize);
+  if (schedule.columnWarps > 1)
+    bytes += schedule.tileQ * (schedule.tileK * elementBytes + schedule.columnWarps * maximumBytes);
+  return bytes;
 }
 
 int64_t estimateRegisters(const AttentionSchedule &schedule, const AttentionProblem &problem) {
-  constexpr int64_t addressesAndLoopState = 40;
-  int64_t rows = schedule.getWarpRows();
-  int64_t o = rows * getPaddedSize(problem.valueSize) / 32;
-  int64_t q = rows * getPaddedSize(problem.headSize) / 64;
-  int64_t scores = rows * schedule.tileK / 32;
-  return o + q + scores + scores / 2 + addressesAndLoopState;
+  // What ptxas takes beside tiles, found by bisecting spills of many schedules.
+  constexpr int64_t addressesAndLoopState = 40, exchange = 32, readsOfQ = 16;
+  int64_t rows = schedule.getWarpRows(), warps = schedule.columnWarps;
+  int64_t perPart = warps > 1 ? 4 : 24;
+  int64_t parts = splitHead(problem.headSize).size() + splitHead(problem.valueSize).size();
+  int64_t columns = getPaddedSize(problem.headSize) + getPaddedSize(problem.valueSize);
+  int64_t copies = schedule.tileK * columns / 8 / schedule.getThreads(); // of 16 bytes
+  int64_t registers = addressesAndLoopState + perPart * (parts - 2) + copies / 4;
+  registers += rows * getPaddedSize(problem.valueSize) / 32 / warps;
+  registers += schedule.sharedQ ? readsOfQ : rows * getPaddedSize(problem.headSize) / 64;
+  int64_t scores = rows * schedule.tileK / 32 / warps;
+  registers += scores + scores / 2;
+  if (warps > 1) // each reads the weights of all
+    registers += rows * schedule.tileK / 64 + exchange;
+  return registers;
 }
 
 static int64_t getMaxRegisters(const AttentionSchedule &schedule, const target::Target &target) {
@@ -219,6 +235,18 @@ static int64_t getMaxRegisters(const AttentionSchedule &schedule, const target::
 // Constraints
 //===----------------------------------------------------------------------===//
 
+/// C12
+static Error verifyWarpsOfRows(const AttentionSchedule &schedule) {
+  static constexpr int64_t columnWarps[] = {1, 2, 4};
+  size_t count = schedule.warps == 8 ? 1 : schedule.warps == 4 ? 2 : 3;
+  if (Error error = constraints.checkOneOf("column_warps", schedule.columnWarps,
+                                           ArrayRef(columnWarps).take_front(count)))
+    return error;
+  int64_t keys = 8 * schedule.columnWarps;
+  return constraints.checkMultiple("tile_k", schedule.tileK, keys,
+                                   "8 * column_warps (" + Twine(keys) + ")", 128);
+}
+
 Error verifyAttentionShape(const AttentionSchedule &schedule) {
   if (Error error = constraints.checkOneOf("warps", schedule.warps, {1, 2, 4, 8})) // C1
     return error;
@@ -229,6 +257,10 @@ Error verifyAttentionShape(const AttentionSchedule &schedule) {
   if (Error error = constraints.checkOneOf("tile_k", schedule.tileK, {16, 32, 64, 128})) // C3
     return error;
   if (Error error = constraints.checkRange("stages", schedule.stages, 1, 4)) // C4
+    return error;
+  if (Error error = verifyWarpsOfRows(schedule)) // C12
+    return error;
+  if (Error error = constraints.checkRange("shared_q", schedule.sharedQ, 0, 1)) // C13
     return error;
   if (Error error = constraints.checkRange("pack_heads", schedule.packHeads, 0, 1)) // C8
     return error;
@@ -279,6 +311,47 @@ static Error verifySharing(const AttentionSchedule &schedule, const AttentionPro
   return Error::success();
 }
 
+/// C12
+static Error verifyColumns(const AttentionSchedule &schedule, const AttentionProblem &problem) {
+  int64_t narrowest = splitHead(problem.valueSize).back().width;
+  if (narrowest >= 8 * schedule.columnWarps)
+    return Error::success();
+  return constraints.makeError("expects column_warps of at most " + Twine(narrowest / 8) +
+                               " for a value head of " + Twine(problem.valueSize) +
+                               ", the last part of which has " + Twine(narrowest) +
+                               " columns, but got " + Twine(schedule.columnWarps));
+}
+
+/// C6 and C7
+static Error verifyResources(const AttentionSchedule &schedule, const AttentionProblem &problem,
+                             const target::Target &target) {
+  std::string sizes =
+      ("head sizes " + Twine(problem.headSize) + " and " + Twine(problem.valueSize) +
+       " in tiles of " + Twine(schedule.tileQ) + "x" + Twine(schedule.tileK))
+          .str();
+  int64_t available = target.maxSharedBytesPerBlock, needed = getSharedBytes(schedule, problem);
+  if (needed > available) { // C6
+    AttentionSchedule none = schedule;
+    none.stages = 0;
+    int64_t fixed = getSharedBytes(none, problem);
+    int64_t fitting = std::max<int64_t>(0, available - fixed) * schedule.stages / (needed - fixed);
+    return constraints.makeError(
+        "expects at most " + Twine(available) + " bytes of shared memory a block on " +
+        target.name + ", but stages = " + Twine(schedule.stages) + " of " + sizes + " need " +
+        Twine(needed) +
+        (fitting > 0 ? "; at most " + std::to_string(fitting) + " stages fit"
+                     : "; no stage fits: use a smaller tile_k or tile_q"));
+  }
+  int64_t registers = estimateRegisters(schedule, problem);
+  if (registers > getMaxRegisters(schedule, target)) // C7
+    return constraints.makeError(
+        "expects at most " + Twine(getMaxRegisters(schedule, target)) + " registers a thread on " +
+        target.name + ", but the estimate is " + Twine(registers) + " for " + sizes + " on " +
+        Twine(schedule.getThreads()) +
+        " threads; use a smaller tile_k, more warps or column_warps, or shared_q = 1");
+  return Error::success();
+}
+
 Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem &problem,
                       const target::Target &target) {
   if (Error error = verifyAttentionShape(schedule))
@@ -287,24 +360,9 @@ Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem 
     return error;
   if (Error error = verifySharing(schedule, problem))
     return error;
-  std::string sizes =
-      ("head sizes " + Twine(problem.headSize) + " and " + Twine(problem.valueSize) +
-       " in tiles of " + Twine(schedule.tileQ) + "x" + Twine(schedule.tileK))
-          .str();
-  int64_t available = target.maxSharedBytesPerBlock, needed = getSharedBytes(schedule, problem);
-  if (needed > available) // C6
-    return constraints.makeError("expects at most " + Twine(available) +
-                                 " bytes of shared memory a block on " + target.name +
-                                 ", but stages = " + Twine(schedule.stages) + " of " + sizes +
-                                 " need " + Twine(needed) + "; at most " +
-                                 Twine(available / (needed / schedule.stages)) + " stages fit");
-  int64_t registers = estimateRegisters(schedule, problem);
-  if (registers > getMaxRegisters(schedule, target)) // C7
-    return constraints.makeError(
-        "expects at most " + Twine(getMaxRegisters(schedule, target)) + " registers a thread on " +
-        target.name + ", but the estimate is " + Twine(registers) + " for " + sizes + " on " +
-        Twine(schedule.getThreads()) + " threads; use a smaller tile_k or more warps");
-  return Error::success();
+  if (Error error = verifyColumns(schedule, problem))
+    return error;
+  return verifyResources(schedule, problem, target);
 }
 
 //===----------------------------------------------------------------------===//
@@ -345,6 +403,43 @@ static int64_t chooseWarps(const AttentionProblem &problem, const target::GpuMod
   return blocks >= int64_t(model.smCount) ? 8 : 4;
 }
 
+/// Ways to have the registers of `schedule`, the better first.
+static SmallVector<AttentionSchedule, 6> getArrangements(AttentionSchedule schedule) {
+  SmallVector<AttentionSchedule, 6> all;
+  auto add = [&](int64_t warps, int64_t columnWarps) {
+    schedule.tileQ = schedule.tileQ / schedule.warps * warps;
+    schedule.warps = warps;
+    schedule.columnWarps = columnWarps;
+    for (schedule.sharedQ = 0; schedule.sharedQ <= 1; ++schedule.sharedQ)
+      all.push_back(schedule);
+  };
+  int64_t rows = std::min<int64_t>(4, schedule.warps);
+  add(schedule.warps, 1);
+  if (rows < schedule.warps)
+    add(rows, 1);
+  for (int64_t columnWarps = std::min<int64_t>(4, 8 / rows); columnWarps > 1; columnWarps /= 2)
+    add(rows, columnWarps);
+  return all;
+}
+
+/// The default of `rows`, with at most their tile_k and `minStages` stages or more.
+static std::optional<AttentionSchedule> findDefault(const AttentionSchedule &rows,
+                                                    const AttentionProblem &problem,
+                                                    const target::Target &target,
+                                                    int64_t minStages) {
+  for (int64_t tileK = rows.tileK; tileK >= 16; tileK /= 2)
+    for (AttentionSchedule schedule : getArrangements(rows)) {
+      schedule.tileK = tileK;
+      for (schedule.stages = 3; schedule.stages >= minStages; --schedule.stages) {
+        int64_t bytes = getSharedBytes(schedule, problem) + target.reservedSharedBytes;
+        bool isAffordable = schedule.stages < 3 || 2 * bytes <= int64_t(target.sharedBytesPerSM);
+        if (isAffordable && isLegal(schedule, problem, target))
+          return schedule;
+      }
+    }
+  return std::nullopt;
+}
+
 Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &problem,
                                                    const target::GpuModel &model,
                                                    int64_t expectedQueries) {
@@ -356,22 +451,15 @@ Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &probl
   schedule.splitKeys = rows <= maxSplitRows;
   schedule.chunk =
       schedule.splitKeys && problem.isDeterministic ? AttentionSchedule::canonicalChunk : 0;
-  schedule.warps = chooseWarps(problem, model, rows);
-  schedule.tileQ = 16 * schedule.warps;
-  while (problem.blockRows % countQueries(schedule, problem) != 0 && schedule.warps > 1) {
-    schedule.warps /= 2; // C11
-    schedule.tileQ = 16 * schedule.warps;
-  }
-  for (schedule.tileK = chooseTileK(problem); schedule.tileK >= 16; schedule.tileK /= 2)
-    for (schedule.stages = 3; schedule.stages >= 1; --schedule.stages) {
-      int64_t bytes = getSharedBytes(schedule, problem) + target.reservedSharedBytes;
-      bool isAffordable = schedule.stages < 3 || 2 * bytes <= int64_t(target.sharedBytesPerSM);
-      if (isAffordable && isLegal(schedule, problem, target))
-        return schedule;
+  schedule.tileK = chooseTileK(problem);
+  int64_t most = chooseWarps(problem, model, rows);
+  for (int64_t minStages : {2, 1})
+    for (schedule.warps = most; schedule.warps >= 1; schedule.warps /= 2) {
+      schedule.tileQ = 16 * schedule.warps;
+      if (auto found = findDefault(schedule, problem, target, minStages))
+        return *found;
     }
-  schedule.tileK = 16;
-  schedule.stages = 1;
-  Error error = verifyAttention(schedule, problem, target);
+  Error error = verifyAttention({16, 16, 1, 1}, problem, target);
   assert(error && "the smallest schedule is legal, but the default was not found");
   return error;
 }
@@ -392,24 +480,36 @@ int64_t chooseSplits(const AttentionSchedule &schedule, const AttentionProblem &
   return std::clamp<int64_t>(room / tiles, 1, most);
 }
 
+/// Whether more warps a row, or q in shared memory, may be worth trying.
+static bool isWorthTrying(const AttentionSchedule &schedule, const AttentionProblem &problem) {
+  constexpr int64_t columns = 64, heads = 64;
+  return (schedule.columnWarps == 1 || problem.valueSize >= columns * schedule.columnWarps) &&
+         (schedule.sharedQ == 0 || problem.headSize > heads);
+}
+
 std::vector<AttentionSchedule> enumerateAttention(const AttentionProblem &problem,
                                                   const target::Target &target,
                                                   int64_t expectedQueries) {
   int64_t queries = std::max<int64_t>(1, problem.queries.value_or(expectedQueries));
   std::vector<AttentionSchedule> all;
+  auto add = [&](AttentionSchedule schedule) {
+    if (schedule.splitKeys && problem.isDeterministic)
+      schedule.chunk = AttentionSchedule::canonicalChunk;
+    int64_t needed = queries * (schedule.packHeads ? problem.heads / problem.keyHeads : 1);
+    if (schedule.tileQ >= 16 + needed)
+      return;
+    for (schedule.columnWarps = 1; schedule.columnWarps <= 4; schedule.columnWarps *= 2)
+      for (schedule.sharedQ = 0; schedule.sharedQ <= 1; ++schedule.sharedQ)
+        if (isWorthTrying(schedule, problem) && isLegal(schedule, problem, target))
+          all.push_back(schedule);
+  };
   for (int64_t packHeads : {0, 1})
     for (int64_t splitKeys : {0, 1})
       for (int64_t warps : {1, 2, 4, 8})
         for (int64_t rows : {16, 32})
           for (int64_t tileK : {16, 32, 64, 128})
-            for (int64_t stages = 1; stages <= 4; ++stages) {
-              AttentionSchedule schedule{rows * warps, tileK, warps, stages, packHeads, splitKeys};
-              if (splitKeys && problem.isDeterministic)
-                schedule.chunk = AttentionSchedule::canonicalChunk;
-              int64_t needed = queries * (packHeads ? problem.heads / problem.keyHeads : 1);
-              if (schedule.tileQ < 16 + needed && isLegal(schedule, problem, target))
-                all.push_back(schedule);
-            }
+            for (int64_t stages = 1; stages <= 4; ++stages)
+              add({rows * warps, tileK, warps, stages, packHeads, splitKeys});
   return all;
 }
 

@@ -2,8 +2,17 @@
 //
 // o[b, :, h, :] = softmax(q k^T) v. A block computes tile_q rows of one head of one
 // batch and walks the keys that these rows see, tile_k at a time, through `stages`
-// buffers of shared memory for k and v. Each warp owns tile_q / warps whole rows:
-// their scores, maxima and sums never leave it.
+// buffers of shared memory for k and v. Its warps stand in `warps` rows of
+// `column_warps`:
+//
+//   one a row    a warp owns tile_q / warps whole rows: their scores, maxima and sums
+//                never leave it
+//   several      each has the scores of tile_k / column_warps of the keys and sums up
+//                Dv / column_warps columns of o; maxima and the weights of the keys
+//                go through shared memory
+//
+// The rows of q stay in registers, or in shared memory (`shared_q`) where each product
+// reads them again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TILEWRIGHT_DIALECTS_SUPPORT_SCHEDULE_ATTENTION_H
@@ -17,8 +26,8 @@ namespace tilewright::schedule {
 
 /// What a problem of this family says, typed. The op is "attention".
 ///   dimensions  B, Sq and Sk (static or dynamic); Hq, Hkv, D, Dv (static; Hkv
-///               divides Hq; D and Dv multiples of 8, 8..256); of pages P, page
-///               (static) and pages a batch in place of Sk
+///               divides Hq; D and Dv multiples of 8, D up to 576, Dv up to 512); of
+///               pages P, page (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
 ///               one dtype, f16 or bf16; k_lengths [B] and page_table [B,pages] i32,
 ///               with which k is [P,page,Hkv,D]; block_counts [B,H,Qb,2] and blocks
@@ -27,6 +36,8 @@ namespace tilewright::schedule {
 ///   attributes  scale, causal, window, score, mask, block_size, deterministic: see
 ///               codegen/Compile
 struct AttentionProblem {
+  static constexpr int64_t maxHeadSize = 576, maxValueSize = 512;
+
   std::optional<int64_t> batch, queries, keys;
   int64_t heads = 1, keyHeads = 1;
   int64_t headSize = 64, valueSize = 64;
@@ -56,6 +67,9 @@ struct AttentionProblem {
 ///       a deterministic problem splits keys
 ///   C11 with lists of blocks tile_k divides the keys of a block, and the rows of a tile lie
 ///       in one block: tile_q, or where heads are packed tile_q / heads, divides its rows
+///   C12 column_warps is 1, 2 or 4, at most 8 / warps; tile_k is a multiple of 8 of them,
+///       and each has 8 columns or more of every part of v (splitHead)
+///   C13 shared_q is 0 or 1
 struct AttentionSchedule {
   int64_t tileQ = 64, tileK = 64;
   int64_t warps = 4;
@@ -66,6 +80,8 @@ struct AttentionSchedule {
   int64_t splitKeys = 0;
   /// Keys that are summed up by themselves whatever the number of parts; 0: those of a part.
   int64_t chunk = 0;
+  int64_t columnWarps = 1;
+  int64_t sharedQ = 0;
 
   /// The chunk of deterministic problems by default: what a chunk leaves in the workspace
   /// is at most 16 / 512 of what it reads for 16 rows.
@@ -77,8 +93,9 @@ struct AttentionSchedule {
 
   bool operator==(const AttentionSchedule &) const = default;
 
-  int64_t getThreads() const { return 32 * warps; }
-  /// Rows of q that a warp owns.
+  int64_t getWarps() const { return warps * columnWarps; }
+  int64_t getThreads() const { return 32 * getWarps(); }
+  /// Rows of q that a row of warps owns.
   int64_t getWarpRows() const { return tileQ / warps; }
 };
 
@@ -97,27 +114,31 @@ llvm::SmallVector<HeadPart, 3> splitHead(int64_t size);
 /// The width of all parts.
 int64_t getPaddedSize(int64_t size);
 
-/// Shared memory of the key loop, bytes: stages * (k tile + v tile).
+/// Shared memory of the key loop, bytes: stages * (k tile + v tile), the rows of q where
+/// they are there, and what warps of a row exchange.
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem);
 
 /// An estimate of a thread's registers: its part of o, of q, of a tile of scores in
-/// f32 and in 16 bits, addresses and loop state.
+/// f32 and in 16 bits, the weights that warps exchange, addresses and loop state.
 int64_t estimateRegisters(const AttentionSchedule &schedule, const AttentionProblem &problem);
 
-/// C1 to C4 alone, which hold on every target.
+/// C1 to C4, C8 to C10, C12 and C13 alone, as far as they hold for every target and
+/// problem.
 llvm::Error verifyAttentionShape(const AttentionSchedule &schedule);
 
-/// Checks C1 to C7 in this order.
+/// Checks C1 to C13.
 llvm::Error verifyAttention(const AttentionSchedule &schedule, const AttentionProblem &problem,
                             const target::Target &target);
 
 /// The default: 16 rows a warp, 8 warps while that gives each SM a block (of one
 /// batch, where the batch is dynamic), else 4; for at most 64, 32, 16 rows as many
 /// warps as have rows. tile_k is 64, of pages the most of 16, 32 and 64 that divides them
-/// where one does, or the next smaller whose registers fit. stages:
-/// 3 where two blocks of them fit an SM, else 2, else 1. Queries are Sq where it is
-/// static, `expectedQueries` otherwise; heads are packed up to 16 of them, and keys split
-/// up to 64 rows.
+/// where one does, or the next smaller that fits; for each, what fits first of: one warp a
+/// row, at last with at most 4 of them; 8 warps, several a row; 4 warps so. In each q is in
+/// shared memory where the registers do not have room for it. stages: 3 where two blocks
+/// of them fit an SM, else 2. Where nothing fits, half the rows; and at last one stage.
+/// Queries are Sq where it is static, `expectedQueries` otherwise; heads are packed up to 16
+/// of them, and keys split up to 64 rows.
 llvm::Expected<AttentionSchedule> chooseAttentionDefault(const AttentionProblem &problem,
                                                          const target::GpuModel &model,
                                                          int64_t expectedQueries);
@@ -128,7 +149,8 @@ int64_t chooseSplits(const AttentionSchedule &schedule, const AttentionProblem &
                      const target::GpuModel &model, int64_t batch, int64_t queries, int64_t keys);
 
 /// The search space: heads packed or not, keys split or not, 1 to 8 warps of 16 or 32 rows (not
-/// beyond the rows there are), tile_k 16..128, 1 to 4 stages.
+/// beyond the rows there are), tile_k 16..128, 1 to 4 stages, several warps a row while
+/// each has 64 columns of v, q in shared memory where heads have more than 64 elements.
 std::vector<AttentionSchedule> enumerateAttention(const AttentionProblem &problem,
                                                   const target::Target &target,
                                                   int64_t expectedQueries);

@@ -66,7 +66,7 @@ func.func @c2_heads(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x3x64xf16>, %v: tens
 
 // C3: rows of a head are whole 16-byte chunks.
 func.func @c3_multiple(%q: tensor<1x8x4x12xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
-  // expected-error @+1 {{expects the head size of q to be a multiple of 8 from 8 to 256, but got 12}}
+  // expected-error @+1 {{expects the head size of q to be a multiple of 8 from 8 to 576, but got 12}}
   %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x12xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
@@ -74,9 +74,9 @@ func.func @c3_multiple(%q: tensor<1x8x4x12xf16>, %k: tensor<1x8x4x64xf16>, %v: t
 // -----
 
 // C3: accumulators fit the registers.
-func.func @c3_most(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x264xf16>) -> tensor<1x8x4x64xf16> {
-  // expected-error @+1 {{expects the head size of v to be a multiple of 8 from 8 to 256, but got 264}}
-  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x264xf16> -> tensor<1x8x4x64xf16>
+func.func @c3_most(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x520xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects the head size of v to be a multiple of 8 from 8 to 512, but got 520}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x520xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
 

@@ -55,6 +55,22 @@ def test_values_have_a_size_of_their_own(d, dv):
     check(*make(1, 33, 65, 1, d=d, dv=dv))
 
 
+@pytest.mark.parametrize(
+    ("d", "dv", "dtype"),
+    [
+        (264, 264, "f16"),
+        (320, 320, "bf16"),
+        (512, 512, "f16"),
+        (576, 512, "bf16"),
+        (576, 64, "f16"),
+        (40, 512, "f16"),
+        (488, 424, "f16"),
+    ],
+)
+def test_heads_that_one_warp_cannot_hold(d, dv, dtype):
+    check(*make(1, 18, 70, 1, d=d, dv=dv, dtype=dtype), causal=True)
+
+
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 2), (5, 1), (7, 7), (8, 1)])
 def test_query_heads_share_key_heads(heads, kv_heads):
     check(*make(2, 17, 33, heads, kv_heads, d=32), causal=True)
@@ -139,7 +155,16 @@ def test_positions_before_the_first_have_elements_of_zero():
     testing.assert_within_bound(out, reference.ref, reference.low)
 
 
-def test_every_feature_at_once():
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        None,
+        "attention{column_warps=2, stages=2, tile_k=32, tile_q=32, warps=2}",
+        "attention{column_warps=2, shared_q=1, stages=2, tile_k=16, tile_q=16, warps=1}",
+    ],
+    ids=["default", "columns", "columns-shared"],
+)
+def test_every_feature_at_once(schedule):
     slopes, sinks = np.full(4, 0.25, np.float32), np.arange(4, dtype=np.float32)
     check(
         *make(2, 70, 90, 4, 2, d=40, dv=24, dtype="bf16"),
@@ -152,6 +177,7 @@ def test_every_feature_at_once():
         score_mod=lambda s, b, h, i, j: s + h * 0.5,
         mask_mod=lambda b, h, i, j: (i + j) % 3 != b,
         q_offset=[3, -4],
+        schedule=schedule,
     )
 
 
@@ -205,6 +231,10 @@ def test_results_have_the_same_bits_each_time():
         "attention{stages=2, tile_k=128, tile_q=32, warps=2}",
         "attention{stages=4, tile_k=32, tile_q=64, warps=2}",
         "attention{stages=3, tile_k=64, tile_q=128, warps=8}",
+        "attention{shared_q=1, stages=2, tile_k=32, tile_q=64, warps=4}",
+        "attention{column_warps=2, stages=3, tile_k=64, tile_q=64, warps=4}",
+        "attention{column_warps=4, shared_q=1, stages=2, tile_k=128, tile_q=64, warps=2}",
+        "attention{column_warps=4, stages=1, tile_k=32, tile_q=16, warps=1}",
     ],
 )
 def test_schedules_change_how_not_what(schedule):

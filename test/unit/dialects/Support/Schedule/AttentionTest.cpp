@@ -10,11 +10,16 @@ using problem::Problem;
 namespace {
 
 Problem makeProblem(int64_t size = 64, int64_t heads = 16,
-                    std::optional<int64_t> queries = std::nullopt) {
+                    std::optional<int64_t> queries = std::nullopt, int64_t valueSize = 0) {
   Problem problem;
   problem.op = "attention";
-  problem.dimensions = {{"B"},      {"Sq", queries}, {"Sk"},      {"Hq", heads},
-                        {"Hkv", 4}, {"D", size},     {"Dv", size}};
+  problem.dimensions = {{"B"},
+                        {"Sq", queries},
+                        {"Sk"},
+                        {"Hq", heads},
+                        {"Hkv", 4},
+                        {"D", size},
+                        {"Dv", valueSize ? valueSize : size}};
   for (auto [name, length, head] :
        {std::tuple("q", "Sq", "Hq"), {"k", "Sk", "Hkv"}, {"v", "Sk", "Hkv"}, {"o", "Sq", "Hq"}})
     problem.operands.push_back({name, "f16", {"B", length, head, "D"}});
@@ -27,9 +32,10 @@ const target::GpuModel &getModel(llvm::StringRef name) {
 
 std::string messageOf(llvm::Error error) { return llvm::toString(std::move(error)); }
 
-std::string refuse(AttentionSchedule schedule, int64_t size = 64, llvm::StringRef model = "a100") {
-  return messageOf(
-      verify(schedule.toSchedule(), makeProblem(size), target::getTarget(getModel(model))));
+std::string refuse(AttentionSchedule schedule, int64_t size = 64, llvm::StringRef model = "a100",
+                   int64_t valueSize = 0) {
+  return messageOf(verify(schedule.toSchedule(), makeProblem(size, 16, std::nullopt, valueSize),
+                          target::getTarget(getModel(model))));
 }
 
 AttentionSchedule choose(const Problem &problem, llvm::StringRef model, int64_t rows) {
@@ -50,26 +56,54 @@ TEST(AttentionScheduleTest, TextRoundTrips) {
             "attention: expects the schedule parameter warps, but it is missing");
 }
 
+TEST(AttentionScheduleTest, WhatIsAsBeforeIsLeftOut) {
+  AttentionSchedule schedule;
+  EXPECT_EQ(schedule.toSchedule().str(), "attention{stages=2, tile_k=64, tile_q=64, warps=4}");
+  schedule.columnWarps = 2;
+  schedule.sharedQ = 1;
+  Schedule text = schedule.toSchedule();
+  EXPECT_EQ(text.str(), "attention{column_warps=2, shared_q=1, stages=2, tile_k=64, tile_q=64, "
+                        "warps=4}");
+  EXPECT_EQ(llvm::cantFail(AttentionSchedule::fromSchedule(text)), schedule);
+  EXPECT_EQ(schedule.getThreads(), 256);
+}
+
 TEST(AttentionScheduleTest, EachConstraintIsNamedWithTheNearestValue) {
   EXPECT_EQ(refuse({}), "");
   EXPECT_EQ(refuse({.warps = 3}), // C1
             "attention: expects warps to be one of 1, 2, 4, 8, but got 3; the nearest is 2");
+  EXPECT_EQ(refuse({.columnWarps = 3}), // C12
+            "attention: expects column_warps to be one of 1, 2, but got 3; the nearest is 2");
+  EXPECT_EQ(refuse({.tileQ = 32, .warps = 2, .columnWarps = 8}), // C12
+            "attention: expects column_warps to be one of 1, 2, 4, but got 8; the nearest is 4");
   EXPECT_EQ(refuse({.tileQ = 80}), // C2
             "attention: expects tile_q to be a multiple of 16 * warps (64) up to 256, but got 80; "
             "the nearest is 64");
   EXPECT_EQ(refuse({.tileK = 48}), // C3
             "attention: expects tile_k to be one of 16, 32, 64, 128, but got 48; the nearest is "
             "32");
+  EXPECT_EQ(refuse({.tileQ = 32, .tileK = 16, .warps = 2, .columnWarps = 4}), // C12
+            "attention: expects tile_k to be a multiple of 8 * column_warps (32) up to 128, but "
+            "got 16; the nearest is 32");
   EXPECT_EQ(refuse({.stages = 0}), // C4
             "attention: expects stages to be 1..4, but got 0; the nearest is 1");
+  EXPECT_EQ(refuse({.sharedQ = 2}), // C13
+            "attention: expects shared_q to be 0..1, but got 2; the nearest is 1");
   EXPECT_NE(refuse({}, 64, "t4").find("the nearest is sm_80"), std::string::npos); // C5
-  EXPECT_EQ(refuse({.tileQ = 64, .tileK = 128, .stages = 3}, 128),                 // C6
+  EXPECT_EQ(refuse({.tileQ = 32, .warps = 2, .columnWarps = 4}, 64, "a100", 72),   // C12
+            "attention: expects column_warps of at most 2 for a value head of 72, the last part "
+            "of which has 16 columns, but got 4");
+  EXPECT_EQ(refuse({.tileQ = 64, .tileK = 128, .stages = 3}, 128), // C6
             "attention: expects at most 166912 bytes of shared memory a block on sm_80, but stages "
             "= 3 of head sizes 128 and 128 in tiles of 64x128 need 196608; at most 2 stages fit");
+  EXPECT_EQ(refuse({.tileK = 16, .columnWarps = 2, .sharedQ = 1}, 576, "rtx4090", 512), // C6
+            "attention: expects at most 101376 bytes of shared memory a block on sm_89, but stages "
+            "= 2 of head sizes 576 and 512 in tiles of 64x16 need 145920; no stage fits: use a "
+            "smaller tile_k or tile_q");
   EXPECT_EQ(refuse({.tileQ = 128}, 128), // C7: 32 rows a warp
-            "attention: expects at most 255 registers a thread on sm_80, but the estimate is 328 "
-            "for head sizes 128 and 128 in tiles of 128x64 on 128 threads; use a smaller tile_k or "
-            "more warps");
+            "attention: expects at most 255 registers a thread on sm_80, but the estimate is 332 "
+            "for head sizes 128 and 128 in tiles of 128x64 on 128 threads; use a smaller tile_k, "
+            "more warps or column_warps, or shared_q = 1");
 }
 
 /// A problem of one batch's 2 queries: rows of 16 heads lie side by side.
@@ -200,7 +234,10 @@ TEST(AttentionScheduleTest, TheProblemIsChecked) {
   };
   EXPECT_EQ(read(makeProblem()), "");
   EXPECT_EQ(read(makeProblem(12)),
-            "attention: expects D to be a multiple of 8 up to 256, but got 12; the nearest is 16");
+            "attention: expects D to be a multiple of 8 up to 576, but got 12; the nearest is 16");
+  EXPECT_EQ(
+      read(makeProblem(64, 16, std::nullopt, 520)),
+      "attention: expects Dv to be a multiple of 8 up to 512, but got 520; the nearest is 512");
   EXPECT_EQ(read(makeProblem(64, 6)),
             "attention: expects Hq to be a multiple of Hkv (4), but got 6; the nearest is 8");
   Problem mixed = makeProblem();
@@ -224,7 +261,8 @@ TEST(AttentionScheduleTest, HeadsAreSplitIntoTilesOfSharedMemory) {
   EXPECT_EQ(splitHead(64), (Parts{{0, 64}}));
   EXPECT_EQ(splitHead(72), (Parts{{0, 64}, {64, 16}}));
   EXPECT_EQ(splitHead(192), (Parts{{0, 192}}));
-  for (int64_t size = 8; size <= 256; size += 8) {
+  EXPECT_EQ(splitHead(576), (Parts{{0, 576}}));
+  for (int64_t size = 8; size <= 576; size += 8) {
     int64_t end = 0;
     for (HeadPart part : splitHead(size)) {
       EXPECT_EQ(part.start, end);
@@ -246,12 +284,35 @@ TEST(AttentionScheduleTest, TheDefaultFitsTheRowsAndTheDevice) {
   // A static length counts, not what is expected.
   EXPECT_EQ(choose(makeProblem(64, 16, 16), "a100", 4096).tileQ, 16);
   for (llvm::StringRef model : {"a100", "rtx4090", "h200"})
-    for (int64_t size = 8; size <= 256; size += 8)
+    for (int64_t size = 8; size <= 576; size += 8)
       for (int64_t rows : {1, 17, 100, 5000}) {
-        AttentionSchedule schedule = choose(makeProblem(size), model, rows);
-        EXPECT_EQ(refuse(schedule, size, model), "") << schedule.toSchedule().str();
+        int64_t valueSize = std::min<int64_t>(size, 512);
+        AttentionSchedule schedule =
+            choose(makeProblem(size, 16, std::nullopt, valueSize), model, rows);
+        EXPECT_EQ(refuse(schedule, size, model, valueSize), "") << schedule.toSchedule().str();
         EXPECT_EQ(schedule.getWarpRows(), 16);
+        EXPECT_GE(schedule.stages, 2) << model.str() << " " << size;
       }
+}
+
+TEST(AttentionScheduleTest, HeadsThatOneWarpCannotHoldAreShared) {
+  // What fits a warp is its own.
+  AttentionSchedule schedule = choose(makeProblem(192), "a100", 5000);
+  EXPECT_EQ(schedule.columnWarps, 1);
+  EXPECT_EQ(schedule.sharedQ, 0);
+  // 16 rows of 256 columns of q and o leave no room for 64 scores.
+  schedule = choose(makeProblem(256), "a100", 5000);
+  EXPECT_EQ(schedule.columnWarps, 1);
+  EXPECT_EQ(schedule.sharedQ, 1);
+  EXPECT_EQ(schedule.tileK, 64);
+  schedule = choose(makeProblem(576, 16, std::nullopt, 512), "a100", 5000);
+  EXPECT_EQ(schedule.tileQ, 64);
+  EXPECT_EQ(schedule.columnWarps, 2);
+  EXPECT_EQ(schedule.sharedQ, 1);
+  // Few rows: the warps that have none share columns.
+  schedule = choose(makeProblem(576, 16, std::nullopt, 512), "a100", 1);
+  EXPECT_EQ(schedule.tileQ, 16);
+  EXPECT_EQ(schedule.columnWarps, 4);
 }
 
 TEST(AttentionScheduleTest, TheSpaceIsLegalAndHoldsTheDefault) {
