@@ -193,6 +193,8 @@ static launch::AttentionCall readAttention(const py::dict &arrays, const py::dic
                               {"k_starts", &launch::AttentionCall::kStarts},
                               {"k_lengths", &launch::AttentionCall::kLengths},
                               {"page_table", &launch::AttentionCall::pageTable},
+                              {"k_factors", &launch::AttentionCall::kFactors},
+                              {"v_factors", &launch::AttentionCall::vFactors},
                               {"block_counts", &launch::AttentionCall::blockCounts},
                               {"blocks", &launch::AttentionCall::blocks},
                               {"q_offset", &launch::AttentionCall::qOffset},

@@ -58,9 +58,10 @@ public:
     if (!softcap)
       return softcap.takeError();
     std::string op = "nn.attention %q, %k, %v" + sequences() + optional("lengths", "k_lengths") +
-                     optional("pages", "page_table") + blocks() + optional("offset", "q_offset") +
-                     optional("alibi", "alibi_slopes") + optional("sinks", "sinks") + captures() +
-                     " scale " + *scale + " softcap " + *softcap;
+                     optional("pages", "page_table") + blocks() + factors() +
+                     optional("offset", "q_offset") + optional("alibi", "alibi_slopes") +
+                     optional("sinks", "sinks") + captures() + " scale " + *scale + " softcap " +
+                     *softcap;
     if (problem.getAttribute("causal") == "true")
       op += " causal";
     op += " window [" + problem.getAttribute("window", "-1,-1").str() + "] : " + type("q") + ", " +
@@ -96,6 +97,11 @@ private:
       return "";
     return " blocks %block_counts, %blocks of [" + problem.getAttribute("block_size").str() +
            "] : " + type("block_counts") + ", " + type("blocks");
+  }
+  std::string factors() {
+    if (!problem.findOperand("k_factors") || !problem.findOperand("v_factors"))
+      return "";
+    return " factors %k_factors, %v_factors : " + type("k_factors") + ", " + type("v_factors");
   }
   std::string captures() {
     std::string names, types;
@@ -240,9 +246,23 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
   std::vector<std::string> keys = {op.getKLengths() ? batches : "B", "Sk", "Hkv"};
   if (op.getPageTable())
     keys = {"P", "page", "Hkv"};
-  for (auto [name, value, size] : {std::tuple("k", op.getK(), "D"), {"v", op.getV(), "Dv"}}) {
+  bool hasFactors = bool(op.getKFactors());
+  if (hasFactors) {
+    setExtent("Rk", k.getDimSize(2));
+    setExtent("Rv", op.getTypeOf(op.getV()).getDimSize(2));
+  }
+  for (auto [name, value, rank, size] :
+       {std::tuple("k", op.getK(), "Rk", "D"), {"v", op.getV(), "Rv", "Dv"}}) {
     std::vector<std::string> extents = keys;
+    if (hasFactors)
+      extents.back() = rank;
     extents.push_back(size);
+    add(name, value, extents);
+  }
+  for (auto [name, value, rank] :
+       {std::tuple("k_factors", op.getKFactors(), "Rk"), {"v_factors", op.getVFactors(), "Rv"}}) {
+    std::vector<std::string> extents = keys;
+    extents.push_back(rank);
     add(name, value, extents);
   }
   add("q_starts", op.getQStarts(), {"starts"});

@@ -60,10 +60,11 @@ static LogicalResult verifyFit(AttentionOp op) {
   if (!hasBatchOfQ || k.getDimSize(3) != q.getDimSize(3)) // C2
     return op.emitOpError() << "expects k to have the batch and head size of q, but got " << k
                             << " for " << q;
-  if (v.getShape().drop_back() != k.getShape().drop_back()) // C2
+  unsigned common = op.getKFactors() ? 2 : 3;                             // ranks may differ
+  if (v.getShape().take_front(common) != k.getShape().take_front(common)) // C2
     return op.emitOpError() << "expects v to have the batch, length and heads of k, but got " << v
                             << " for " << k;
-  int64_t heads = q.getDimSize(2), keyHeads = k.getDimSize(2);
+  int64_t heads = q.getDimSize(2), keyHeads = op.getKeyHeads();
   if (keyHeads < 1 || heads < 1 || heads % keyHeads != 0) // C2
     return op.emitOpError() << "expects the heads of q to be a multiple of those of k, but got "
                             << heads << " and " << keyHeads;
@@ -121,6 +122,27 @@ static LogicalResult verifyCaches(AttentionOp op) {
                             << table << " and " << op.getKLengths().getType();
   if (k.isDynamicDim(1) || k.getDimSize(1) < 1) // C16
     return op.emitOpError() << "expects pages of a static size in k, but got " << k;
+  return success();
+}
+
+/// C18: factors of k and v.
+static LogicalResult verifyFactors(AttentionOp op) {
+  if (!op.getKFactors() && !op.getVFactors())
+    return success();
+  if (!op.getKFactors() || !op.getVFactors() || op.getPageTable())
+    return op.emitOpError()
+           << "expects k_factors and v_factors together, and no page_table with them";
+  constexpr int64_t maxRank = 16;
+  for (auto [name, factors, rows] : {std::tuple("k_factors", op.getKFactors(), op.getK()),
+                                     {"v_factors", op.getVFactors(), op.getV()}}) {
+    RankedTensorType type = tensorOf(factors), of = tensorOf(rows);
+    int64_t rank = of.getDimSize(2);
+    auto expected = RankedTensorType::get(
+        {of.getDimSize(0), of.getDimSize(1), op.getKeyHeads(), rank}, of.getElementType());
+    if (type != expected || rank < 1 || rank > maxRank)
+      return op.emitOpError() << "expects " << name << " of type " << expected
+                              << " with a rank of 1 to " << maxRank << ", but got " << type;
+  }
   return success();
 }
 
@@ -271,6 +293,8 @@ int64_t AttentionOp::getBatches() {
 }
 
 LogicalResult AttentionOp::verify() {
+  if (getKFactors() && tensorOf(getKFactors()).getRank() != 4) // C18
+    return emitOpError() << "expects k_factors of rank 4, but got " << getKFactors().getType();
   for (auto [name, value, maxSize] : {std::tuple("q", getQ(), maxHeadSize),
                                       {"k", getK(), maxHeadSize},
                                       {"v", getV(), maxValueSize}})
@@ -299,7 +323,8 @@ LogicalResult AttentionOp::verify() {
     return emitOpError() << "expects window to be two numbers from -1 (unbounded) to " << maxWindow
                          << ", but got [" << getWindow() << "]";
   if (failed(verifySequences(*this, batch)) || failed(verifyCaches(*this)) ||
-      failed(verifyBlocks(*this)) || failed(verifyVectors(*this, heads)))
+      failed(verifyBlocks(*this)) || failed(verifyFactors(*this)) ||
+      failed(verifyVectors(*this, heads)))
     return failure();
   if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||
       failed(verifyRegion(*this, getMask(), "mask", {i32, i32, i32, i32}, i1)))

@@ -159,6 +159,12 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     `mask` is asked in the first n of them alone. No block is named twice. The lists are
     those of heads of q, or of k for all heads that read it.
 
+    With `factors` k and v are those of a tensor product: in place of k[b, j, g, :] stands
+
+        sum_r k_factors[b, j, g, r] * k[b, j, r, :]
+
+    summed in f32 and rounded once to the dtype, and so for v. Axis 2 of k and v are ranks.
+
     Products of q and k are exact and summed in the tensor cores' f32; scores,
     maxima and sums are f32. The e[j] are taken relative to the running maximum, so
     that they are at most 1, and rounded to the dtype of v before the second product,
@@ -198,6 +204,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     - (C17) `block_counts` and `blocks` come together, with `block_size`, two numbers of at
       least 1, and without sequences; they are i32, batch x heads of q or k x blocks of
       rows x 2 and x entries.
+    - (C18) `k_factors` and `v_factors` come together and without `page_table`; they have the
+      dtype, batch and length of `k`, one number of heads, which divides that of `q`, and
+      the ranks of `k` and `v`, 1 to 16 each.
 
     ```mlir
     %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
@@ -226,6 +235,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     Optional<AnyRankedTensor>:$page_table,
     Optional<AnyRankedTensor>:$block_counts,
     Optional<AnyRankedTensor>:$blocks,
+    Optional<AnyRankedTensor>:$k_factors,
+    Optional<AnyRankedTensor>:$v_factors,
     Optional<AnyRankedTensor>:$q_offset,
     Optional<AnyRankedTensor>:$alibi_slopes,
     Optional<AnyRankedTensor>:$sinks,
@@ -244,6 +255,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     (`sequences` $q_starts^ (`,` $k_starts^)? `:` type($q_starts) (`,` type($k_starts)^)?)?
     (`lengths` $k_lengths^ `:` type($k_lengths))? (`pages` $page_table^ `:` type($page_table))?
     (`blocks` $block_counts^ `,` $blocks `of` $block_size `:` type($block_counts) `,` type($blocks))?
+    (`factors` $k_factors^ `,` $v_factors `:` type($k_factors) `,` type($v_factors))?
     (`offset` $q_offset^ `:` type($q_offset))?
     (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
     (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?
@@ -257,7 +269,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
       return ::mlir::cast<::mlir::RankedTensorType>(value.getType());
     }
     int64_t getQueryHeads() { return getTypeOf(getQ()).getDimSize(2); }
-    int64_t getKeyHeads() { return getTypeOf(getK()).getDimSize(2); }
+    int64_t getKeyHeads() {
+      return getTypeOf(getKFactors() ? getKFactors() : getK()).getDimSize(2);
+    }
     /// Whether q is several sequences behind each other.
     bool hasSequences() { return bool(getQStarts()); }
     /// Batches, or sequences; dynamic where a launch knows.

@@ -30,7 +30,10 @@ Value AttentionProgram::countKeys() {
   return minimum(maximum(readNumber(kLengths), constant(0)), getRoom());
 }
 
+/// Null of factored keys, of which each rank has a view.
 Value AttentionProgram::viewKeys(const Operand &operand) {
+  if (hasFactors())
+    return {};
   if (!isPaged())
     return viewHead(operand, keyHead, keyStart, keyCount);
   RankedTensorType type = tensorOf(operand.value);

@@ -74,10 +74,10 @@ AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state
 Value AttentionProgram::multiplyQueries(Value firstKey) {
   Value scores = zeros(scoreShape());
   for (auto [part, rows] : llvm::zip_equal(headParts, queries)) {
-    Value keys = loadKeys(k, kView, firstKey, part);
+    Rows keys = loadRows(k, kView, firstKey, part);
     for (int64_t column = 0; column < part.width; column += step) {
       Value a = slice(rows, {0, column}, {schedule.tileQ, step});
-      Value b = transpose(slice(keys, {0, column}, {schedule.tileK, step}));
+      Value b = transpose(takeRows(keys, {0, column}, {schedule.tileK, step}));
       scores = tile::DotOp::create(builder, loc, scores.getType(), a, b, scores);
     }
   }
@@ -134,10 +134,10 @@ Value AttentionProgram::reduce(tile::ReduceKind kind, Value value, unsigned dim)
 
 Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {
   int64_t width = valueParts[part].width;
-  Value values = loadKeys(v, vView, firstKey, valueParts[part]);
+  Rows values = loadRows(v, vView, firstKey, valueParts[part]);
   for (int64_t key = 0; key < schedule.tileK; key += step)
     acc = tile::DotOp::create(builder, loc, acc.getType(),
                               slice(weights, {0, key}, {schedule.tileQ, step}),
-                              slice(values, {key, 0}, {step, width}), acc);
+                              takeRows(values, {key, 0}, {step, width}), acc);
   return acc;
 }

@@ -42,7 +42,8 @@ Value AttentionProgram::getHead(const Operand &operand, Value batch, Value head)
   Value distance;
   for (auto [axis, name] : llvm::enumerate(operand.extents)) {
     bool isBatch = name == "N" || (name == "B" && !attention.hasSequences());
-    Value index = isBatch ? batch : StringRef(name).starts_with("H") ? head : Value();
+    bool isRank = hasFactors() && (name == "Rk" || name == "Rv") && axis == 2;
+    Value index = isBatch ? batch : StringRef(name).starts_with("H") || isRank ? head : Value();
     if (!index)
       continue;
     Value wide = arith::ExtUIOp::create(builder, loc, i64, index);
@@ -53,7 +54,8 @@ Value AttentionProgram::getHead(const Operand &operand, Value batch, Value head)
                                  tensorOf(operand.value).getElementType());
 }
 
-Value AttentionProgram::viewHead(const Operand &operand, Value head, Value start, Value count) {
+Value AttentionProgram::viewHead(const Operand &operand, Value head, Value start, Value count,
+                                 unsigned align) {
   RankedTensorType type = tensorOf(operand.value);
   Value base = getHead(operand, batch, head);
   int64_t length = start ? ShapedType::kDynamic : type.getDimSize(1);
@@ -68,7 +70,7 @@ Value AttentionProgram::viewHead(const Operand &operand, Value head, Value start
     base = tile::AdvanceOp::create(builder, loc, base, distance, type.getElementType());
   }
   return view(base, {length, type.getDimSize(3)}, type.getElementType(), {operand.strides[1], 1},
-              getAlign(operand.name), sizes, strides);
+              std::min(align, getAlign(operand.name)), sizes, strides);
 }
 
 Value AttentionProgram::readNumber(const Operand &operand) {

@@ -69,9 +69,17 @@ void AttentionProgram::buildFunction() {
   SmallVector<StringRef> keys = {attention.getKLengths() ? batches : "B", "Sk", "Hkv", "D"};
   if (attention.getPageTable())
     keys = {"P", "page", "Hkv", "D"};
+  SmallVector<StringRef> keyFactors = keys, valueFactors = keys;
+  keyFactors.back() = "Rk", valueFactors.back() = "Rv";
+  if (attention.getKFactors())
+    keys[2] = "Rk";
   declare(k, attention.getK(), "k", keys);
+  if (attention.getVFactors())
+    keys[2] = "Rv";
   keys.back() = "Dv";
   declare(v, attention.getV(), "v", keys);
+  declare(kFactors, attention.getKFactors(), "k_factors", keyFactors);
+  declare(vFactors, attention.getVFactors(), "v_factors", valueFactors);
   declare(qStarts, attention.getQStarts(), "q_starts", {"starts"});
   declare(kStarts, attention.getKStarts(), "k_starts", {"starts"});
   declare(kLengths, attention.getKLengths(), "k_lengths", {batches});
@@ -97,9 +105,9 @@ void AttentionProgram::buildFunction() {
   declare(lse, attention.getLse(), "lse", {"B", "Hq", "Sq"});
   declare(o, attention.getO(), "o", {"B", "Sq", "Hq", "Dv"});
 
-  SmallVector<Operand *> operands = {&q,       &k,        &v,         &qStarts,
-                                     &kStarts, &kLengths, &pageTable, &blockCounts,
-                                     &blocks,  &offset,   &slopes,    &sinks};
+  SmallVector<Operand *> operands = {&q,       &k,       &v,        &kFactors,  &vFactors,
+                                     &qStarts, &kStarts, &kLengths, &pageTable, &blockCounts,
+                                     &blocks,  &offset,  &slopes,   &sinks};
   for (Operand &capture : captures)
     operands.push_back(&capture);
   operands.append({&lse, &o});

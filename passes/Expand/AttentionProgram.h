@@ -89,8 +89,9 @@ private:
   /// The pointer to `batch` and `head` of an operand, along its axes with those names.
   mlir::Value getHead(const Operand &operand, mlir::Value batch, mlir::Value head);
   /// Rows of one head: length x head size.
+  /// Heads are ranks where k and v are factored; no more than `align` bytes are assumed.
   mlir::Value viewHead(const Operand &operand, mlir::Value head, mlir::Value start,
-                       mlir::Value count);
+                       mlir::Value count, unsigned align = 16);
   /// The number of an operand with one a batch.
   mlir::Value readNumber(const Operand &operand);
   void placeBlock();
@@ -115,6 +116,19 @@ private:
   /// Rows of a head from one page to the next.
   mlir::Value getPageRows(const Operand &operand);
   mlir::Value viewTable(int64_t rank);
+
+  // AttentionFactors.cpp: keys and values as products.
+  bool hasFactors() { return bool(kFactors.value); }
+  /// A part of the head of a tile of k or v: itself, or a tile a rank and their factors,
+  /// which are tile_k x 1.
+  struct Rows {
+    Values ranks, factors;
+  };
+  Rows loadRows(const Operand &operand, mlir::Value view, mlir::Value firstKey,
+                schedule::HeadPart part);
+  /// A slice of it, put together.
+  mlir::Value takeRows(const Rows &rows, llvm::ArrayRef<int64_t> offsets,
+                       llvm::ArrayRef<int64_t> shape);
 
   // AttentionBlocks.cpp: lists of blocks of keys.
   bool hasBlocks() { return bool(blocks.value); }
@@ -220,8 +234,8 @@ private:
   llvm::SmallVector<schedule::HeadPart, 3> headParts, valueParts;
   double exponentScale; ///< c above
 
-  Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, blockCounts, blocks, offset, slopes,
-      sinks, lse;
+  Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, kFactors, vFactors, blockCounts,
+      blocks, offset, slopes, sinks, lse;
   llvm::SmallVector<Operand> captures;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
   unsigned splitsArg = 0, partsArg = 0, sumsArg = 0, countersArg = 0;

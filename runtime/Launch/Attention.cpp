@@ -49,6 +49,11 @@ static void addCaptures(Call &described, ArrayRef<Tensor> captures) {
   }
 }
 
+/// Heads of k and v.
+static int64_t getKeyHeads(const AttentionCall &call) {
+  return getExtent(call.kFactors ? *call.kFactors : call.k, 2);
+}
+
 static void addKeys(Call &described, const AttentionCall &call, StringRef batches) {
   if (call.pageTable) {
     described.dimensions.push_back({"P", std::nullopt});
@@ -59,8 +64,17 @@ static void addKeys(Call &described, const AttentionCall &call, StringRef batche
     return;
   }
   described.dimensions.push_back({"Sk", std::nullopt});
-  described.add("k", call.k, {batches, "Sk", "Hkv", "D"});
-  described.add("v", call.v, {batches, "Sk", "Hkv", "Dv"});
+  if (!call.kFactors || !call.vFactors) {
+    described.add("k", call.k, {batches, "Sk", "Hkv", "D"});
+    described.add("v", call.v, {batches, "Sk", "Hkv", "Dv"});
+    return;
+  }
+  described.dimensions.push_back({"Rk", getExtent(call.k, 2)});
+  described.dimensions.push_back({"Rv", getExtent(call.v, 2)});
+  described.add("k", call.k, {batches, "Sk", "Rk", "D"});
+  described.add("v", call.v, {batches, "Sk", "Rv", "Dv"});
+  described.add("k_factors", *call.kFactors, {batches, "Sk", "Hkv", "Rk"});
+  described.add("v_factors", *call.vFactors, {batches, "Sk", "Hkv", "Rv"});
 }
 
 /// The scalar of a kernel that splits keys.
@@ -99,7 +113,7 @@ Call describe(const AttentionCall &call) {
   described.dimensions = {{"B", batch},
                           {"Sq", std::nullopt},
                           {"Hq", getExtent(call.q, 2)},
-                          {"Hkv", getExtent(call.k, 2)},
+                          {"Hkv", getKeyHeads(call)},
                           {"D", getExtent(call.q, 3)},
                           {"Dv", getExtent(call.v, 3)}};
   described.attributes = {{"scale", call.scale},
@@ -128,7 +142,7 @@ Call describe(const AttentionCall &call) {
   described.addOptional("k_lengths", call.kLengths, {batches});
   described.addOptional("page_table", call.pageTable, {batches, "pages"});
   if (call.blocks && call.blockCounts) {
-    StringRef heads = getExtent(*call.blocks, 1) == getExtent(call.k, 2) ? "Hkv" : "Hq";
+    StringRef heads = getExtent(*call.blocks, 1) == getKeyHeads(call) ? "Hkv" : "Hq";
     described.dimensions.push_back({"Qb", std::nullopt});
     described.dimensions.push_back({"Kb", std::nullopt});
     described.dimensions.push_back({"kinds", 2});
@@ -205,6 +219,26 @@ static Error checkCaches(const AttentionCall &call, int64_t entries) {
   return Error::success();
 }
 
+/// Factors of k and v, of their dtype.
+static Error checkFactors(const AttentionCall &call) {
+  if (!call.kFactors && !call.vFactors)
+    return Error::success();
+  if (!call.kFactors || !call.vFactors || call.pageTable)
+    return createStringError("expects 'k_factors' and 'v_factors' together, and no 'page_table' "
+                             "with them");
+  int64_t heads = getKeyHeads(call);
+  for (auto [name, factors, rows] : {std::tuple("k_factors", &*call.kFactors, &call.k),
+                                     {"v_factors", &*call.vFactors, &call.v}}) {
+    if (factors->dtype != rows->dtype)
+      return createStringError(Twine("'") + name + "' has dtype " + factors->dtype +
+                               ", but expects " + rows->dtype);
+    if (Error error =
+            checkShape(*factors, name, {rows->shape[0], rows->shape[1], heads, rows->shape[2]}))
+      return error;
+  }
+  return Error::success();
+}
+
 /// Lists of blocks of keys; what they name is data, which kernels take as it comes.
 static Error checkBlocks(const AttentionCall &call) {
   if (!call.blocks && !call.blockCounts)
@@ -213,9 +247,9 @@ static Error checkBlocks(const AttentionCall &call) {
     return createStringError("expects 'block_counts', 'blocks' and block_size together, and no "
                              "'q_starts' with them");
   int64_t batch = call.q.shape[0], heads = getExtent(*call.blocks, 1);
-  if (heads != call.q.shape[2] && heads != call.k.shape[2])
+  if (heads != call.q.shape[2] && heads != getKeyHeads(call))
     return createStringError("'blocks' has " + Twine(heads) + " heads, but expects those of 'q' (" +
-                             Twine(call.q.shape[2]) + ") or of 'k' (" + Twine(call.k.shape[2]) +
+                             Twine(call.q.shape[2]) + ") or of 'k' (" + Twine(getKeyHeads(call)) +
                              ")");
   int64_t rows = getExtent(*call.blocks, 2), entries = getExtent(*call.blocks, 3), size = 0;
   if (Error error = checkVector(call.blocks, "blocks", {batch, heads, rows, entries}, "i32"))
@@ -262,7 +296,10 @@ static Error checkCall(const AttentionCall &call) {
   int64_t keyBatch = call.pageTable ? call.k.shape[0] : call.kLengths ? entries : batch;
   if (Error error = checkShape(call.k, "k", {keyBatch, keys, keyHeads, size}))
     return error;
-  if (Error error = checkShape(call.v, "v", {keyBatch, keys, keyHeads, valueSize}))
+  int64_t valueHeads = call.vFactors ? call.v.shape[2] : keyHeads;
+  if (Error error = checkShape(call.v, "v", {keyBatch, keys, valueHeads, valueSize}))
+    return error;
+  if (Error error = checkFactors(call))
     return error;
   if (Error error = checkShape(call.o, "o", {batch, queries, heads, valueSize}))
     return error;

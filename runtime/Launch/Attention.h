@@ -23,6 +23,8 @@ struct AttentionCall {
   std::optional<Tensor> kLengths;
   /// [B,pages], of sequences [N,pages], "i32": k is [P,page,Hkv,D]. With kLengths.
   std::optional<Tensor> pageTable;
+  /// [B,Sk,Hkv,Rk] and [B,Sk,Hkv,Rv]: k is [B,Sk,Rk,D] and v [B,Sk,Rv,Dv]. Both or none.
+  std::optional<Tensor> kFactors, vFactors;
   /// [B,H,Qb,2] and [B,H,Qb,Kb] "i32", H that of q or of k: blocks of keys that each block of
   /// rows sees. Both or none, with blockSize.
   std::optional<Tensor> blockCounts, blocks;

@@ -15,6 +15,7 @@ from .attention_arguments import (
     attention_operands,
     check_shapes,
     cumulative_lengths,
+    factor_tensors,
     head_tensor,
     run_attention,
 )
@@ -38,6 +39,8 @@ def attention(
     score_mod: Callable[..., Any] | None = None,
     mask_mod: Callable[..., Any] | None = None,
     block_mask: BlockMask | BlockList | None = None,
+    k_factors: ArrayLike | Any | None = None,
+    v_factors: ArrayLike | Any | None = None,
     q_offset: int | ArrayLike | Any | None = None,
     return_lse: bool = False,
     layout: Layout = "bshd",
@@ -69,6 +72,10 @@ def attention(
             `BlockList`, or what `create_block_mask` returns, whose function then takes the place
             of `mask_mod`; rows count from 0 in it, so positions must, too: Sq is Sk, or `q_offset`
             is Sq - Sk.
+        k_factors: [B, Sk, Hkv, Rk] of the dtype of `k`: keys are products of tensors (tensor
+            product attention), head h's `sum_r k_factors[:, :, h, r] * k[:, :, r]`, in float32 with
+            one rounding. `k` is [B, Sk, Rk, D] then; ranks are 1 to 16.
+        v_factors: [B, Sk, Hkv, Rv], the same of `v`; both or none.
         q_offset: int, or int32 [B].
         return_lse: return the logarithm of each row's sum of exponentials, too.
         layout: "bshd" as above, or "bhsd": [B, H, S, D], as torch has it.
@@ -102,11 +109,12 @@ def attention(
     tensors = {
         name: head_tensor(value, name, layout) for name, value in (("q", q), ("k", k), ("v", v))
     }
+    tensors |= factor_tensors(k_factors, v_factors, tensors, layout)
     shape = check_shapes(tensors, layout)
     constants = attention_constants(shape[3], scale, causal, window, softcap, deterministic)
     if block_mask is not None:
         mask_mod = block_function(block_mask, mask_mod, tensors, q_offset)
-        keys = tensors["k"]
+        keys = tensors.get("k_factors", tensors["k"])
         lists, constants["block_size"] = block_operands(
             block_mask, tensors["q"], keys.shape[2], keys.shape[1]
         )

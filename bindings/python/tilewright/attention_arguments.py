@@ -25,6 +25,8 @@ Layout = Literal["bshd", "bhsd"]
 LARGEST_HEAD = 576
 LARGEST_VALUE_HEAD = 512
 _HEAD_STEP = 8
+#: Ranks of factored keys and values.
+MOST_RANKS = 16
 #: Windows and offsets from here on are beyond every sequence.
 _FAR = 1 << 30
 
@@ -114,6 +116,39 @@ def head_tensor(value: ArrayLike | Any, name: str, layout: Layout) -> NDArray:
     return array if is_regular and is_whole else np.ascontiguousarray(array)
 
 
+def factor_tensors(
+    k_factors: Any, v_factors: Any, arrays: dict[str, NDArray], layout: Layout
+) -> dict[str, NDArray]:
+    """The factors of k and v, which fit these."""
+    if (k_factors is None) != (v_factors is None):
+        missing = "k_factors" if k_factors is None else "v_factors"
+        raise ArgumentError(f"{missing} is None; expects factors of both k and v, or of none")
+    if k_factors is None:
+        return {}
+    found = {}
+    for name, value, of in (("k_factors", k_factors, "k"), ("v_factors", v_factors, "v")):
+        factors = found[name] = head_tensor(value, name, layout)
+        rows = arrays[of]
+        if factors.dtype != rows.dtype:
+            raise UnsupportedError(
+                f"{name} is {factors.dtype.name} and {of} {rows.dtype.name}; supported: one dtype"
+            )
+        batch, keys, ranks, _ = rows.shape
+        if factors.shape[:2] != (batch, keys) or factors.shape[3] != ranks:
+            raise ShapeError(
+                f"{name} has shape {factors.shape}; expects batch, length and, last, the ranks of "
+                f"{of}: [{batch}, {keys}, heads, {ranks}]"
+            )
+        if not 1 <= ranks <= MOST_RANKS:
+            raise UnsupportedError(f"{of} has {ranks} ranks; supported: 1 to {MOST_RANKS}")
+    if found["k_factors"].shape[2] != found["v_factors"].shape[2]:
+        raise ShapeError(
+            f"v_factors has {found['v_factors'].shape[2]} heads; expects "
+            f"{found['k_factors'].shape[2]} as k_factors has"
+        )
+    return found
+
+
 def check_shapes(arrays: dict[str, NDArray], layout: Layout) -> tuple[int, int, int, int]:
     """Batch, queries, heads of q and head size."""
     q, k, v = arrays["q"], arrays["k"], arrays["v"]
@@ -129,7 +164,7 @@ def check_shapes(arrays: dict[str, NDArray], layout: Layout) -> tuple[int, int, 
     batch, queries, heads, size = q.shape
     if k.shape[0] != batch or k.shape[3] != size:
         raise ShapeError(f"k has shape {show(k)}; expects the batch and head size of q {show(q)}")
-    if v.shape[:3] != k.shape[:3]:
+    if "k_factors" not in arrays and v.shape[:3] != k.shape[:3]:
         raise ShapeError(f"v has shape {show(v)}; expects batch, length and heads of k {show(k)}")
     check_head_sizes(arrays)
     return batch, queries, heads, size
@@ -137,7 +172,7 @@ def check_shapes(arrays: dict[str, NDArray], layout: Layout) -> tuple[int, int, 
 
 def check_head_sizes(arrays: dict[str, NDArray]) -> None:
     """Fails on heads that do not go together or that kernels do not take."""
-    q, k, v = arrays["q"], arrays["k"], arrays["v"]
+    q, k, v = arrays["q"], arrays.get("k_factors", arrays["k"]), arrays["v"]
     heads = q.shape[2]
     if heads == 0 or k.shape[2] == 0 or heads % k.shape[2]:
         raise ShapeError(

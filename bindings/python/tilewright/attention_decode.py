@@ -14,6 +14,7 @@ from .attention_arguments import (
     attention_operands,
     check_head_sizes,
     cumulative_lengths,
+    factor_tensors,
     head_tensor,
     run_attention,
 )
@@ -43,6 +44,8 @@ def attention_decode(
     score_mod: Callable[..., Any] | None = None,
     mask_mod: Callable[..., Any] | None = None,
     block_mask: BlockList | None = None,
+    k_factors: ArrayLike | Any | None = None,
+    v_factors: ArrayLike | Any | None = None,
     q_offset: int | ArrayLike | Any | None = None,
     return_lse: bool = False,
     deterministic: bool = False,
@@ -71,6 +74,8 @@ def attention_decode(
         causal: only keys with `j <= p` are visible, which hides none from a single query.
         block_mask: a `BlockList` of the blocks of keys, by position, that rows of `q` see;
             others are not read. Not with `cu_seqlens_q`.
+        k_factors, v_factors: as for `attention`, [B, room, Hkv, ranks]; caches are [B, room,
+            ranks, D] then. Not with `page_table`.
         deterministic: results of a schedule have the same bits whatever `num_splits` and the
             batch: keys are summed up in chunks of a fixed length. Without, they have in each
             run of one `num_splits` and batch.
@@ -90,12 +95,14 @@ def attention_decode(
     that name no page.
     """
     starts = None if cu_seqlens_q is None else to_numpy(cu_seqlens_q, "cu_seqlens_q")
-    tensors = _tensors(q, k_cache, v_cache, is_varlen=starts is not None)
+    tensors = _tensors(q, k_cache, v_cache, (k_factors, v_factors), is_varlen=starts is not None)
     batch = tensors["q"].shape[0]
     if starts is not None:
         tensors["q_starts"] = cumulative_lengths(starts, "cu_seqlens_q", tensors["q"].shape[1])
         batch = len(tensors["q_starts"]) - 1
     room = tensors["k"].shape[1]
+    if page_table is not None and k_factors is not None:
+        raise UnsupportedError("page_table and k_factors are given; supported: one of them")
     if page_table is not None:
         tensors["page_table"] = _table(page_table, batch)
         room *= tensors["page_table"].shape[1]
@@ -131,7 +138,9 @@ def attention_decode(
     return result if lse is None else (result, like(lse, q))
 
 
-def _tensors(q: Any, k: Any, v: Any, *, is_varlen: bool) -> dict[str, NDArray]:
+def _tensors(
+    q: Any, k: Any, v: Any, factors: tuple[Any, Any], *, is_varlen: bool
+) -> dict[str, NDArray]:
     """q [B, S, H, D] and the caches, which fit each other but for the batch."""
     queries = to_numpy(q, "q")
     if is_varlen:
@@ -151,7 +160,8 @@ def _tensors(q: Any, k: Any, v: Any, *, is_varlen: bool) -> dict[str, NDArray]:
             )
     if k.shape[3] != q.shape[3]:
         raise ShapeError(f"k_cache has shape {k.shape}; expects the head size of q, {q.shape[3]}")
-    if v.shape[:3] != k.shape[:3]:
+    arrays |= factor_tensors(*factors, arrays, "bshd")
+    if v.shape[:2] != k.shape[:2] or (factors[0] is None and v.shape[2] != k.shape[2]):
         raise ShapeError(
             f"v_cache has shape {v.shape}; expects all but the head size of k_cache {k.shape}"
         )
@@ -168,7 +178,8 @@ def _blocks(
         )
     if "q_starts" in tensors:
         raise UnsupportedError("block_mask and cu_seqlens_q are given; supported: one of them")
-    return block_operands(block_mask, tensors["q"], tensors["k"].shape[2], room)
+    heads = tensors.get("k_factors", tensors["k"]).shape[2]
+    return block_operands(block_mask, tensors["q"], heads, room)
 
 
 def _table(value: Any, batch: int) -> NDArray:

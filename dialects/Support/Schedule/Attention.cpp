@@ -147,6 +147,16 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
                      canPack(*problem.findOperand("o"), typed.heads);
   if (Error error = readBlocks(problem, typed))
     return std::move(error);
+  if (!problem.findOperand("k_factors"))
+    return typed;
+  for (auto [name, member] :
+       {std::pair("Rk", &AttentionProblem::keyRank), {"Rv", &AttentionProblem::valueRank}}) {
+    constexpr int64_t maxRank = 16;
+    if (Error error = readStatic(problem, name, typed.*member))
+      return std::move(error);
+    if (Error error = constraints.checkRange(name, typed.*member, 1, maxRank))
+      return std::move(error);
+  }
   return typed;
 }
 
@@ -199,7 +209,8 @@ int64_t getPaddedSize(int64_t size) { return alignTo(size, 16); }
 
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem) {
   constexpr int64_t elementBytes = 2, maximumBytes = 4;
-  int64_t heads = getPaddedSize(problem.headSize) + getPaddedSize(problem.valueSize);
+  int64_t heads = problem.keyRank * getPaddedSize(problem.headSize) +
+                  problem.valueRank * getPaddedSize(problem.valueSize);
   int64_t bytes = schedule.stages * schedule.tileK * elementBytes * heads;
   if (schedule.sharedQ)
     bytes += schedule.tileQ * elementBytes * getPaddedSize(problem.headSize);

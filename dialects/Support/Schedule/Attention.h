@@ -30,7 +30,9 @@ namespace tilewright::schedule {
 ///               pages P, page (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
 ///               one dtype, f16 or bf16; k_lengths [B] and page_table [B,pages] i32,
-///               with which k is [P,page,Hkv,D]; block_counts [B,H,Qb,2] and blocks
+///               with which k is [P,page,Hkv,D]; k_factors [B,Sk,Hkv,Rk]
+///               and v_factors [B,Sk,Hkv,Rv], with which k is [B,Sk,Rk,D] and v
+///               [B,Sk,Rv,Dv]; block_counts [B,H,Qb,2] and blocks
 ///               [B,H,Qb,Kb] i32, H Hq or Hkv; q_offset [B] i32, sinks [Hq] f32, what
 ///               the regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
 ///   attributes  scale, causal, window, score, mask, block_size, deterministic: see
@@ -42,6 +44,8 @@ struct AttentionProblem {
   int64_t heads = 1, keyHeads = 1;
   int64_t headSize = 64, valueSize = 64;
   std::optional<int64_t> pageSize;
+  /// Tiles that make up one of k and of v: ranks of factored keys and values.
+  int64_t keyRank = 1, valueRank = 1;
   /// Rows and keys of the blocks that lists name; 0 without lists.
   int64_t blockRows = 0, blockKeys = 0;
   bool isDeterministic = false;

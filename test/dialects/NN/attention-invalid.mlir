@@ -444,3 +444,39 @@ func.func @c17_sequences(%q: tensor<1x8x4x64xf16>, %n: tensor<1x4x1x2xi32>, %b: 
   %o = nn.attention %q, %q, %q sequences %s, %s : tensor<2xi32>, tensor<2xi32> blocks %n, %b of [16, 16] : tensor<1x4x1x2xi32>, tensor<1x4x1x3xi32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
+
+// -----
+
+// C18: factors have the ranks of rows.
+func.func @c18_ranks(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x2x64xf16>, %a: tensor<1x8x4x2xf16>, %b: tensor<1x8x4x3xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects v_factors of type 'tensor<1x8x4x2xf16>' with a rank of 1 to 16, but got 'tensor<1x8x4x3xf16>'}}
+  %o = nn.attention %q, %k, %k factors %a, %b : tensor<1x8x4x2xf16>, tensor<1x8x4x3xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x2x64xf16>, tensor<1x8x2x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C18: and their dtype.
+func.func @c18_dtype(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x2x64xf16>, %a: tensor<1x8x4x2xf32>, %b: tensor<1x8x4x2xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k_factors of type 'tensor<1x8x4x2xf16>' with a rank of 1 to 16, but got 'tensor<1x8x4x2xf32>'}}
+  %o = nn.attention %q, %k, %k factors %a, %b : tensor<1x8x4x2xf32>, tensor<1x8x4x2xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x2x64xf16>, tensor<1x8x2x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C18: a tile a rank.
+func.func @c18_many(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x17x64xf16>, %a: tensor<1x8x4x17xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{with a rank of 1 to 16, but got 'tensor<1x8x4x17xf16>'}}
+  %o = nn.attention %q, %k, %k factors %a, %a : tensor<1x8x4x17xf16>, tensor<1x8x4x17xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x17x64xf16>, tensor<1x8x17x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C18: rows lie in one array.
+func.func @c18_pages(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x2x64xf16>, %a: tensor<1x8x4x2xf16>, %n: tensor<1xi32>, %t: tensor<1x1xi32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k_factors and v_factors together, and no page_table with them}}
+  %o = nn.attention %q, %k, %k lengths %n : tensor<1xi32> pages %t : tensor<1x1xi32> factors %a, %a : tensor<1x8x4x2xf16>, tensor<1x8x4x2xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x2x64xf16>, tensor<1x8x2x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}

@@ -78,3 +78,11 @@ func.func @blocks(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %n: tensor
   %o = nn.attention %q, %k, %k blocks %n, %b of [128, 64] : tensor<?x2x?x2xi32>, tensor<?x2x?x?xi32> scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x2x64xf16> -> tensor<?x?x8x64xf16>
   return %o : tensor<?x?x8x64xf16>
 }
+
+// Keys and values as products.
+// CHECK-LABEL: func.func @factors(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} factors %{{.+}}, %{{.+}} : tensor<?x?x8x2xf16>, tensor<?x?x8x3xf16> scale
+func.func @factors(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %v: tensor<?x?x3x64xf16>, %a: tensor<?x?x8x2xf16>, %b: tensor<?x?x8x3xf16>) -> tensor<?x?x8x64xf16> {
+  %o = nn.attention %q, %k, %v factors %a, %b : tensor<?x?x8x2xf16>, tensor<?x?x8x3xf16> scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x3x64xf16> -> tensor<?x?x8x64xf16>
+  return %o : tensor<?x?x8x64xf16>
+}
