@@ -9,6 +9,7 @@
 #   make test-device-full  runs CUDA programs in 20 orders, compiles them all anew
 #   make test-ptxas-full  assembles default schedules of every target, looking for spills
 #   make test-scales-full  runs the full product of formats, groups, scales, zero points, dtypes
+#   make test-attention-full  runs the full product of attention's shapes, an hour
 #   make test-sanitize    runs the runtime's GoogleTest suites under ASan and UBSan, and test-threads
 #   make test-threads     runs blocks on several host threads under TSan
 #   make mutation proves the emulated device's checkers: mutants of correct kernels (minutes)
@@ -24,11 +25,11 @@ PYTHON_BIN := $(CURDIR)/.venv/bin/python
 # Tools of the system first, then those that Python wheels carry.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: demo test test-device-full test-scales-full test-ptxas-full test-sanitize test-threads mutation fuzz gpu-bundle lint build install install-sanitizers clean help
+.PHONY: demo test test-device-full test-scales-full test-attention-full test-ptxas-full test-sanitize test-threads mutation fuzz gpu-bundle lint build install install-sanitizers clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,16p' Makefile | cut -c3-
+	@sed -n '3,17p' Makefile | cut -c3-
 
 install:
 	@tools/setup/install.sh
@@ -59,6 +60,13 @@ test-scales-full: build
 	@status=0; for part in 0 1 2 3 4 5 6 7; do \
 	  TILEWRIGHT_SCALES_FULL=$$part/8 $(PYTHON_BIN) tools/run_tests.py --build build \
 	    test/python/test_scales.py test/python/test_float_weights.py || status=1; \
+	done; exit $$status
+
+# In eight processes, as above.
+test-attention-full: build
+	@status=0; for part in 0 1 2 3 4 5 6 7; do \
+	  TILEWRIGHT_ATTENTION_FULL=$$part/8 $(PYTHON_BIN) tools/run_tests.py --build build \
+	    test/python/attention/test_acceptance.py || status=1; \
 	done; exit $$status
 
 test-ptxas-full: build
