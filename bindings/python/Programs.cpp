@@ -71,6 +71,19 @@ static std::string quantMatmulProblem(int64_t m, int64_t n, int64_t k,
   return toText(unwrap(launch::makeProblem(call), exception::unsupported).toJSON());
 }
 
+/// The problem that a call of attention is an instance of, and of merge_attention.
+static std::string attentionProblem(const py::dict &arrays, const py::dict &constants) {
+  launch::AttentionCall call = readAttention(arrays, constants);
+  return toText(unwrap(launch::makeProblem(call), exception::argument).toJSON());
+}
+
+static std::string mergeAttentionProblem(const std::vector<py::array> &parts,
+                                         const std::vector<py::array> &lses, const py::array &o,
+                                         const std::optional<py::array> &lse) {
+  launch::MergeAttentionCall call = readMergeAttention(parts, lses, o, lse);
+  return toText(unwrap(launch::makeProblem(call), exception::argument).toJSON());
+}
+
 //===- Compilation ----------------------------------------------------------===//
 
 static std::optional<schedule::Schedule> readSchedule(const std::optional<std::string> &text) {
@@ -151,6 +164,9 @@ void bindPrograms(py::module_ &module) {
   module.def("quant_matmul_problem", &quantMatmulProblem, py::kw_only(), "m"_a, "n"_a, "k"_a,
              "format"_a, "group"_a, "scale"_a, "zero"_a, "zeros"_a, "tensor_scale"_a, "x"_a, "y"_a,
              "bias"_a, "activation"_a, "deterministic"_a);
+  module.def("attention_problem", &attentionProblem, "arrays"_a, "constants"_a);
+  module.def("merge_attention_problem", &mergeAttentionProblem, "parts"_a, "lses"_a, "o"_a,
+             "lse"_a);
   module.def("choose_schedule", &chooseSchedule, "problem"_a, "model"_a, "schedule"_a,
              "expected_m"_a);
   module.def("compile_problem", &compileProblem, "problem"_a, "model"_a, "schedule"_a,

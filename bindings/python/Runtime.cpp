@@ -178,8 +178,7 @@ py::object Runtime::runMatmul(const py::array &x, const py::array &w, bool isTra
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
-/// The call that a dictionary of arrays and one of texts describe.
-static launch::AttentionCall readAttention(const py::dict &arrays, const py::dict &constants) {
+launch::AttentionCall readAttention(const py::dict &arrays, const py::dict &constants) {
   launch::AttentionCall call;
   auto has = [](const py::dict &dict, const char *name) {
     return dict.contains(name) && !dict[name].is_none();
@@ -229,11 +228,10 @@ py::object Runtime::runAttention(const py::dict &arrays, const py::dict &constan
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
-py::object Runtime::runMergeAttention(const std::vector<py::array> &parts,
-                                      const std::vector<py::array> &lses, const py::array &o,
-                                      const std::optional<py::array> &lse,
-                                      const std::string &deviceName,
-                                      const std::optional<std::string> &schedule, int detail) {
+launch::MergeAttentionCall readMergeAttention(const std::vector<py::array> &parts,
+                                              const std::vector<py::array> &lses,
+                                              const py::array &o,
+                                              const std::optional<py::array> &lse) {
   launch::MergeAttentionCall call;
   for (const py::array &part : parts)
     call.parts.push_back(describeArray(part));
@@ -242,6 +240,15 @@ py::object Runtime::runMergeAttention(const std::vector<py::array> &parts,
   call.o = describeArray(o);
   if (lse)
     call.lse = describeArray(*lse);
+  return call;
+}
+
+py::object Runtime::runMergeAttention(const std::vector<py::array> &parts,
+                                      const std::vector<py::array> &lses, const py::array &o,
+                                      const std::optional<py::array> &lse,
+                                      const std::string &deviceName,
+                                      const std::optional<std::string> &schedule, int detail) {
+  launch::MergeAttentionCall call = readMergeAttention(parts, lses, o, lse);
   auto problem = unwrap(launch::makeProblem(call), exception::argument);
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }

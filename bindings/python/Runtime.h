@@ -68,6 +68,13 @@ launch::Tensor describeArray(const pybind11::array &array);
 /// "out_scale" (arrays or absent) and "activation" of `arguments`. Arrays must outlive it.
 launch::Epilogue readEpilogue(const pybind11::dict &arguments);
 
+/// The call of attention that `arrays` and `constants` describe; see Runtime::runAttention.
+launch::AttentionCall readAttention(const pybind11::dict &arrays, const pybind11::dict &constants);
+launch::MergeAttentionCall readMergeAttention(const std::vector<pybind11::array> &parts,
+                                              const std::vector<pybind11::array> &lses,
+                                              const pybind11::array &o,
+                                              const std::optional<pybind11::array> &lse);
+
 /// Thread-safe.
 class Runtime {
 public:

@@ -6,8 +6,11 @@ works before anything is built.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from .errors import Error
 
@@ -30,7 +33,25 @@ def native() -> ModuleType:
     return _native
 
 
-@functools.cache
+#: What stands in for the runtime while `compile` asks a function what it would launch.
+_stand_in: contextvars.ContextVar[Any] = contextvars.ContextVar("stand_in", default=None)
+
+
 def runtime() -> _native.Runtime:
     """The devices and compiled kernels of this process."""
+    return _stand_in.get() or _process_runtime()
+
+
+@functools.cache
+def _process_runtime() -> _native.Runtime:
     return native().Runtime()
+
+
+@contextlib.contextmanager
+def stand_in(replacement: Any) -> Iterator[None]:
+    """Within it, and in this thread, `runtime()` is `replacement`."""
+    token = _stand_in.set(replacement)
+    try:
+        yield
+    finally:
+        _stand_in.reset(token)

@@ -231,6 +231,14 @@ def quant_matmul_problem(
 ) -> str:
     """The problem that `linear` compiles for contiguous arrays like these, JSON."""
 
+def attention_problem(arrays: dict[str, Any], constants: dict[str, str]) -> str:
+    """The problem, JSON, of a call of Runtime.attention; only what arrays look like counts."""
+
+def merge_attention_problem(
+    parts: list[NDArray], lses: list[NDArray], o: NDArray, lse: NDArray | None
+) -> str:
+    """The same of Runtime.merge_attention."""
+
 def choose_schedule(problem: str, model: str, schedule: str | None, expected_m: int) -> str:
     """The schedule of a problem: the one given, checked, or the default."""
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import shutil
 import subprocess
 
@@ -143,4 +144,90 @@ def test_ptx_that_ptxas_refuses_is_a_failure(tw, monkeypatch):
     result = tw("compile", *PROBLEM)
     assert result.status == 1
     assert result.err.startswith("tw: error: ptxas ")
+    assert result.err.count("\n") == 1
+
+
+ATTENTION = ("--op", "attention", "--heads", "8/2", "--head-size", "64/32")
+
+
+def test_attention(tw, documented_keys):
+    summary = tw("compile", *ATTENTION, "--causal", "-m", 4096, "--target", "h200", "--json").json
+    assert set(summary) == documented_keys("## `tw compile --json`")
+    extents = {d["name"]: d.get("extent") for d in summary["problem"]["dimensions"]}
+    assert extents == {"B": None, "Sq": None, "Sk": None, "Hq": 8, "Hkv": 2, "D": 64, "Dv": 32}
+    assert summary["problem"]["attributes"]["causal"] == "true"
+    tile_q = int(summary["schedule"].partition("tile_q=")[2].partition(",")[0])
+    assert math.prod(summary["launch"]["blocks"]) * tile_q == 4096 * 8
+
+
+def test_every_option_of_attention_is_compiled(tw):
+    plain = tw("compile", *ATTENTION, "--json").json["problem"]
+    of_plain = [operand["name"] for operand in plain["operands"]]
+    for options, changed in {
+        ("--window=64,-1",): {"window": "64,-1"},
+        ("--softcap", 30): {"softcap": "30.0"},
+        ("--scale", 0.5): {"scale": "0.5"},
+        ("--alibi",): "alibi_slopes",
+        ("--sinks",): "sinks",
+        ("--lse",): "lse",
+        ("--varlen",): "q_starts",
+    }.items():
+        problem = tw("compile", *ATTENTION, *options, "--json").json["problem"]
+        if isinstance(changed, dict):
+            assert problem["attributes"] == plain["attributes"] | changed
+        else:
+            names = [operand["name"] for operand in problem["operands"]]
+            assert changed in names and changed not in of_plain
+    for options, text in ((("--dtype", "bf16"), "bf16"), (("--layout", "bhsd"), "null")):
+        problem = tw("compile", *ATTENTION, *options, "--json").json["problem"]
+        assert problem != plain and text in json.dumps(problem["operands"])
+
+
+def test_merge_attention(tw):
+    merge = ("--op", "merge_attention", "--heads", 4, "--head-size", 64, "--parts", 3)
+    summary = tw("compile", *merge, "--out-dtype", "f32", "-m", 100, "--json").json
+    names = [operand["name"] for operand in summary["problem"]["operands"]]
+    assert names == ["o0", "o1", "o2", "lse0", "lse1", "lse2", "lse", "o"]
+    assert summary["problem"]["operands"][-1]["dtype"] == "f32"
+    assert tw("compile", *merge, "--emit", "ptx").out.count(".entry merge_attention(") == 1
+
+
+def test_attention_from_a_file(tw, tmp_path):
+    program = tmp_path / "attend.mlir"
+    program.write_text(tw("compile", *ATTENTION, "--emit", "ir", "--phase", "nn").out)
+    of_file = tw("compile", program, "-m", 16, "--json").json
+    of_problem = tw("compile", *ATTENTION, "--json").json
+    for key in ("schedule", "resources"):
+        assert of_file[key] == of_problem[key]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--op", "attention"), "expects --heads and --head-size for attention"),
+        ((*ATTENTION[:4],), "expects --head-size for attention"),
+        ((*ATTENTION, "-n", 5), "-n is no option of --op attention"),
+        ((*ATTENTION, "--parts", 2), "--parts is no option of --op attention"),
+        ((*PROBLEM, "--causal"), "--causal is no option of --op quant_matmul"),
+        ((*ATTENTION, "--window", "3"), "--window is 3; expects LEFT,RIGHT"),
+        ((*ATTENTION, "--dtype", "i8"), "dtype of an array is int8"),
+        ((*ATTENTION, "--softcap", "-3"), "softcap is -3.0"),
+        (
+            ("--op", "attention", "--heads", "3/2", "--head-size", 64),
+            "q has 3 heads and k 2; expects a multiple",
+        ),
+        (
+            ("--op", "attention", "--heads", "8/x", "--head-size", 64),
+            "--heads is 8/x: expects a positive integer",
+        ),
+        (
+            ("--op", "merge_attention", "--heads", 8, "--head-size", 64, "--parts", 17),
+            "--parts is 17; a launch reads at most 16",
+        ),
+    ],
+)
+def test_what_attention_cannot_be_is_one_line(tw, options, message):
+    result = tw("compile", *options)
+    assert result.status == 2
+    assert message in result.err
     assert result.err.count("\n") == 1

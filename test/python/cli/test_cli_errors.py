@@ -23,7 +23,7 @@ BAD = [
     (["compile", *SMALL, "--group", "128x12"], ["12", "multiple of 8", "nearest is 16"]),
     (["compile", *SMALL, "--group", "row"], ["'row'", "'128x128'", "'channel'", "'tensor'"]),
     (["compile", *SMALL, "--dtype", "f64"], ["f64", "bf16"]),
-    (["compile", "--op", "attention"], ["attention", "quant_matmul"]),
+    (["compile", "--op", "convolution"], ["convolution", "quant_matmul"]),
     (["compile", "--op", "quant_matmul", "-n", "-64", "-k", "64"], ["-n", "-64"]),
     (["compile", "--op", "quant_matmul", "-n", "64", "-k", "0"], ["-k", "0"]),
     (["compile", "--op", "quant_matmul", "-n", "x", "-k", "64"], ["-n", "'x'"]),

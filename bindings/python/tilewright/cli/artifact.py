@@ -18,6 +18,8 @@ from .failures import BadInput
 from .nvidia import Assembly
 
 _OPENING = "// tilewright: "
+#: Extents of attention that are no rows, of one batch or sequence.
+_OF_ONE = {"B": 1, "N": 1, "starts": 2}
 _CHECK_FOLDER = "the folder must exist and be writable"
 
 
@@ -48,11 +50,15 @@ class Artifact:
         return f"{schedule['family']}{{{inner}}}" if schedule["family"] else ""
 
     def blocks(self, m: int, sm_count: int) -> list[int]:
-        """The grid for `m` rows."""
-        values = {"sm_count": sm_count}
+        """The grid for `m` rows, of attention in one batch or one sequence; what a launch
+        chooses counts as 1."""
+        scalars = [p["name"] for p in self.metadata["parameters"] if p["kind"] == "scalar"]
+        values = {"sm_count": sm_count, **dict.fromkeys(scalars, 1)}
+        is_attention = "attention" in self.metadata["problem"]["op"]
         for dimension in self.metadata["problem"]["dimensions"]:
-            extent = dimension.get("extent")
-            values[dimension["name"]] = m if extent is None else extent
+            extent, name = dimension.get("extent"), dimension["name"]
+            open_extent = _OF_ONE.get(name, m) if is_attention else m
+            values[name] = open_extent if extent is None else extent
         return [native().evaluate(text, values) for text in self.metadata["grid"]]
 
     def with_assembly(self, assembly: Assembly) -> Artifact:

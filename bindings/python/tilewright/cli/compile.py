@@ -11,10 +11,17 @@ from typing import Any
 from .._extension import native
 from . import nvidia
 from .artifact import Artifact, read_text, write_file
+from .attention_problem import (
+    ATTENTION_OPS,
+    AttentionProblem,
+    add_attention_options,
+    given_attention_options,
+)
 from .failures import OK, BadInput, as_bad_input
 from .options import add_json, add_schedule
 from .output import count, print_facts, print_json, seconds, wait_for
 from .problem import (
+    OPS,
     SCHEDULE_HINT,
     QuantMatmul,
     add_problem_options,
@@ -53,7 +60,8 @@ def add_parser(commands: Any) -> None:
         "-o", dest="output", metavar="FILE", help="write it there (ptx without --emit)"
     )
     add_json(parser)
-    add_problem_options(parser)
+    add_problem_options(parser, (*OPS, *ATTENTION_OPS))
+    add_attention_options(parser)
     parser.set_defaults(function=compile_and_show)
 
 
@@ -62,7 +70,8 @@ def compile_and_show(arguments: argparse.Namespace) -> int:
     _check(arguments)
     with as_bad_input("'tw devices' lists the names"):
         model = native().find_model(arguments.target)
-    problem = None if arguments.file else QuantMatmul.from_options(arguments)
+    kind = AttentionProblem if arguments.op in ATTENTION_OPS else QuantMatmul
+    problem = None if arguments.file else kind.from_options(arguments)
     wants_ir = arguments.emit == "ir"
     if problem is None:
         artifact = _compile_file(arguments, model["name"], wants_ir)
@@ -99,7 +108,7 @@ def compile_and_show(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuses options that contradict each other."""
-    given = given_options(arguments)
+    given = given_options(arguments) + given_attention_options(arguments)
     if arguments.file and (arguments.op or given):
         extra = given[0] if given else "--op"
         raise BadInput(
@@ -110,6 +119,14 @@ def _check(arguments: argparse.Namespace) -> None:
         raise BadInput(
             "expects a FILE or --op",
             "for example: tw compile --op quant_matmul --format u4 -m 16 -n 1024 -k 1024",
+        )
+    foreign = given_attention_options(arguments, arguments.op) if arguments.op else []
+    if arguments.op in ATTENTION_OPS:
+        shared = {"--dtype"} | ({"--out-dtype"} if arguments.op == "merge_attention" else set())
+        foreign += [option for option in given_options(arguments) if option not in shared]
+    if foreign:
+        raise BadInput(
+            f"{foreign[0]} is no option of --op {arguments.op}", f"leave {foreign[0]} out"
         )
     if arguments.phase and arguments.emit != "ir":
         raise BadInput("--phase belongs to --emit ir", "add --emit ir")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 from .._extension import native
 from ..formats import FLOATS, RESULTS, parse_weight_format
@@ -63,10 +63,10 @@ def zero_dtype(zero: str, scale_dtype: str) -> str:
     return scale_dtype if scale_dtype in FLOATS else "f16"
 
 
-def add_problem_options(parser: argparse.ArgumentParser) -> None:
+def add_problem_options(parser: argparse.ArgumentParser, ops: tuple[str, ...] = OPS) -> None:
     """Declares them; all default to None so that those given can be told apart."""
     group = parser.add_argument_group("the problem: y[M,N] = activation(x[M,K] * w[K,N] + bias[N])")
-    group.add_argument("--op", choices=OPS, help="what to compute")
+    group.add_argument("--op", choices=ops, help="what to compute")
     group.add_argument(
         "-m", type=extent, metavar="M", help="rows of x (default 16); kernels take any number"
     )
@@ -285,8 +285,17 @@ def compile_for(problem: QuantMatmul, model: dict[str, Any], schedule: str | Non
     return compile_problem(problem, model["name"] if listed else model["target"], schedule)
 
 
+class Problem(Protocol):
+    """What can be compiled for `m` rows."""
+
+    @property
+    def m(self) -> int: ...  # noqa: D102
+
+    def problem(self) -> str: ...  # noqa: D102
+
+
 def compile_problem(
-    problem: QuantMatmul, model: str, schedule: str | None, *, phases: bool = False
+    problem: Problem, model: str, schedule: str | None, *, phases: bool = False
 ) -> Artifact:
     """Compiles for a GPU model: the request is checked first, so a failure is ours."""
     text = problem.problem()
