@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tilewright as tw
+from tilewright import testing
+from tilewright.attention_reference import attention_reference
+from tilewright.scalar_functions import ALIASES, FUNCTIONS, UNARY
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(tw.__file__).absolute().parents[2]
@@ -61,6 +64,41 @@ def test_emulator_page_in_python(monkeypatch, tmp_path):
     assert (names["y"] == names["x"] * np.float32(0.5)).all()
     exec(compile(options, "README.md", "exec"), names)
     assert names["module"].device == "emulated:h200"
+
+
+def test_attention_variant_in_python():
+    """The page's ten lines, against their definition in float64."""
+    (example,) = blocks("docs/attention-variants.md", "python")
+    names = {}
+    exec(compile(example, "attention-variants.md", "exec"), names)
+    q, k, v = (names[name].transpose(0, 2, 1, 3) for name in "qkv")
+    functions = {name: names[name] for name in ("score_mod", "mask_mod")}
+    reference = attention_reference(q, k, v, **functions)
+    out = names["out"].transpose(0, 2, 1, 3)
+    testing.assert_within_bound(out, reference.ref, reference.low)
+    assert 0.05 < reference.visible.mean() < 0.3
+
+
+def test_attention_variant_with_an_error():
+    """The message that the page shows, of a function on line 12."""
+    (shown,) = (b for b in blocks("docs/attention-variants.md", "") if "model.py" in b)
+    source = "\n" * 11 + "def mask_mod(b, h, q_idx, kv_idx): return q_idx >= kv_idx and h > 0\n"
+    names = {}
+    exec(compile(source, "model.py", "exec"), names)
+    with pytest.raises(tw.UnsupportedError) as caught:
+        tw.create_block_mask(names["mask_mod"], 1, 1, 8, 8)
+    assert str(caught.value) == " ".join(shown.split())
+
+
+def test_attention_variants_may_use_what_the_page_lists():
+    page = (ROOT / "docs/attention-variants.md").read_text()
+    (listed,) = re.findall(r"functions of NumPy and torch \| `([\w ]+)`", page)
+    named = set(listed.split())
+    assert named <= {*FUNCTIONS, *ALIASES}
+    # What has an operator need not be listed.
+    spelled = set(UNARY) | {"where", "clip", "minimum", "maximum"}
+    operators = {"negative", "absolute", "invert", "logical_not"}
+    assert spelled - operators <= named
 
 
 @pytest.mark.parametrize("emit", ["ptx", "phases", "metadata"])
