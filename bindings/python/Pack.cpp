@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "bindings/python/Bindings.h"
 #include "bindings/python/Errors.h"
+#include "dialects/Support/Layout/PackedForm.h"
 #include "runtime/Pack/PackScales.h"
 #include "runtime/Quantize/Quantize.h"
 #include "llvm/ADT/StringExtras.h"
@@ -28,14 +29,7 @@ template <typename T> static pack::Matrix<const T> viewMatrix(const py::array_t<
 }
 
 static layout::Storage readStorage(const std::string &name) {
-  static constexpr std::pair<const char *, layout::Storage> names[] = {
-      {"words", layout::Storage::Words},
-      {"nested", layout::Storage::Nested},
-      {"stack", layout::Storage::Stack}};
-  for (auto [known, storage] : names)
-    if (name == known)
-      return storage;
-  raise(exception::argument, "expects storage words, nested or stack, but got '" + name + "'");
+  return unwrap(layout::parseStorage(name), exception::argument);
 }
 
 static layout::ActivationClass parseActivations(const std::string &name) {

@@ -9,6 +9,7 @@
 #include "bindings/python/Errors.h"
 #include "codegen/Compile/Compile.h"
 #include "dialects/Support/Format/Format.h"
+#include "dialects/Support/Layout/PackedForm.h"
 #include "runtime/Launch/EmulatedDevices.h"
 #include "runtime/Launch/Staging.h"
 #include <pybind11/stl.h>
@@ -94,8 +95,9 @@ PackedWeights PackedWeights::takePlanes(unsigned planes, std::optional<py::array
 
 launch::Tensor describeArray(const py::array &array) {
   static constexpr std::pair<const char *, const char *> names[] = {
-      {"float16", "f16"},        {"bfloat16", "bf16"},    {"float32", "f32"}, {"int8", "i8"},
-      {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"}, {"int32", "i32"},   {"uint8", "u8"}};
+      {"float16", "f16"}, {"bfloat16", "bf16"},      {"float32", "f32"},
+      {"int8", "i8"},     {"float8_e4m3fn", "e4m3"}, {"float8_e5m2", "e5m2"},
+      {"int32", "i32"},   {"uint8", "u8"},           {"uint32", "u32"}};
   auto dtype = py::cast<std::string>(array.dtype().attr("name"));
   launch::Tensor tensor;
   for (auto [numpy, ours] : names)
@@ -277,6 +279,26 @@ py::object Runtime::runAppendCache(const py::dict &arrays, const py::dict &const
   return runCall(launch::describe(call), problem, deviceName, schedule, detail);
 }
 
+py::object Runtime::runPack(const py::array &codes, py::array words, const py::dict &constants,
+                            const std::string &deviceName,
+                            const std::optional<std::string> &schedule, int detail) {
+  launch::PackCall call;
+  call.codes = describeArray(codes);
+  call.words = describeArray(words);
+  call.isAlongN = py::cast<bool>(constants["along_n"]);
+  bool hasRank = codes.ndim() == 2;
+  call.shape.k = hasRank ? codes.shape(call.isAlongN ? 0 : 1) : 0;
+  call.shape.n = hasRank ? codes.shape(call.isAlongN ? 1 : 0) : 0;
+  call.shape.bits = py::cast<unsigned>(constants["bits"]);
+  call.shape.storage = unwrap(layout::parseStorage(py::cast<std::string>(constants["storage"])),
+                              exception::unsupported);
+  call.shape.activations =
+      unwrap(layout::parseActivationClass(py::cast<std::string>(constants["activations"])),
+             exception::unsupported);
+  auto problem = unwrap(launch::makeProblem(call), exception::argument);
+  return runCall(launch::describe(call), problem, deviceName, schedule, detail);
+}
+
 py::object Runtime::runCall(const launch::Call &call, const problem::Problem &problem,
                             const std::string &deviceName,
                             const std::optional<std::string> &scheduleText, int detail) {
@@ -360,6 +382,8 @@ void bindRuntime(py::module_ &module) {
            "detail"_a)
       .def("merge_attention", &Runtime::runMergeAttention, "parts"_a, "lses"_a, "o"_a, "lse"_a,
            "device"_a, "schedule"_a, "detail"_a)
+      .def("pack", &Runtime::runPack, "codes"_a, "words"_a, "constants"_a, "device"_a, "schedule"_a,
+           "detail"_a)
       .def("append_cache", &Runtime::runAppendCache, "arrays"_a, "constants"_a, "device"_a,
            "schedule"_a, "detail"_a);
 }

@@ -13,6 +13,7 @@
 #include "runtime/Launch/DeviceRegistry.h"
 #include "runtime/Launch/Matmul.h"
 #include "runtime/Launch/MergeAttention.h"
+#include "runtime/Launch/PackCodes.h"
 #include "runtime/Launch/QuantMatmul.h"
 #include "runtime/Launch/ResidentBuffer.h"
 #include <chrono>
@@ -117,6 +118,12 @@ public:
   pybind11::object runAppendCache(const pybind11::dict &arrays, const pybind11::dict &constants,
                                   const std::string &device,
                                   const std::optional<std::string> &schedule, int detail);
+
+  /// Packs codes [N,K], [K,N] with `along_n`, into words; `constants` has bits, storage,
+  /// activations and along_n.
+  pybind11::object runPack(const pybind11::array &codes, pybind11::array words,
+                           const pybind11::dict &constants, const std::string &device,
+                           const std::optional<std::string> &schedule, int detail);
 
 private:
   /// Compiles where needed and launches a call that is an instance of `problem`.

@@ -241,10 +241,15 @@ llvm::Expected<OwningOpRef<ModuleOp>> compile::buildModule(MLIRContext &context,
       return std::move(error);
     return module;
   }
+  if (problem.op == "pack") {
+    if (auto error = buildPack(*module, problem, toAttribute(&context, problem)))
+      return std::move(error);
+    return module;
+  }
   if (problem.op != "quant_matmul" && problem.op != "matmul")
     return llvm::createStringError("no kernel family for op '" + problem.op +
                                    "'; supported are append_cache, attention, matmul, "
-                                   "merge_attention and quant_matmul");
+                                   "merge_attention, pack and quant_matmul");
   if (auto error = problem.op == "matmul" ? buildMatmul(builder, problem)
                                           : buildQuantMatmul(builder, problem))
     return std::move(error);

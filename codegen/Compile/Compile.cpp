@@ -162,7 +162,7 @@ llvm::Error Compilation::attachSchedules(ModuleOp module) {
     llvm::Error error =
         llvm::TypeSwitch<Operation *, llvm::Error>(op)
             .Case<nn::QuantMatmulOp, nn::MatmulOp, nn::AttentionOp, nn::MergeAttentionOp,
-                  nn::AppendCacheOp>([&](auto op) { return attachSchedule(op); })
+                  nn::AppendCacheOp, nn::PackOp>([&](auto op) { return attachSchedule(op); })
             .Default([](Operation *) { return llvm::Error::success(); });
     if (!error)
       return WalkResult::advance();

@@ -25,6 +25,7 @@ problem::Problem getProblem(nn::MatmulOp op);
 problem::Problem getProblem(nn::AttentionOp op);
 problem::Problem getProblem(nn::MergeAttentionOp op);
 problem::Problem getProblem(nn::AppendCacheOp op);
+problem::Problem getProblem(nn::PackOp op);
 
 /// Adds the function of an attention problem to `module`; `attr` is the problem as an
 /// attribute.
@@ -33,6 +34,8 @@ llvm::Error buildAttention(mlir::ModuleOp module, const problem::Problem &proble
 /// The same for merge_attention.
 llvm::Error buildMergeAttention(mlir::ModuleOp module, const problem::Problem &problem,
                                 nn::ProblemAttr attr);
+/// The same for pack.
+llvm::Error buildPack(mlir::ModuleOp module, const problem::Problem &problem, nn::ProblemAttr attr);
 /// The same for append_cache.
 llvm::Error buildAppendCache(mlir::ModuleOp module, const problem::Problem &problem,
                              nn::ProblemAttr attr);

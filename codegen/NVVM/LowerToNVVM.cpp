@@ -111,6 +111,7 @@ static LogicalResult lowerTiles(ModuleOp module, const target::Target *machine) 
   nvvm::populateReducePatterns(converter, patterns);
   nvvm::populateShufflePatterns(converter, patterns);
   nvvm::populateDequantPatterns(converter, patterns);
+  nvvm::populatePackPatterns(converter, patterns);
   ConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();
   target.addLegalDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();

@@ -56,6 +56,7 @@ void populateReducePatterns(const mlir::TypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 void populateShufflePatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);
+void populatePackPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns);
 void populateDequantPatterns(const mlir::TypeConverter &converter,
                              mlir::RewritePatternSet &patterns);
 

@@ -463,4 +463,41 @@ def NN_AppendCacheOp : NN_Op<"append_cache", [Pure, AttrSizedOperandSegments]> {
   }];
 }
 
+def NN_PackOp : NN_Op<"pack", [Pure]> {
+  let summary = "codes of weights as packed words";
+  let description = [{
+    The words of the storage layout (`dialects/Support/Layout/Packing.h`) that hold the
+    lower `bits` of the codes, N x K of them, K x N with `along_n`. Padding holds code 0. The
+    host's packer makes the same bytes.
+
+    Constraints:
+    - (C1) `codes` is a static rank-2 tensor of i8 with elements.
+    - (C2) `bits` is 1 to 8; `storage` is "words", "nested" or "stack", and
+      `activations` "16-bit" or, with "words", "8-bit".
+    - (C3) `words` is i32: ceil(N / 32) x ceil(K / 128) x 128 * bits, for storage in
+      planes bits x ceil(N / 32) x ceil(K / 128) x 128.
+    - (C4) an attached schedule belongs to the family "pack".
+
+    ```mlir
+    %w = nn.pack %codes bits 4 : tensor<64x256xi8> -> tensor<2x2x512xi32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$codes, I64Attr:$bits,
+    DefaultValuedAttr<StrAttr, "\"words\"">:$storage,
+    DefaultValuedAttr<StrAttr, "\"16-bit\"">:$activations,
+    UnitAttr:$along_n,
+    OptionalAttr<NN_ProblemAttr>:$problem,
+    OptionalAttr<Tile_ScheduleAttr>:$schedule);
+  let results = (outs AnyRankedTensor:$words);
+  let assemblyFormat = [{
+    $codes `bits` $bits (`as` $storage^)? (`for` $activations^)? attr-dict
+    `:` type($codes) `->` type($words)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    int64_t getK();
+    int64_t getN();
+  }];
+}
+
 #endif

@@ -6,6 +6,7 @@
 #ifndef TILEWRIGHT_DIALECTS_TILE_TILEDIALECT_H
 #define TILEWRIGHT_DIALECTS_TILE_TILEDIALECT_H
 
+#include "dialects/Support/Layout/PackedForm.h"
 #include "dialects/Support/Schedule/Schedule.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -348,6 +348,35 @@ def Tile_UnpackOp : Tile_Op<"unpack", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_PackOp : Tile_Op<"pack", [Pure]> {
+  let summary = "codes as packed words";
+  let description = [{
+    The inverse of `tile.unpack`: words of the packed storage layout, strips x blocks x
+    words, or strips x blocks x planes x words, that hold the lower `bits` of the codes.
+    `storage` is "words", "nested" or "stack"; `activations`, "16-bit" or "8-bit", is what
+    the words are to be multiplied with.
+
+    ```mlir
+    %w = tile.pack %codes bits 4 : tensor<128x64xi8> -> tensor<2x1x512xi32>
+    %p = tile.pack %codes bits 3 as "nested" for "16-bit"
+        : tensor<128x64xi8> -> tensor<2x1x3x128xi32>
+    ```
+  }];
+  let arguments = (ins Tile_Tensor:$codes, I64Attr:$bits,
+    DefaultValuedAttr<StrAttr, "\"words\"">:$storage,
+    DefaultValuedAttr<StrAttr, "\"16-bit\"">:$activations);
+  let results = (outs Tile_Tensor:$words);
+  let assemblyFormat = [{
+    $codes `bits` $bits (`as` $storage^)? (`for` $activations^)? attr-dict
+    `:` type($codes) `->` type($words)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Width, storage and class; the op is verified.
+    ::tilewright::layout::PackedForm getForm();
+  }];
+}
+
 def Tile_DequantOp : Tile_Op<"dequant", [Pure, AttrSizedOperandSegments]> {
   let summary = "codes as exact floating-point numbers";
   let description = [{

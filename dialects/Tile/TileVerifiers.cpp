@@ -279,6 +279,28 @@ LogicalResult UnpackOp::verify() {
   return success();
 }
 
+LogicalResult PackOp::verify() {
+  auto form = layout::PackedForm::parse(getBits(), getStorage(), getActivations());
+  if (!form)
+    return emitOpError() << llvm::toString(form.takeError());
+  RankedTensorType codes = tensorOf(getCodes()), words = tensorOf(getWords());
+  if (codes.getRank() != 2 || !codes.getElementType().isInteger(8) ||
+      codes.getDimSize(0) % layout::blockK != 0 || codes.getDimSize(1) % layout::blockN != 0)
+    return emitOpError() << "expects codes to be a tensor of i8, a multiple of " << layout::blockK
+                         << " rows and of " << layout::blockN << " columns, but got " << codes;
+  SmallVector<int64_t, 4> shape = form->getTileShape(codes.getDimSize(1) / layout::blockN,
+                                                     codes.getDimSize(0) / layout::blockK);
+  if (words.getShape() != ArrayRef<int64_t>(shape) || !words.getElementType().isInteger(32))
+    return emitOpError() << "expects words of type "
+                         << RankedTensorType::get(shape, IntegerType::get(getContext(), 32))
+                         << ", but got " << words;
+  return success();
+}
+
+layout::PackedForm PackOp::getForm() {
+  return llvm::cantFail(layout::PackedForm::parse(getBits(), getStorage(), getActivations()));
+}
+
 /// Codes that are no integers: which they may be, and what goes with them.
 static LogicalResult verifyFormat(DequantOp op, unsigned bits) {
   bool isIndex = false;

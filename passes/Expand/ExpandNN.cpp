@@ -63,6 +63,7 @@ struct ExpandNNPass : expand::impl::ExpandNNBase<ExpandNNPass> {
                 return expand::expandMergeAttention(op, function);
               })
               .Case([&](nn::AppendCacheOp op) { return expand::expandAppendCache(op, function); })
+              .Case([&](nn::PackOp op) { return expand::expandPack(op, function); })
               .Default([](Operation *op) {
                 return op->emitOpError() << "has no expansion to a tile program";
               });

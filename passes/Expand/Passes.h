@@ -25,6 +25,7 @@ mlir::LogicalResult expandMatmul(nn::MatmulOp op, mlir::func::FuncOp function);
 mlir::LogicalResult expandAttention(nn::AttentionOp op, mlir::func::FuncOp function);
 mlir::LogicalResult expandMergeAttention(nn::MergeAttentionOp op, mlir::func::FuncOp function);
 mlir::LogicalResult expandAppendCache(nn::AppendCacheOp op, mlir::func::FuncOp function);
+mlir::LogicalResult expandPack(nn::PackOp op, mlir::func::FuncOp function);
 
 /// The activation applied to an f32 tile: relu propagates NaN, gelu is the erf
 /// form x/2 * (1 + erf(x/sqrt(2))), silu is x / (1 + exp(-x)).

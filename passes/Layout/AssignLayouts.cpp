@@ -134,6 +134,7 @@ public:
     function.walk([&](tile::DotOp dot) { seedSum(dot); });
     spread();
     function.walk([&](tile::DotOp dot) { seedOperands(dot); });
+    function.walk([&](tile::PackOp pack) { seedWords(pack); });
     spread();
     spreadsBlocked = true;
     // Loads that no product reached, then whatever is still open, in program
@@ -170,6 +171,7 @@ private:
   void cloneConstants();
   void seedSum(tile::DotOp dot);
   void seedOperands(tile::DotOp dot);
+  void seedWords(tile::PackOp pack);
   void spread();
   void spreadThroughLoop(Value value);
   std::optional<LinearLayout> demand(Operation *op, unsigned operand, const LinearLayout &result);
@@ -242,6 +244,16 @@ void Assigner::seedSum(tile::DotOp dot) {
 void Assigner::seedOperands(tile::DotOp dot) {
   assign(dot.getA(), getOperandLayout(0, dot));
   assign(dot.getB(), getOperandLayout(1, dot));
+}
+
+/// Words where products load them. Codes are wanted where operands are, but loads bring them
+/// in as wide as they can: a conversion is in between, in front of a transpose, which then
+/// renames registers and keeps the order that memory has.
+void Assigner::seedWords(tile::PackOp pack) {
+  LinearLayout words = layout::packedWords(tensorOf(pack.getWords()).getShape(), grid);
+  assign(pack.getWords(), words);
+  if (pack.getCodes().getDefiningOp<tile::TransposeOp>())
+    layouts.try_emplace(pack.getCodes(), *demand(pack, 0, words));
 }
 
 void Assigner::spread() {
@@ -321,6 +333,9 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
     return result.squeeze(1); // each thread the rows it reads
   if (isa<tile::UnpackOp>(op))
     return layout::packedWords(type.getShape(), getPackedGrid(result));
+  if (auto pack = dyn_cast<tile::PackOp>(op))
+    return layout::mmaOperand(1, type.getShape(), grid,
+                              layout::getPartBits(pack.getForm().activations));
   if (auto dequant = dyn_cast<tile::DequantOp>(op)) {
     if (operand == 0)
       return result;
@@ -334,6 +349,8 @@ std::optional<LinearLayout> Assigner::demand(Operation *op, unsigned operand,
 }
 
 void Assigner::spreadBackward(Operation *op, const LinearLayout &result) {
+  if (isa<tile::PackOp>(op)) // seedWords()
+    return;
   for (OpOperand &operand : op->getOpOperands())
     if (auto wanted = demand(op, operand.getOperandNumber(), result))
       assign(operand.get(), *wanted);

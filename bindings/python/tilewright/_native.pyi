@@ -183,6 +183,18 @@ class Runtime:
         rotary_start as texts.
         """
 
+    def pack(
+        self,
+        codes: NDArray[Any],
+        words: NDArray[Any],
+        constants: dict[str, Any],
+        device: str,
+        schedule: str | None,
+        detail: int,
+    ) -> dict[str, Any] | None:
+        """Writes to words (uint32) from codes (uint8) [N, K], [K, N] with `along_n`.
+        `constants`: bits, storage, activations, along_n."""
+
 class CompiledKernel:
     """An artifact and how it came about."""
 

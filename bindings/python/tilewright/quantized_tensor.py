@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from . import planes as planes_
 from ._extension import native
 from .activation_classes import ActivationClass, activation_class
+from .code_packing import pack_codes
 from .dequantization import to_numbers
 from .errors import ShapeError, UnsupportedError
 from .formats import WeightFormat, parse_weight_format
@@ -31,6 +32,7 @@ from .group_tables import (
     pack_scales,
     pack_zeros,
 )
+from .hardware import Device
 from .scale_formats import SCALE_FORMATS, dtype_name, find_scale_format
 from .tensor_parts import build, describe, take_apart
 from .weight_batch import each, from_codes, stack, take
@@ -129,6 +131,7 @@ class QuantizedTensor:
         input_permutation: NDArray | None = None,
         codebook: NDArray | None = None,
         activations: str = "16-bit",
+        device: str | Device | None = None,
     ) -> QuantizedTensor:
         """Packs weights that somebody else quantised.
 
@@ -155,6 +158,7 @@ class QuantizedTensor:
             codebook: for "lut2" to "lut4" the 4, 8 or 16 numbers of the codes. `linear`
                 takes them in the dtype of its activations, which must hold them.
             activations: as for `quantize`.
+            device: where a kernel packs the codes; None for the host. The bytes are the same.
 
         Raises:
             ShapeError: the shapes do not belong together.
@@ -175,6 +179,7 @@ class QuantizedTensor:
                 cls, codes, scales, zeros, tensor_scale, format=format, layout=layout,
                 group_size=group_size, scale_dtype=scale_dtype, zero_rule=zero_rule,
                 input_permutation=input_permutation, codebook=codebook, activations=kind,
+                device=device,
             )  # fmt: skip
         scale_format = find_scale_format(scales.dtype, "dtype of scales")
         if scale_dtype is not None:
@@ -199,8 +204,8 @@ class QuantizedTensor:
             k=k,
             n=n,
             granularity=granularity,
-            words=native().pack_codes(
-                weight.to_stored(codes, kind), weight.bits, weight.storage, kind
+            words=pack_codes(
+                weight.to_stored(codes, kind), weight.bits, weight.storage, kind, device
             ),
             scales=pack_scales(scales, scale_format, place),
             scale_format=scale_format.name,

@@ -8,6 +8,7 @@
 #include "dialects/Support/Schedule/Attention.h"
 #include "dialects/Support/Schedule/Matmul.h"
 #include "dialects/Support/Schedule/MergeAttention.h"
+#include "dialects/Support/Schedule/Pack.h"
 #include "dialects/Support/Schedule/QuantMatmul.h"
 #include "dialects/Support/Text/Text.h"
 
@@ -85,6 +86,9 @@ using MergeAttentionEntries =
 using AppendCacheEntries = Entries<AppendCacheProblem, AppendCacheSchedule, verifyAppendCache,
                                    chooseAppendCacheDefault, enumerateAppendCache>;
 
+using PackEntries =
+    Entries<PackProblem, PackSchedule, verifyPack, choosePackDefault, enumeratePack>;
+
 constexpr Family families[] = {
     {"quant_matmul", QuantMatmulEntries::verify, QuantMatmulEntries::choose,
      QuantMatmulEntries::enumerate},
@@ -93,7 +97,8 @@ constexpr Family families[] = {
     {"merge_attention", MergeAttentionEntries::verify, MergeAttentionEntries::choose,
      MergeAttentionEntries::enumerate},
     {"append_cache", AppendCacheEntries::verify, AppendCacheEntries::choose,
-     AppendCacheEntries::enumerate}};
+     AppendCacheEntries::enumerate},
+    {"pack", PackEntries::verify, PackEntries::choose, PackEntries::enumerate}};
 
 Expected<const Family *> findFamily(StringRef op) {
   const Family *family = find_if(families, [&](const Family &f) { return f.op == op; });

@@ -341,3 +341,29 @@ func.func @zero_points_of_bytes(%q: tensor<32x8xi4>, %z: tensor<1x8xi8>) {
   %0 = tile.dequant %q zero %z bias 0 : tensor<32x8xi4>, tensor<1x8xi8> -> tensor<32x8xui8>
   return
 }
+
+// -----
+
+// Codes to pack are whole blocks of bytes.
+func.func @codes_of_pack(%c: tensor<64x32xi8>) {
+  // expected-error @+1 {{expects codes to be a tensor of i8, a multiple of 128 rows and of 32 columns, but got 'tensor<64x32xi8>'}}
+  %0 = tile.pack %c bits 4 : tensor<64x32xi8> -> tensor<1x1x512xi32>
+  return
+}
+
+// -----
+
+// Words follow from the codes, and from their form.
+func.func @words_of_pack(%c: tensor<128x64xi8>) {
+  // expected-error @+1 {{expects words of type 'tensor<2x1x3x128xi32>', but got 'tensor<2x1x384xi32>'}}
+  %0 = tile.pack %c bits 3 as "nested" : tensor<128x64xi8> -> tensor<2x1x384xi32>
+  return
+}
+
+// -----
+
+func.func @form_of_pack(%c: tensor<128x64xi8>) {
+  // expected-error @+1 {{expects codes of 1 to 8 bits, but got 0; the nearest is 1}}
+  %0 = tile.pack %c bits 0 : tensor<128x64xi8> -> tensor<2x1x384xi32>
+  return
+}

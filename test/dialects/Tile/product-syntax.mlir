@@ -55,3 +55,15 @@ func.func @nested(%planes: tensor<2x1x3x128xi32>) -> tensor<128x64xbf16> {
   %values = tile.dequant %codes as "nested8.3" bias 0 : tensor<128x64xi3> -> tensor<128x64xbf16>
   return %values : tensor<128x64xbf16>
 }
+
+// Codes back into words, of every form.
+// CHECK-LABEL: func.func @pack(
+// CHECK: tile.pack %{{.+}} bits 4 : tensor<128x64xi8> -> tensor<2x1x512xi32>
+// CHECK: tile.pack %{{.+}} bits 3 as "nested" : tensor<128x64xi8> -> tensor<2x1x3x128xi32>
+// CHECK: tile.pack %{{.+}} bits 5 for "8-bit" : tensor<128x64xi8> -> tensor<2x1x640xi32>
+func.func @pack(%c: tensor<128x64xi8>) {
+  %0 = tile.pack %c bits 4 : tensor<128x64xi8> -> tensor<2x1x512xi32>
+  %1 = tile.pack %c bits 3 as "nested" for "16-bit" : tensor<128x64xi8> -> tensor<2x1x3x128xi32>
+  %2 = tile.pack %c bits 5 as "words" for "8-bit" : tensor<128x64xi8> -> tensor<2x1x640xi32>
+  return
+}

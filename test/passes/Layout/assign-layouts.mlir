@@ -359,3 +359,40 @@ func.func @widened(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = 
   tile.store %more, %vy[%c0, %c0] : tensor<16x16xf32>, !tile.view<16x16xf32, strides = [16, 1], align = 16>
   return
 }
+
+// -----
+
+// Words are where they are loaded for products, codes where operands are; bytes come from
+// memory as wide as they can and are converted.
+// CHECK-LABEL: func.func @pack(
+// CHECK: %[[CODES:.+]] = tile.load {{.*}} -> tensor<128x64xi8, #tilegpu.layout<blocked 16, shape = [128, 64], warps = [2]>>
+// CHECK: %[[MOVED:.+]] = tilegpu.convert_layout %[[CODES]] : {{.*}} -> tensor<128x64xi8, #tilegpu.layout<mma_operand 1, shape = [128, 64], warps = [1, 2]>>
+// CHECK: tile.pack %[[MOVED]] bits 1 : {{.*}} -> tensor<2x1x128xi32, #tilegpu.layout<blocked 4, shape = [2, 1, 128], warps = [2]>>
+func.func @pack(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 2>, tile.warps = array<i64: 1, 2>} {
+  %c0 = arith.constant 0 : i32
+  %v = tile.view %p : !tile.view<128x64xi8, strides = [64, 1], align = 16>
+  %vy = tile.view %p : !tile.view<2x1x128xi32, strides = [128, 128, 1], align = 16>
+  %codes = tile.load %v[%c0, %c0] : !tile.view<128x64xi8, strides = [64, 1], align = 16> -> tensor<128x64xi8>
+  %w = tile.pack %codes bits 1 : tensor<128x64xi8> -> tensor<2x1x128xi32>
+  tile.store %w, %vy[%c0, %c0, %c0] : tensor<2x1x128xi32>, !tile.view<2x1x128xi32, strides = [128, 128, 1], align = 16>
+  return
+}
+
+// -----
+
+// Rows along K are converted as they lie, then transposed by name.
+// CHECK-LABEL: func.func @pack_rows_along_k(
+// CHECK: %[[CODES:.+]] = tile.load {{.*}} -> tensor<32x128xi8, #tilegpu.layout<blocked 16, shape = [32, 128], warps = [1]>>
+// CHECK: %[[MOVED:.+]] = tilegpu.convert_layout %[[CODES]]
+// CHECK: %[[TURNED:.+]] = tile.transpose %[[MOVED]] order = [1, 0] : {{.*}} -> tensor<128x32xi8, #tilegpu.layout<mma_operand 1, shape = [128, 32], warps = [1, 1]>>
+// CHECK: tile.pack %[[TURNED]]
+func.func @pack_rows_along_k(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %v = tile.view %p : !tile.view<32x128xi8, strides = [128, 1], align = 16>
+  %vy = tile.view %p : !tile.view<1x1x128xi32, strides = [128, 128, 1], align = 16>
+  %rows = tile.load %v[%c0, %c0] : !tile.view<32x128xi8, strides = [128, 1], align = 16> -> tensor<32x128xi8>
+  %codes = tile.transpose %rows order = [1, 0] : tensor<32x128xi8> -> tensor<128x32xi8>
+  %w = tile.pack %codes bits 1 : tensor<128x32xi8> -> tensor<1x1x128xi32>
+  tile.store %w, %vy[%c0, %c0, %c0] : tensor<1x1x128xi32>, !tile.view<1x1x128xi32, strides = [128, 128, 1], align = 16>
+  return
+}
