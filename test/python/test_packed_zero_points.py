@@ -48,17 +48,22 @@ def test_products_are_exact(case):
         rows, columns = k, n if rows == "tensor" else 1
     grid = -(-n // columns), -(-k // rows)
     scales = np.exp2(rng.integers(-1, 2, grid)).astype(np.float16)
+    codes, zeros = draw((n, k)), draw(grid)
     qw = tw.QuantizedTensor.from_codes(
-        draw((n, k)), scales, draw(grid), format=case["format"], layout="nk",
-        group_size=case["group"],
-    )  # fmt: skip
+        codes, scales, zeros, format=case["format"], layout="nk", group_size=case["group"]
+    )
+    # From what was packed, not from what is unpacked.
+    spread = [
+        np.repeat(np.repeat(table, columns, axis=0)[:n], rows, axis=1)[:, :k]
+        for table in (zeros, scales.astype(np.float64))
+    ]
     tile_m, tile_n, warps_m, warps_n = case["tile"]
     schedule = (
         f"quant_matmul{{split_k=1, stages=2, tile_k={case['tile_k']}, tile_m={tile_m}, "
         f"tile_n={tile_n}, warps_m={warps_m}, warps_n={warps_n}}}"
     )
     x = rng.integers(-2, 3, (9, k)).astype(case["x"])
-    exact = x.astype(np.float64) @ qw.dequantize(np.float64).T
+    exact = x.astype(np.float64) @ ((codes - spread[0]) * spread[1]).T
     assert np.abs(exact).max() < 2**22
     y = tw.linear(x, qw, out_dtype=np.float32, device="emulated:a100", schedule=schedule)
     np.testing.assert_array_equal(y.astype(np.float64), exact)
