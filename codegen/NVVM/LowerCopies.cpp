@@ -6,6 +6,7 @@
 // address, nothing is read.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/NVVM/InsideDimensions.h"
 #include "codegen/NVVM/Passes.h"
 #include "codegen/NVVM/ViewRegisters.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,8 +21,11 @@ using layout::LinearLayout;
 using layout::Place;
 
 constexpr int64_t chunkBytes = 16;
-/// Chunks of a row that a panel of a swizzled tile has.
+/// Chunks of a row that a panel of a swizzled tile has: a line of shared memory.
 constexpr int64_t panelChunks = 128 / chunkBytes;
+/// What the address field of a copy's source holds is less: 12 bits with a sign (as ptxas
+/// uses it, from sm_80 to sm_120a).
+constexpr int64_t reachBytes = 2048;
 
 /// Threads of a block; nullopt outside a kernel.
 static std::optional<int64_t> getThreads(Operation *op) {
@@ -49,6 +53,11 @@ public:
   int64_t getChunks() const { return type.getSlotBytes() / chunkBytes; }
   ArrayRef<int64_t> getShape() const { return type.getShape(); }
   bool isSwizzled() const { return type.getShared().getSwizzle() != 0; }
+  /// Whether rows are whole panels, and chunks of a column in eight banks.
+  bool isSwizzledInPanels() const {
+    return type.getShared().getSwizzle() == panelChunks * chunkBytes &&
+           getChunksPerRow() % panelChunks == 0;
+  }
   Value total(const Sum &sum) { return emit.add(sum.thread, emit.i32(sum.constant)); }
 
   /// Copies the chunk at `source`, where `inside` holds (null: always), to
@@ -107,7 +116,9 @@ void emitWhere(Emitter &emit, Value condition, llvm::function_ref<void()> body) 
 /// Chunk c = step * threads + thread. Chunks are numbered in row-major order, so that a
 /// warp reads consecutive bytes; rows of several panels may be panel by panel, each line
 /// of 128 bytes whole: a thread then has one place in its row, and steps differ by
-/// constants.
+/// constants. Where a step is whole rows of a panel, a thread goes over the panels of its
+/// row, then over the rows next to it as far as the address field of a copy reaches: other
+/// distances are sums of 64 bits.
 class CopyEmitter {
 public:
   CopyEmitter(Emitter &emit, tile::ViewType viewType, ViewRegisters view, ArrayRef<Value> offsets,
@@ -144,9 +155,37 @@ private:
            !isOneStep && (threads % perPanel == 0 || perPanel % threads == 0);
   }
 
+  /// Rows that a step over panels takes; 0 where steps are over chunks in order.
+  int64_t getPanelRows() {
+    int64_t rows = threads / panelChunks;
+    bool isInPanels = viewType.getRank() == 2 && target.isSwizzledInPanels() &&
+                      threads % panelChunks == 0 && target.getShape()[0] % rows == 0;
+    return isInPanels ? rows : 0;
+  }
+
+  /// Rows next to each other that a thread takes; divides those it takes at all.
+  int64_t getNeighbours(int64_t steps) {
+    int64_t stride = viewType.getStrides()[0], count = 1;
+    if (ShapedType::isDynamic(stride))
+      return 1;
+    int64_t within = (chunksPerRow - panelChunks) * chunkBytes;
+    while (steps % (2 * count) == 0 &&
+           (2 * count - 1) * stride * elementBytes + within < reachBytes)
+      count *= 2;
+    return count;
+  }
+
   /// Row and column (in chunks) of chunk `first + thread`.
   std::pair<Sum, Sum> locate(int64_t first) {
     Value thread = emit.threadId();
+    if (int64_t rows = getPanelRows()) {
+      int64_t panels = chunksPerRow / panelChunks, panel = first / threads % panels;
+      int64_t step = first / threads / panels;
+      int64_t neighbours = getNeighbours(target.getShape()[0] / rows);
+      Value row = emit.mul(emit.divide(thread, panelChunks), emit.i32(neighbours));
+      return {{row, step / neighbours * neighbours * rows + step % neighbours},
+              {emit.remainder(thread, panelChunks), panel * panelChunks}};
+    }
     if (isInPanels()) {
       if (perPanel % threads == 0)
         return {{emit.divide(thread, panelChunks), first % perPanel / panelChunks},
@@ -232,8 +271,7 @@ struct LowerAsyncCopy : OpConversionPattern<tilegpu::AsyncCopyOp> {
     emitWhere(emit, op.getPredicate() ? adaptor.getPredicate().front() : Value(), [&] {
       CopyEmitter(emit, view, ViewRegisters(emit, view, adaptor.getView()), offsets,
                   CopyTarget(emit, memory, adaptor.getMemory().front()), *threads,
-                  analysis::getInsideDimensions(view, op.getOffsets(), memory.getShape(),
-                                                op.getPredicate()))
+                  getInsideDimensions(op))
           .emitAll();
     });
     rewriter.eraseOp(op);
@@ -291,7 +329,7 @@ private:
     Value base = emit.displace(view.base, emit.mul(emit.extend(first), emit.i64(elementBytes)));
     Value stride = emit.mul(view.strides[0], emit.i64(elementBytes));
     Value row = emitThreadCoordinate(emit, layout, 0);
-    bool isWhole = analysis::getInsideDimensions(type, {op.getColumn(), op.getColumn()},
+    bool isWhole = analysis::getInsideDimensions(op.getView(), {op.getColumn(), op.getColumn()},
                                                  op.getMemory().getType().getShape())[1];
     for (unsigned reg = 0, e = layout.getNumRegisters(); reg != e; ++reg) {
       Value index = adaptor.getRows()[reg];

@@ -25,7 +25,8 @@ class MatrixAddress {
 public:
   MatrixAddress(Emitter &emit, tilegpu::MemDescType type, const LinearLayout &layout,
                 const MatrixRead &read)
-      : emit(emit), type(type), elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8) {
+      : emit(emit), type(type), elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8),
+        swizzleRows(getSwizzleRows(type)) {
     Value lane = emit.laneId();
     row = emit.add(emit.bitAnd(lane, emit.i32(7)), emitWarpCoordinate(emit, layout, 0));
     byte = emit.mul(emitWarpCoordinate(emit, layout, 1), emit.i32(elementBytes));
@@ -39,9 +40,33 @@ public:
     }
   }
 
-  /// SharedLayout::getOffset of the lane's row displaced by (rows, columns).
-  Value at(int64_t rows, int64_t columns) {
-    Value line = emit.add(row, emit.i32(rows));
+  /// The lane's row displaced by (rows, columns) in `memory`, at SharedLayout::getOffset.
+  /// Swizzles repeat after so many rows: whole repetitions, like whole panels, are constant
+  /// distances, which end up in the address fields of instructions.
+  Value at(Value memory, int64_t rows, int64_t columns) {
+    int64_t repeated = rows / swizzleRows * swizzleRows;
+    int64_t distance = repeated * getRowDistance();
+    Value offset = getOffset(emit.add(row, emit.i32(rows - repeated)), columns, distance);
+    return emit.displace(emit.displace(memory, offset), distance);
+  }
+
+private:
+  /// Rows after which swizzling starts again: lines of 128 bytes turn by one chunk each.
+  static int64_t getSwizzleRows(tilegpu::MemDescType type) {
+    int64_t swizzle = type.getShared().getSwizzle();
+    return swizzle == 0
+               ? 1
+               : swizzle / 16 * (128 / layout::SharedLayout::getGroupBytes(type.getRowBytes()));
+  }
+
+  /// Bytes from a row to the next of its panel.
+  int64_t getRowDistance() {
+    int64_t bytes = type.getRowBytes();
+    return type.getShared().getSwizzle() == 0 ? bytes : layout::SharedLayout::getPanelBytes(bytes);
+  }
+
+  /// The offset of `line`, but for what is added to `distance`.
+  Value getOffset(Value line, int64_t columns, int64_t &distance) {
     int64_t constant = columns * elementBytes;
     int64_t panel = layout::SharedLayout::getPanelBytes(type.getRowBytes());
     int64_t swizzle = type.getShared().getSwizzle();
@@ -55,22 +80,20 @@ public:
     if (!isSplit || byteBits >= panel)
       return emitSharedOffset(emit, type, line, emit.add(byte, emit.i32(constant)));
     if (swizzle == 0) {
-      Value start = emit.mul(line, emit.i32(type.getRowBytes()));
-      return emit.add(emit.add(start, byte), emit.i32(constant));
+      distance += constant;
+      return emit.add(emit.mul(line, emit.i32(type.getRowBytes())), byte);
     }
-    int64_t panelStart = constant / panel * type.getNumRows() * panel;
+    distance += constant / panel * type.getNumRows() * panel;
     Value start = emit.mul(line, emit.i32(panel));
     // A line is a row: only the chunk bits change from matrix to matrix.
     Value turn = emit.bitAnd(line, emit.i32(swizzle / 16 - 1));
     Value chunk = emit.bitXor(emit.shiftLeft(turn, 4), byte);
-    chunk = emit.bitXor(chunk, emit.i32(constant % panel));
-    return emit.add(emit.add(start, chunk), emit.i32(panelStart));
+    return emit.add(start, emit.bitXor(chunk, emit.i32(constant % panel)));
   }
 
-private:
   Emitter &emit;
   tilegpu::MemDescType type;
-  int64_t elementBytes;
+  int64_t elementBytes, swizzleRows;
   Value row, byte;
   int64_t byteBits = 0; ///< bits that `byte` may have
 };
@@ -94,8 +117,8 @@ struct LowerLdmatrix : OpConversionPattern<tilegpu::LocalLoadOp> {
     // Registers count elements of a word, then the matrices of a read.
     for (unsigned reg = 0, e = layout.getNumRegisters(); reg != e; reg += perRead) {
       layout::Coordinates at = layout.apply(reg, 0, 0);
-      Value offset = address.at(at[0] + op.getOffsets()[0], at[1] + op.getOffsets()[1]);
-      Value start = emit.displace(adaptor.getMemory(), offset);
+      Value start =
+          address.at(adaptor.getMemory(), at[0] + op.getOffsets()[0], at[1] + op.getOffsets()[1]);
       registers.append(emitRead(emit, start, *read, getRegisterType(type.getElementType())));
     }
     rewriter.replaceOpWithMultiple(op, {registers});

@@ -6,6 +6,7 @@
 // to it. Accesses outside a view are skipped; loads then yield zero.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/NVVM/InsideDimensions.h"
 #include "codegen/NVVM/Passes.h"
 #include "codegen/NVVM/VectorAccess.h"
 #include "codegen/NVVM/ViewRegisters.h"
@@ -146,7 +147,7 @@ struct LowerLoad : OpConversionPattern<tile::LoadOp> {
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
-                      analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
+                      getInsideDimensions(op));
     Type element = getRegisterType(type.getElementType());
     unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
@@ -173,7 +174,7 @@ struct LowerRead : OpConversionPattern<tile::ReadOp> {
     SmallVector<int64_t> shape(type.getRank(), 1);
     LinearLayout everywhere = layout::blocked(shape, 1, 1);
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), everywhere,
-                      analysis::getInsideDimensions(type, op.getOffsets(), shape));
+                      analysis::getInsideDimensions(op.getView(), op.getOffsets(), shape));
     Type element = type.getElementType();
     unsigned align = element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
@@ -197,7 +198,7 @@ struct LowerStore : OpConversionPattern<tile::StoreOp> {
     AccessPlan plan =
         planAccesses(layout, getMaxWidth(op.getView(), op.getOffsets(), tile.getShape()));
     GlobalTile memory(emit, type, adaptor.getView(), flatten(adaptor.getOffsets()), layout,
-                      analysis::getInsideDimensions(type, op.getOffsets(), tile.getShape()));
+                      getInsideDimensions(op));
     unsigned align = plan.width * type.getElementType().getIntOrFloatBitWidth() / 8;
     for (const Access &access : plan.accesses) {
       OpBuilder::InsertionGuard guard(rewriter);

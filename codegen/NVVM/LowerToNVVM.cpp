@@ -5,6 +5,7 @@
 // those to branches and the llvm dialect; step 3 marks kernels.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/NVVM/InsideDimensions.h"
 #include "codegen/NVVM/Passes.h"
 #include "dialects/Support/Target/Target.h"
 #include "dialects/TileGPU/TileGPUDialect.h"
@@ -94,6 +95,7 @@ static FailureOr<const target::Target *> getTarget(ModuleOp module) {
 
 /// Step 1.
 static LogicalResult lowerTiles(ModuleOp module, const target::Target *machine) {
+  nvvm::markInsideDimensions(module);
   MLIRContext *context = module.getContext();
   TypeConverter converter;
   nvvm::populateTypeConversion(converter);

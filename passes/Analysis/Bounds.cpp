@@ -109,11 +109,124 @@ std::optional<int64_t> analysis::getUpperBound(Value value, Value holds) {
   return BoundFinder(holds).find(value);
 }
 
-SmallVector<bool> analysis::getInsideDimensions(tile::ViewType view, ValueRange offsets,
+//===----------------------------------------------------------------------===//
+// Tiles counted by an extent
+//===----------------------------------------------------------------------===//
+
+/// True where the i32 `value` is surely not negative.
+static bool isNonNegative(Value value) {
+  if (getConstant(value))
+    return true;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto loop = dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
+    return loop && argument == loop.getInductionVar() && isNonNegative(loop.getLowerBound());
+  }
+  Operation *op = value.getDefiningOp();
+  if (auto divide = dyn_cast<arith::DivUIOp>(op))
+    return getConstant(divide.getRhs()).value_or(0) > 1;
+  if (isa<arith::MaxSIOp>(op))
+    return llvm::any_of(op->getOperands(), isNonNegative);
+  return isa<arith::MinSIOp>(op) && llvm::all_of(op->getOperands(), isNonNegative);
+}
+
+/// `value` as a sum of another and a constant.
+static std::pair<Value, int64_t> splitConstant(Value value) {
+  APInt constant;
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<arith::AddIOp, arith::SubIOp>(op) &&
+      matchPattern(op->getOperand(1), m_ConstantInt(&constant)))
+    return {op->getOperand(0),
+            isa<arith::AddIOp>(op) ? constant.getSExtValue() : -constant.getSExtValue()};
+  return {value, 0};
+}
+
+namespace {
+/// Shows that tiles of `size` elements, number i of which starts at i * step, end
+/// before `extent`.
+class TileCounter {
+public:
+  TileCounter(int64_t step, int64_t size, Value extent) : step(step), size(size), extent(extent) {}
+
+  /// Whether 0 <= i <= limit + more is enough.
+  bool isEnough(Value limit, int64_t more) const {
+    Operation *op = limit.getDefiningOp();
+    if (!op)
+      return false;
+    if (isa<arith::MinSIOp>(op))
+      return llvm::any_of(op->getOperands(), [&](Value part) { return isEnough(part, more); });
+    if (isa<arith::MaxSIOp>(op)) // no i is at most a negative number
+      return llvm::all_of(op->getOperands(), [&](Value part) {
+        auto constant = getConstant(part);
+        return constant ? *constant + more < 0 : isEnough(part, more);
+      });
+    if (auto [rest, constant] = splitConstant(limit); constant != 0)
+      // A sum that wraps is negative, a difference of what is not negative does not.
+      return (constant > 0 || isNonNegative(rest)) && isEnough(rest, more + constant);
+    auto divide = dyn_cast<arith::DivUIOp>(op);
+    return divide && getConstant(divide.getRhs()) == step && size <= -more * step &&
+           isAtMostExtent(divide.getLhs());
+  }
+
+private:
+  /// Whether `value`, which is more than 0 when read without a sign, is at most the extent.
+  bool isAtMostExtent(Value value) const {
+    auto clamped = value.getDefiningOp<arith::MaxSIOp>();
+    if (!clamped || getConstant(clamped.getRhs()) != 0)
+      return false;
+    return isBelowExtent(clamped.getLhs());
+  }
+  bool isBelowExtent(Value value) const {
+    auto minimum = value.getDefiningOp<arith::MinSIOp>();
+    return value == extent ||
+           (minimum && (isBelowExtent(minimum.getLhs()) || isBelowExtent(minimum.getRhs())));
+  }
+
+  int64_t step, size;
+  Value extent;
+};
+} // namespace
+
+/// The number that `value`, at least 0, is below; null where none is known. What is
+/// a few turns ahead of an induction variable is not negative either: the loop's end
+/// is that number, a quotient, from which no i32 is few away.
+static Value getLimit(Value value, Value holds) {
+  auto getEnd = [](Value value) -> Value {
+    auto argument = dyn_cast<BlockArgument>(value);
+    auto loop =
+        argument ? dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp()) : scf::ForOp();
+    bool isCounted = loop && argument == loop.getInductionVar() && isNonNegative(value);
+    return isCounted ? loop.getUpperBound() : Value();
+  };
+  auto compare = holds ? holds.getDefiningOp<arith::CmpIOp>() : arith::CmpIOp();
+  if (compare && compare.getPredicate() == arith::CmpIPredicate::slt && compare.getLhs() == value) {
+    auto [start, turns] = splitConstant(value);
+    bool isAhead = turns >= 0 && getEnd(start) == compare.getRhs();
+    return isAhead ? compare.getRhs() : Value();
+  }
+  return getEnd(value);
+}
+
+/// True where a tile of `size` elements at `offset` ends before `extent`.
+static bool isCountedTile(Value offset, int64_t size, Value extent, Value holds) {
+  auto product = offset.getDefiningOp<arith::MulIOp>();
+  auto step = product ? getConstant(product.getRhs()) : std::nullopt;
+  Value limit = step && *step > 1 ? getLimit(product.getLhs(), holds) : Value();
+  return limit && TileCounter(*step, size, extent).isEnough(limit, -1);
+}
+
+SmallVector<bool> analysis::getInsideDimensions(Value view, ValueRange offsets,
                                                 ArrayRef<int64_t> shape, Value holds) {
+  auto type = cast<tile::ViewType>(view.getType());
+  auto op = view.getDefiningOp<tile::ViewOp>();
   SmallVector<bool> inside;
-  for (auto [extent, offset, size] : llvm::zip_equal(view.getShape(), offsets, shape)) {
-    auto last = ShapedType::isDynamic(extent) ? std::nullopt : getUpperBound(offset, holds);
+  unsigned dynamic = 0;
+  for (auto [extent, offset, size] : llvm::zip_equal(type.getShape(), offsets, shape)) {
+    if (ShapedType::isDynamic(extent)) {
+      Value known = op ? op.getSizes()[dynamic++] : Value();
+      inside.push_back(known && isCountedTile(offset, size, known, holds));
+      continue;
+    }
+    auto last = getUpperBound(offset, holds);
     inside.push_back(last && *last + size <= extent);
   }
   return inside;

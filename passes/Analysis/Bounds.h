@@ -19,8 +19,9 @@ namespace tilewright::analysis {
 std::optional<int64_t> getUpperBound(mlir::Value value, mlir::Value holds = {});
 
 /// For each dimension of a view whether a tile of `shape` at `offsets` surely
-/// ends inside it.
-llvm::SmallVector<bool> getInsideDimensions(tile::ViewType view, mlir::ValueRange offsets,
+/// ends inside it. Of an extent that a launch knows this is seen where the tiles are
+/// counted by it, as i of i * 64 is below max(min(extent, n), 0) / 64.
+llvm::SmallVector<bool> getInsideDimensions(mlir::Value view, mlir::ValueRange offsets,
                                             llvm::ArrayRef<int64_t> shape, mlir::Value holds = {});
 
 } // namespace tilewright::analysis
