@@ -41,6 +41,7 @@ static void buildSimplify(OpPassManager &passes) {
 static void buildLayout(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(layoutpasses::createAssignLayouts());
   passes.addNestedPass<func::FuncOp>(layoutpasses::createPlaceDequant());
+  passes.addNestedPass<func::FuncOp>(layoutpasses::createDeferReductions());
   passes.addNestedPass<func::FuncOp>(layoutpasses::createSplitReductions());
   passes.addPass(createCSEPass());
   passes.addNestedPass<func::FuncOp>(layoutpasses::createVerifyLayouts());

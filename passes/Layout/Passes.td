@@ -79,6 +79,49 @@ def PlaceDequant : Pass<"tw-place-dequant", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tilewright::tilegpu::TileGPUDialect"];
 }
 
+def DeferReductions : Pass<"tw-defer-reductions", "::mlir::func::FuncOp"> {
+  let summary = "add up the lanes of a running sum once, after its loop";
+  let description = [{
+    Precondition: layouts are assigned; the update of the sum carries
+    `fastmath<reassoc>`, since the rewrite adds in another order.
+
+    Where a loop carries the sum of rows that several lanes share, `l * a + reduce(p)` or
+    `l + reduce(p)` with a factor that is the same along a row, each thread carries the
+    sum of what it holds itself, and lanes exchange theirs after the loop: a turn has no
+    shuffle for the sum. The order of the additions is fixed as before. A sum starts from
+    zero, or goes on where an earlier loop's ended.
+
+    Postcondition: such loops have no `tile.reduce add` across lanes. Sums that are used
+    otherwise in the loop, sums that warps share, and extrema are left alone.
+
+    From `test/passes/Layout/defer-reductions.mlir`:
+
+    ```mlir
+    %l = scf.for ... iter_args(%sum = %zero) -> (tensor<16x1xf32, #rows>) {
+      %row = tile.reduce add %p along 1 : tensor<16x64xf32, #acc> -> tensor<16x1xf32, #rows>
+      %next = math.fma %sum, %a, %row fastmath<reassoc> : tensor<16x1xf32, #rows>
+      scf.yield %next
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    %u = scf.for ... iter_args(%sum = %zeros) -> (tensor<16x8xf32, #parts>) {
+      %steps = tile.reshape %p : tensor<16x64xf32, #acc> -> tensor<16x8x8xf32, #steps>
+      %own = tile.reduce add %steps along 1 : ... -> tensor<16x1x8xf32, #own>
+      %row = tile.reshape %own : tensor<16x1x8xf32, #own> -> tensor<16x8xf32, #parts>
+      %factors = tile.broadcast %a : tensor<16x1xf32, #rows> -> tensor<16x8xf32, #parts>
+      %next = math.fma %sum, %factors, %row : tensor<16x8xf32, #parts>
+      scf.yield %next
+    }
+    %l = tile.reduce add %u along 1 : tensor<16x8xf32, #parts> -> tensor<16x1xf32, #rows>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::tilewright::tilegpu::TileGPUDialect"];
+}
+
 def SplitReductions : Pass<"tw-split-reductions", "::mlir::func::FuncOp"> {
   let summary = "take reductions that cross warps apart";
   let description = [{
