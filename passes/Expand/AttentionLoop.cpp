@@ -7,7 +7,7 @@
 #include "passes/Expand/AttentionProgram.h"
 #include "passes/Simplify/Passes.h"
 
-#include <limits>
+#include <cmath>
 
 using namespace mlir;
 using namespace tilewright;
@@ -17,8 +17,7 @@ using expand::AttentionProgram;
 static constexpr int64_t step = 16;
 
 AttentionProgram::State AttentionProgram::startState() {
-  State state{
-      splat(-std::numeric_limits<double>::infinity(), rowShape()), splat(0, rowShape()), {}};
+  State state{splat(getLowestScore(), rowShape()), splat(0, rowShape()), {}};
   for (schedule::HeadPart part : valueParts)
     state.acc.push_back(zeros({schedule.tileQ, part.width}));
   return state;
@@ -55,9 +54,10 @@ AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state
     scores = changeScores(scores, firstKey);
   if (!fullTiles)
     return addScores(hideKeys(scores, firstKey, true), firstKey, state);
-  Value isFull = arith::AndIOp::create(builder, loc,
-                                       compare(arith::CmpIPredicate::sge, tile, fullTiles->first),
-                                       compare(arith::CmpIPredicate::slt, tile, fullTiles->second));
+  Value isFull = compare(arith::CmpIPredicate::slt, tile, fullTiles->second);
+  if (fullTiles->first)
+    isFull = arith::AndIOp::create(
+        builder, loc, compare(arith::CmpIPredicate::sge, tile, fullTiles->first), isFull);
   auto branch = scf::IfOp::create(builder, loc, scores.getType(), isFull, /*withElse=*/true);
   {
     OpBuilder::InsertionGuard guard(builder);
@@ -89,11 +89,16 @@ Value AttentionProgram::exp2(Value value) {
   return math::Exp2Op::create(builder, loc, value, arith::FastMathFlags::afn);
 }
 
+/// A power of two, whose product with c is exact, so that it decays by exactly 1. What
+/// masks add to scores (-1e9, the lowest float) is to be lower: c s of such is off by more
+/// than the 16 powers of two that p holds.
+double AttentionProgram::getLowestScore() {
+  int exponent = changesScores() ? 27 : 126;
+  return -std::ldexp(1.0, exponent - std::max(0, std::ilogb(exponentScale) + 1));
+}
+
 Value AttentionProgram::getShift(Value max) {
-  Value none = splat(-std::numeric_limits<double>::infinity(), rowShape());
-  Value isNone = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, max, none);
-  Value scaled = arith::MulFOp::create(builder, loc, max, splat(exponentScale, rowShape()));
-  return arith::SelectOp::create(builder, loc, isNone, splat(0, rowShape()), scaled);
+  return arith::MulFOp::create(builder, loc, max, splat(exponentScale, rowShape()));
 }
 
 AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey,
@@ -123,7 +128,8 @@ Value AttentionProgram::addWeights(Value weights, Value decay, Value sum) {
     decay = spreadTo(reshape(decay, {schedule.tileQ, 1, 1}), sumShape());
   }
   Value added = reduce(tile::ReduceKind::Add, weights, sumShape().size() - 1);
-  return math::FmaOp::create(builder, loc, sum, decay, added);
+  // In any order: tw-defer-reductions adds up the lanes after the loop.
+  return math::FmaOp::create(builder, loc, sum, decay, added, arith::FastMathFlags::reassoc);
 }
 
 Value AttentionProgram::reduce(tile::ReduceKind kind, Value value, unsigned dim) {

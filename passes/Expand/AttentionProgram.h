@@ -10,9 +10,9 @@
 //     l = a l + sum(p);     acc = a acc + round(p) v
 //   o = acc / (2^(log2(e) sink - c m) + l);  lse = ln(2) (c m + log2(l))
 //
-// A row of hidden keys has m = -inf; 0 is taken off in its place, so that p and a are
-// zeros, not NaN. Where something is done to scores, s is multiplied by the scale
-// first, and c = log2(e).
+// m starts as a finite number that c s of no score is below but -inf: a row of hidden
+// keys has p = 0 and a = 1, not NaN. Where something is done to scores, s is multiplied
+// by the scale first, and c = log2(e).
 //
 // With pack_heads the rows of a block are those of all query heads that read one head of
 // k: row r is query r / heads, head r % heads of them. With split_keys several blocks
@@ -189,8 +189,10 @@ private:
   mlir::Value addValues(mlir::Value weights, mlir::Value firstKey, unsigned part, mlir::Value acc);
   /// sum * decay + what the rows of `weights` add up to.
   mlir::Value addWeights(mlir::Value weights, mlir::Value decay, mlir::Value sum);
-  /// What is taken off c * scores, 0 for rows that have seen nothing.
+  /// What is taken off c * scores.
   mlir::Value getShift(mlir::Value max);
+  /// The maximum of no score: what is lower counts as hidden, as -inf does.
+  double getLowestScore();
   mlir::Value exp2(mlir::Value value);
 
   // AttentionScores.cpp: what is done to scores.
@@ -201,8 +203,8 @@ private:
   bool hasSoftcap() { return !attention.getSoftcap().isZero(); }
   mlir::Value changeScores(mlir::Value scores, mlir::Value firstKey);
   mlir::Value hideKeys(mlir::Value scores, mlir::Value firstKey, bool asksFunction);
-  /// Which tiles hide no key of any row: the number of the first and of the one behind
-  /// the last; nullopt where a function may hide any key.
+  /// Which tiles hide no key of any row: the number of the first, null where that is 0,
+  /// and of the one behind the last; nullopt where a function may hide any key.
   std::optional<std::pair<mlir::Value, mlir::Value>> findFullTiles();
   ScorePlace getPlace(mlir::Value firstKey);
   mlir::Value inlineRegion(mlir::Region &region, mlir::Value scores, const ScorePlace &place);

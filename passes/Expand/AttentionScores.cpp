@@ -105,13 +105,13 @@ std::optional<std::pair<Value, Value>> AttentionProgram::findFullTiles() {
   if (!attention.getMask().empty())
     return std::nullopt;
   // Keys first .. end are seen by every row.
-  Value end = keyCount, first = constant(0);
+  Value end = keyCount, first;
   if (attention.getCausal())
     end = minimum(end, add(firstPosition, constant(1)));
   if (getWindow(1) >= 0)
     end = minimum(end, add(firstPosition, constant(getWindow(1) + 1)));
   if (getWindow(0) >= 0)
-    first = maximum(first, sub(lastPosition, constant(getWindow(0))));
+    first = maximum(constant(0), sub(lastPosition, constant(getWindow(0))));
   Value tile = constant(schedule.tileK);
   end = arith::DivUIOp::create(builder, loc, maximum(end, constant(0)), tile);
   if (getWindow(0) >= 0)

@@ -218,6 +218,40 @@ def test_hidden_scores_may_be_no_numbers():
     testing.assert_within_bound(out, reference.ref, reference.low)
 
 
+@pytest.mark.parametrize("low", [-65504, -1e9, -3e38, -np.inf])
+def test_rows_of_very_low_scores(low):
+    """The lowest half is a number: a row of such scores is a mean. Lower ones hide, as -inf does:
+    sinks or not, the row is 0.
+    """
+    q, k, v = make(1, 20, 150, 1, d=32)
+    rows = np.arange(20) % 3 == 0
+    # By position, which is the row's number.
+    factors, biases = (
+        tw.operand(np.where(rows, np.float32(a), np.float32(b))) for a, b in ((0, 1), (low, 0))
+    )
+    for sinks in (None, np.zeros(1, np.float32)):
+        out, lse = tw.attention(
+            q,
+            k,
+            v,
+            score_mod=lambda s, b, h, i, j: s * factors[i] + biases[i],
+            sinks=sinks,
+            q_offset=20 - 150,
+            return_lse=True,
+        )
+        usual = attention_reference(q, k, v, sinks=sinks)
+        testing.assert_within_bound(out[:, ~rows], usual.ref[:, ~rows], usual.low[:, ~rows])
+        if low == -65504:  # times log2(e) and ln(2), three roundings
+            np.testing.assert_allclose(lse[0, 0, rows], low + np.log(150), rtol=2**-22)
+        else:
+            assert np.isneginf(lse[0, 0, rows]).all()
+        if low == -65504 and sinks is None:
+            mean = attention_reference(0 * q, k, v)
+            testing.assert_within_bound(out[:, rows], mean.ref[:, rows], mean.low[:, rows])
+        else:
+            assert not out[0, rows].any()
+
+
 def test_results_have_the_same_bits_each_time():
     q, k, v = make(1, 100, 100, 2, d=32)
     first, second = (tw.attention(q, k, v, deterministic=True) for _ in range(2))
