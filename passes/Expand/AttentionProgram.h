@@ -10,7 +10,7 @@
 //     l = a l + sum(p);     acc = a acc + round(p) v
 //   o = acc / (2^(log2(e) sink - c m) + l);  lse = ln(2) (c m + log2(l))
 //
-// m starts as a finite number that c s of no score is below but -inf: a row of hidden
+// m starts as a number, lower than scores: a row of hidden
 // keys has p = 0 and a = 1, not NaN. Where something is done to scores, s is multiplied
 // by the scale first, and c = log2(e).
 //

@@ -1,6 +1,8 @@
 """What attention kernels do: which tiles they visit, how they touch memory, what ptxas says."""
 
+import itertools
 import json
+import os
 import subprocess
 
 import assembler
@@ -9,6 +11,8 @@ import pytest
 import tilewright as tw
 from linear_programs import TARGETS, find_compiler
 from tilewright.attention_reference import attention_reference
+
+FULL = os.environ.get("TILEWRIGHT_PTXAS_FULL") == "1"
 
 
 def count_visited(visible, tile_q, tile_k):
@@ -84,13 +88,19 @@ def compile_attention(d, dv, target, rows=4096, parts="", schedule=None):
     return json.loads(run.stdout)
 
 
-# Instructions of the loop over full tiles of 64 x 64, by head size; what may only fall.
-BUDGET = {64: 362, 128: 497}
+# Instructions of the loop over full tiles, by head size, tile and warps; what may only fall.
+BUDGET = {
+    (64, 64, 64, 4): 335,
+    (128, 64, 64, 4): 473,
+    (128, 128, 64, 8): 461,
+    (256, 64, 16, 4): 336,
+}
 
 
-@pytest.mark.parametrize("d", BUDGET)
-def test_full_tiles_have_a_loop_without_masks(nvdisasm, d):
-    schedule = "{stages = 2, tile_k = 64, tile_q = 64, warps = 4}"
+@pytest.mark.parametrize("shape", BUDGET, ids=str)
+def test_full_tiles_have_a_loop_without_masks(nvdisasm, shape):
+    d, tile_q, tile_k, warps = shape
+    schedule = f"{{stages = 2, tile_k = {tile_k}, tile_q = {tile_q}, warps = {warps}}}"
     artifact = compile_attention(d, d, "sm_80", parts="causal", schedule=schedule)
     assembly = assembler.assemble(artifact["ptx"])
     assert assembly.defects == []
@@ -98,22 +108,24 @@ def test_full_tiles_have_a_loop_without_masks(nvdisasm, d):
     full, masked = sorted(
         (loop for loop in kernel.loops if loop.mmas), key=lambda loop: len(loop.instructions)
     )
-    # Four warps of 16 rows: q k^T and p v of 16 x 8 x 16 each.
-    assert full.mmas == masked.mmas == 2 * (64 // 8) * (d // 16)
-    assert len(full.instructions) <= BUDGET[d], dict(full.counts)
+    # Warps of 16 rows: q k^T and p v of 16 x 8 x 16 each.
+    assert full.mmas == masked.mmas == 2 * (tile_k // 8) * (d // 16)
+    assert len(full.instructions) <= BUDGET[shape], dict(full.counts)
     assert full.counts["predicate"] < masked.counts["predicate"]
 
 
-CASES = [
-    (32, 32), (64, 64), (72, 72), (96, 96), (128, 128), (192, 128), (256, 256), (320, 320),
-    (576, 512), (40, 512), (512, 512), (264, 264), (576, 512),
+SIZES = [
+    (64, 64), (96, 96), (128, 128), (192, 192), (256, 256), (32, 32), (72, 72), (192, 128),
+    (264, 264), (320, 320), (40, 512), (512, 512), (576, 512),
 ]  # fmt: skip
+EVERY = list(itertools.product(TARGETS, SIZES, ("", "causal")))
+# The step has no factor in common with the number of cases: it passes every option.
+CASES = EVERY if FULL else EVERY[::17]
 
 
-@pytest.mark.parametrize(("index", "sizes"), list(enumerate(CASES)))
-def test_default_schedule_fits_the_registers(ptxas, index, sizes):
-    target = TARGETS[index % len(TARGETS)]
-    artifact = compile_attention(*sizes, target, parts="causal" if index % 2 else "")
+@pytest.mark.parametrize(("target", "sizes", "parts"), CASES, ids=str)
+def test_default_schedule_fits_the_registers(ptxas, target, sizes, parts):
+    artifact = compile_attention(*sizes, target, parts=parts)
     assembly = assembler.assemble(artifact["ptx"])
     assert assembly.target == target
     assert assembly.defects == [], artifact["metadata"]["schedule"]
