@@ -198,6 +198,8 @@ launch::AttentionCall readAttention(const py::dict &arrays, const py::dict &cons
                               {"v_factors", &launch::AttentionCall::vFactors},
                               {"block_counts", &launch::AttentionCall::blockCounts},
                               {"blocks", &launch::AttentionCall::blocks},
+                              {"k_scales", &launch::AttentionCall::kScales},
+                              {"v_scales", &launch::AttentionCall::vScales},
                               {"q_offset", &launch::AttentionCall::qOffset},
                               {"alibi_slopes", &launch::AttentionCall::alibiSlopes},
                               {"sinks", &launch::AttentionCall::sinks},

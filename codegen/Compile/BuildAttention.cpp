@@ -18,6 +18,17 @@ using namespace tilewright;
 // Problem to program
 //===----------------------------------------------------------------------===//
 
+/// The element type of a dtype, and back.
+static constexpr std::pair<StringLiteral, StringLiteral> codeTypes[] = {
+    {"e4m3", "f8E4M3FN"}, {"e5m2", "f8E5M2"}, {"u8", "ui8"}};
+
+static std::string getElementText(StringRef dtype) {
+  for (auto [name, type] : codeTypes)
+    if (name == dtype)
+      return type.str();
+  return dtype.str();
+}
+
 /// "tensor<?x8xf32>" of an operand.
 static std::string getType(const problem::Problem &problem, const problem::Operand &operand) {
   std::string text = "tensor<";
@@ -26,7 +37,7 @@ static std::string getType(const problem::Problem &problem, const problem::Opera
     text += dimension && dimension->extent ? std::to_string(*dimension->extent) : "?";
     text += "x";
   }
-  return text + operand.dtype + ">";
+  return text + getElementText(operand.dtype) + ">";
 }
 
 static llvm::Expected<std::string> getNumber(const problem::Problem &problem, StringRef name,
@@ -59,6 +70,7 @@ public:
       return softcap.takeError();
     std::string op = "nn.attention %q, %k, %v" + sequences() + optional("lengths", "k_lengths") +
                      optional("pages", "page_table") + blocks() + factors() +
+                     optional("key_scales", "k_scales") + optional("value_scales", "v_scales") +
                      optional("offset", "q_offset") + optional("alibi", "alibi_slopes") +
                      optional("sinks", "sinks") + captures() + " scale " + *scale + " softcap " +
                      *softcap;
@@ -153,6 +165,9 @@ llvm::Error compile::buildAttention(ModuleOp module, const problem::Problem &pro
 static std::string getName(Type type) {
   std::string text;
   llvm::raw_string_ostream(text) << type;
+  for (auto [name, element] : codeTypes)
+    if (element == text)
+      return name.str();
   return text;
 }
 
@@ -256,7 +271,10 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
     std::vector<std::string> extents = keys;
     if (hasFactors)
       extents.back() = rank;
-    extents.push_back(size);
+    int64_t codes = nn::getCodesPerElement(op.getTypeOf(value).getElementType());
+    extents.push_back(codes == 1 ? size : std::string(size) + "4");
+    if (codes != 1)
+      setExtent(extents.back(), op.getTypeOf(value).getDimSize(3));
     add(name, value, extents);
   }
   for (auto [name, value, rank] :
@@ -276,6 +294,8 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
     add("block_counts", op.getBlockCounts(), {"B", heads, "Qb", "kinds"});
     add("blocks", op.getBlocks(), {"B", heads, "Qb", "Kb"});
   }
+  add("k_scales", op.getKScales(), keys);
+  add("v_scales", op.getVScales(), keys);
   add("q_offset", op.getQOffset(), {batches});
   if (op.getAlibiSlopes() && op.getTypeOf(op.getAlibiSlopes()).getRank() == 2)
     add("alibi_slopes", op.getAlibiSlopes(), {batches, "Hq"});

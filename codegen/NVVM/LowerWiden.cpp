@@ -10,6 +10,10 @@
 //          (0x7f) would be 480 (0x5f80): the bit that is missing in its exponent is set
 //          where adding one to the code's lower bits carries beyond them
 //
+// Integers of 8 and of 4 bits with their sign bit inverted, q + 2^(b-1), are the lowest
+// bits of 1024 + q + 2^(b-1) as an f16: two of them take an xor, a permute or a shift,
+// and one subtraction.
+//
 //===----------------------------------------------------------------------===//
 #include "codegen/NVVM/Indexing.h"
 #include "codegen/NVVM/Passes.h"
@@ -71,6 +75,51 @@ private:
   VectorType pairType;
 };
 
+/// Two integers of 4 or 8 bits as two f16.
+Value widenIntegers(Emitter &emit, Value first, Value second) {
+  OpBuilder &builder = emit.builder;
+  unsigned bits = first.getType().getIntOrFloatBitWidth();
+  int32_t bias = 1 << (bits - 1), one = 0x6400 | bias; // the bits of 1024, and the sign's
+  auto widen = [&](Value value) -> Value {
+    return LLVM::ZExtOp::create(builder, emit.loc, builder.getI32Type(), value);
+  };
+  Value upper = LLVM::ShlOp::create(builder, emit.loc, widen(second), emit.i32(16));
+  Value both = LLVM::OrOp::create(builder, emit.loc, widen(first), upper);
+  Value word = LLVM::XOrOp::create(builder, emit.loc, both, emit.i32(one << 16 | one));
+  auto pair = VectorType::get(2, builder.getF16Type());
+  Value offset = LLVM::ConstantOp::create(
+      builder, emit.loc, pair,
+      DenseElementsAttr::get(pair, builder.getF16FloatAttr(1024 + bias).getValue()));
+  Value numbers = LLVM::BitcastOp::create(builder, emit.loc, pair, word);
+  return LLVM::FSubOp::create(builder, emit.loc, numbers, offset);
+}
+
+struct LowerWidenIntegers : OpConversionPattern<arith::SIToFPOp> {
+  LowerWidenIntegers(const TypeConverter &converter, MLIRContext *context)
+      : OpConversionPattern(converter, context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(arith::SIToFPOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    auto source = dyn_cast<RankedTensorType>(op.getIn().getType());
+    auto result = dyn_cast<RankedTensorType>(op.getType());
+    if (!source || !result.getElementType().isF16() ||
+        !(source.getElementType().isInteger(4) || source.getElementType().isInteger(8)))
+      return rewriter.notifyMatchFailure(op, "not a tile of i4 or i8 to f16");
+    Emitter emit(rewriter, op.getLoc());
+    ValueRange numbers = adaptor.getIn();
+    SmallVector<Value> halves;
+    for (size_t first = 0; first < numbers.size(); first += 2) {
+      size_t second = std::min(first + 1, numbers.size() - 1);
+      Value pair = widenIntegers(emit, numbers[first], numbers[second]);
+      for (size_t i = first; i <= second; ++i)
+        halves.push_back(
+            LLVM::ExtractElementOp::create(rewriter, op.getLoc(), pair, emit.i32(i - first)));
+    }
+    rewriter.replaceOpWithMultiple(op, {halves});
+    return success();
+  }
+};
+
 struct LowerWiden : OpConversionPattern<arith::ExtFOp> {
   LowerWiden(const TypeConverter &converter, MLIRContext *context, bool hasConvert)
       : OpConversionPattern(converter, context, /*benefit=*/2), hasConvert(hasConvert) {}
@@ -118,4 +167,5 @@ private:
 void nvvm::populateWidenPatterns(const TypeConverter &converter, RewritePatternSet &patterns,
                                  bool hasConvert) {
   patterns.add<LowerWiden>(converter, patterns.getContext(), hasConvert);
+  patterns.add<LowerWidenIntegers>(converter, patterns.getContext());
 }

@@ -39,7 +39,7 @@ void populateFieldPatterns(const mlir::TypeConverter &converter, mlir::RewritePa
 /// Conversions to 8-bit floats, by `cvt` where the target has it.
 void populateSaturatePatterns(const mlir::TypeConverter &converter,
                               mlir::RewritePatternSet &patterns, bool hasConvert);
-/// 8-bit floats as f16, by `cvt` where the target has it.
+/// 8-bit floats as f16, by `cvt` where the target has it; integers of 4 and 8 bits as f16.
 void populateWidenPatterns(const mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns,
                            bool hasConvert);
 void populateMemoryPatterns(const mlir::TypeConverter &converter,

@@ -11,11 +11,6 @@ using namespace tilewright::nn;
 static RankedTensorType tensorOf(Value value) {
   return value ? cast<RankedTensorType>(value.getType()) : RankedTensorType();
 }
-/// Elements of caches that are codes.
-static bool isLowBit(Type type) {
-  return isa<Float8E4M3FNType, Float8E5M2Type>(type) || type.isSignlessInteger(8) ||
-         type.isUnsignedInteger(8);
-}
 static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 
 /// The tokens of `k`, or of `q` where there is no k.
@@ -69,32 +64,14 @@ static LogicalResult verifyCache(AppendCacheOp op, StringRef name, RankedTensorT
                             << " for " << rows;
   };
   Type element = cache.getElementType();
-  if (cache.getRank() != 4 || !(element == rows.getElementType() || isLowBit(element)))
+  if (cache.getRank() != 4 || !(element == rows.getElementType() || isCacheCode(element)))
     return wrong("rank 4 and the dtype of its rows, f8E4M3FN, f8E5M2, i8 or ui8");
-  int64_t codes = element.isUnsignedInteger(8) ? 2 : 1; // in a byte
+  int64_t codes = getCodesPerElement(element);
   if (cache.getDimSize(2) != rows.getDimSize(2) ||
       cache.getDimSize(3) * codes != rows.getDimSize(3))
     return wrong("the heads and the head size of its rows, half of that where it is ui8");
   if (!op.getPageTable() && cache.getDimSize(0) != rows.getDimSize(0))
     return wrong("the batch of its rows");
-  return success();
-}
-
-static LogicalResult verifyScales(AppendCacheOp op, StringRef name, RankedTensorType cache,
-                                  RankedTensorType scales) { // C10
-  Type element = cache ? cache.getElementType() : Type();
-  bool isInteger = cache && isa<IntegerType>(element);
-  if (!scales && isInteger)
-    return op.emitOpError() << "expects " << name << " of a cache of integers, " << cache;
-  if (!scales)
-    return success();
-  if (!cache || !isLowBit(element))
-    return op.emitOpError() << "expects " << name << " of a cache of 8-bit floats or integers, but "
-                            << "there is none";
-  Type type = scales.getElementType();
-  if (!(type.isF32() || type.isF16()) || scales.getShape() != cache.getShape().drop_back())
-    return op.emitOpError() << "expects " << name << " of f32 or f16, one a row and head of "
-                            << cache << ", but got " << scales;
   return success();
 }
 
@@ -104,8 +81,8 @@ static LogicalResult verifyCaches(AppendCacheOp op) {
   if (failed(verifyCache(op, "k_cache", k, kCache)) ||
       failed(verifyCache(op, "v_cache", v, vCache)))
     return failure();
-  if (failed(verifyScales(op, "k_scales", kCache, tensorOf(op.getKScales()))) ||
-      failed(verifyScales(op, "v_scales", vCache, tensorOf(op.getVScales()))))
+  if (failed(verifyCacheScales(op, "k_scales", kCache, tensorOf(op.getKScales()))) || // C10
+      failed(verifyCacheScales(op, "v_scales", vCache, tensorOf(op.getVScales()))))   // C10
     return failure();
   if (v && v.getDimSize(2) != k.getDimSize(2)) // C2
     return op.emitOpError() << "expects v to have the heads of k, but got " << v << " for " << k;

@@ -36,13 +36,15 @@ SmallVector<int64_t> tilewright::nn::getRowMajorStrides(ArrayRef<int64_t> shape)
 
 static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorType type,
                                    int64_t maxSize) {
-  if (type.getRank() != 4 || !isHalf(type.getElementType()) || type.isDynamicDim(2) ||
-      type.isDynamicDim(3)) // C1
+  bool mayBeCodes = name != "q";
+  if (type.getRank() != 4 ||
+      !(isHalf(type.getElementType()) || (mayBeCodes && isCacheCode(type.getElementType()))) ||
+      type.isDynamicDim(2) || type.isDynamicDim(3)) // C1
     return op.emitOpError() << "expects " << name
                             << " to be a tensor of f16 or bf16, batch x length x heads x head size "
                                "with static heads and head size, but got "
                             << type;
-  int64_t size = type.getDimSize(3);
+  int64_t size = type.getDimSize(3) * getCodesPerElement(type.getElementType());
   if (size < 8 || size > maxSize || size % 8 != 0) // C3
     return op.emitOpError() << "expects the head size of " << name
                             << " to be a multiple of 8 from 8 to " << maxSize << ", but got "
@@ -50,14 +52,20 @@ static LogicalResult verifyOperand(AttentionOp op, StringRef name, RankedTensorT
   return success();
 }
 
+/// Columns of a head, codes counted.
+static int64_t getColumns(RankedTensorType type) {
+  return type.getDimSize(3) * getCodesPerElement(type.getElementType());
+}
+
 /// C2 and the dtypes of C1: how q, k and v fit each other.
 static LogicalResult verifyFit(AttentionOp op) {
   RankedTensorType q = tensorOf(op.getQ()), k = tensorOf(op.getK()), v = tensorOf(op.getV());
-  if (k.getElementType() != q.getElementType() || v.getElementType() != q.getElementType()) // C1
+  auto fits = [&](Type element) { return element == q.getElementType() || isCacheCode(element); };
+  if (!fits(k.getElementType()) || !fits(v.getElementType())) // C1
     return op.emitOpError() << "expects k and v to have the dtype of q, but got " << q << ", " << k
                             << ", " << v;
   bool hasBatchOfQ = op.getKLengths() || k.getDimSize(0) == q.getDimSize(0);
-  if (!hasBatchOfQ || k.getDimSize(3) != q.getDimSize(3)) // C2
+  if (!hasBatchOfQ || getColumns(k) != q.getDimSize(3)) // C2
     return op.emitOpError() << "expects k to have the batch and head size of q, but got " << k
                             << " for " << q;
   unsigned common = op.getKFactors() ? 2 : 3;                             // ranks may differ
@@ -132,6 +140,11 @@ static LogicalResult verifyFactors(AttentionOp op) {
   if (!op.getKFactors() || !op.getVFactors() || op.getPageTable())
     return op.emitOpError()
            << "expects k_factors and v_factors together, and no page_table with them";
+  Type element = tensorOf(op.getQ()).getElementType();
+  if (tensorOf(op.getK()).getElementType() != element ||
+      tensorOf(op.getV()).getElementType() != element)
+    return op.emitOpError() << "expects k and v of the dtype of q with k_factors, but got "
+                            << op.getK().getType() << " and " << op.getV().getType();
   constexpr int64_t maxRank = 16;
   for (auto [name, factors, rows] : {std::tuple("k_factors", op.getKFactors(), op.getK()),
                                      {"v_factors", op.getVFactors(), op.getV()}}) {
@@ -169,6 +182,13 @@ static LogicalResult verifyBlocks(AttentionOp op) {
                                "x blocks of rows x 2 and x entries, but got "
                             << counts << " and " << blocks;
   return success();
+}
+
+static LogicalResult verifyScales(AttentionOp op) { // C19
+  auto typeOf = [](Value value) { return value ? tensorOf(value) : RankedTensorType(); };
+  if (failed(verifyCacheScales(op, "k_scales", tensorOf(op.getK()), typeOf(op.getKScales()))))
+    return failure();
+  return verifyCacheScales(op, "v_scales", tensorOf(op.getV()), typeOf(op.getVScales()));
 }
 
 /// C8 and C11: what else the op reads.
@@ -306,7 +326,8 @@ LogicalResult AttentionOp::verify() {
   int64_t batch = q.getDimSize(0), length = q.getDimSize(1), heads = getQueryHeads();
   auto f32 = Float32Type::get(getContext());
   Type i32 = IntegerType::get(getContext(), 32), i1 = IntegerType::get(getContext(), 1);
-  auto expected = RankedTensorType::get({batch, length, heads, getValueSize()}, q.getElementType());
+  auto expected = RankedTensorType::get({batch, length, heads, getColumns(tensorOf(getV()))},
+                                        q.getElementType());
   if (failed(verifyType(*this, "o", getO(), expected)) || // C4
       failed(verifyType(*this, "lse", getLse(),
                         RankedTensorType::get({batch, heads, length}, f32)))) // C5
@@ -323,7 +344,7 @@ LogicalResult AttentionOp::verify() {
     return emitOpError() << "expects window to be two numbers from -1 (unbounded) to " << maxWindow
                          << ", but got [" << getWindow() << "]";
   if (failed(verifySequences(*this, batch)) || failed(verifyCaches(*this)) ||
-      failed(verifyBlocks(*this)) || failed(verifyFactors(*this)) ||
+      failed(verifyBlocks(*this)) || failed(verifyFactors(*this)) || failed(verifyScales(*this)) ||
       failed(verifyVectors(*this, heads)))
     return failure();
   if (failed(verifyRegion(*this, getScore(), "score", {f32, i32, i32, i32, i32}, f32)) ||

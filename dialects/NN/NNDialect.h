@@ -33,6 +33,16 @@ namespace tilewright::nn {
 /// Strides of a row-major tensor, in elements; dynamic outside of a dynamic extent.
 llvm::SmallVector<int64_t> getRowMajorStrides(llvm::ArrayRef<int64_t> shape);
 
+/// Whether elements of a cache are codes: f8E4M3FN, f8E5M2, i8, or ui8, two integers of 4
+/// bits.
+bool isCacheCode(mlir::Type element);
+/// Columns of a head in one element of a cache.
+int64_t getCodesPerElement(mlir::Type element);
+/// Fails unless scales `name` fit a cache, which may be null: f32 or f16, one a row and
+/// head; of integers always, of other numbers than codes never.
+mlir::LogicalResult verifyCacheScales(mlir::Operation *op, llvm::StringRef name,
+                                      mlir::RankedTensorType cache, mlir::RankedTensorType scales);
+
 } // namespace tilewright::nn
 
 #endif

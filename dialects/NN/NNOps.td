@@ -165,6 +165,14 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
 
     summed in f32 and rounded once to the dtype, and so for v. Axis 2 of k and v are ranks.
 
+    k and v may be codes, as `nn.append_cache` leaves them: f8E4M3FN, f8E5M2, i8, or ui8
+    with two integers of 4 bits. They stand for code * scale, with the scales `k_scales`
+    and `v_scales` of each row and head, or for themselves without. Codes are exact in the
+    dtype of q, which they are multiplied in; the scale of a key multiplies the f32 sum of
+    its products, the scale of a value its e[j], times a power of two that is taken off o:
+    `round(e[j] * v_scales[j] * F)` with F = 256, 32768, 64 and 4 for f8E4M3FN,
+    f8E5M2, i8 and ui8.
+
     Products of q and k are exact and summed in the tensor cores' f32; scores,
     maxima and sums are f32. The e[j] are taken relative to the running maximum, so
     that they are at most 1, and rounded to the dtype of v before the second product,
@@ -176,7 +184,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
 
     Constraints:
     - (C1) `q`, `k` and `v` are rank-4 tensors of one dtype, f16 or bf16, with
-      extents batch, length, heads, head size, of which the last two are static.
+      extents batch, length, heads, head size, of which the last two are static; `k` and
+      `v` may also be of codes (C17).
     - (C2) `k` has the head size of `q`, and its batch but for C14 to C16; `v` has the
       batch, length and heads of `k`; heads of `q` are a multiple of those of `k`.
     - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 576 of `q` and to 512
@@ -207,6 +216,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     - (C18) `k_factors` and `v_factors` come together and without `page_table`; they have the
       dtype, batch and length of `k`, one number of heads, which divides that of `q`, and
       the ranks of `k` and `v`, 1 to 16 each.
+    - (C19) codes are f8E4M3FN, f8E5M2, i8 or ui8, which has half the columns. Scales are
+      f32 or f16 with the first three extents of their cache: of integers always, of 8-bit
+      floats where there are any, of other caches none.
 
     ```mlir
     %o, %lse = nn.attention %q, %k, %v scale 0.125 causal
@@ -237,6 +249,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     Optional<AnyRankedTensor>:$blocks,
     Optional<AnyRankedTensor>:$k_factors,
     Optional<AnyRankedTensor>:$v_factors,
+    Optional<AnyRankedTensor>:$k_scales, Optional<AnyRankedTensor>:$v_scales,
     Optional<AnyRankedTensor>:$q_offset,
     Optional<AnyRankedTensor>:$alibi_slopes,
     Optional<AnyRankedTensor>:$sinks,
@@ -256,6 +269,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     (`lengths` $k_lengths^ `:` type($k_lengths))? (`pages` $page_table^ `:` type($page_table))?
     (`blocks` $block_counts^ `,` $blocks `of` $block_size `:` type($block_counts) `,` type($blocks))?
     (`factors` $k_factors^ `,` $v_factors `:` type($k_factors) `,` type($v_factors))?
+    (`key_scales` $k_scales^ `:` type($k_scales))?
+    (`value_scales` $v_scales^ `:` type($v_scales))?
     (`offset` $q_offset^ `:` type($q_offset))?
     (`alibi` $alibi_slopes^ `:` type($alibi_slopes))? (`sinks` $sinks^ `:` type($sinks))?
     (`reads` $captures^ `:` type($captures))? `scale` $scale (`softcap` $softcap^)?
@@ -278,7 +293,7 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     int64_t getBatches();
     /// Head size of q and k, and that of v and o.
     int64_t getHeadSize() { return getTypeOf(getQ()).getDimSize(3); }
-    int64_t getValueSize() { return getTypeOf(getV()).getDimSize(3); }
+    int64_t getValueSize() { return getTypeOf(getO()).getDimSize(3); }
   }];
 }
 

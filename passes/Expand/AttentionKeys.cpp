@@ -9,6 +9,7 @@
 // tile is one of the page; where it spans several, each row has a number.
 //
 //===----------------------------------------------------------------------===//
+#include "passes/Analysis/Divisibility.h"
 #include "passes/Expand/AttentionProgram.h"
 
 using namespace mlir;
@@ -36,14 +37,13 @@ Value AttentionProgram::viewKeys(const Operand &operand) {
     return {};
   if (!isPaged())
     return viewHead(operand, keyHead, keyStart, keyCount);
-  RankedTensorType type = tensorOf(operand.value);
   Value rows = arith::MulIOp::create(builder, loc, getExtent("P"), getPageRows(operand));
   Values strides;
   if (operand.strideArgs[1])
     strides.push_back(getStride(operand, 1));
-  return view(getHead(operand, batch, keyHead), {ShapedType::kDynamic, type.getDimSize(3)},
-              type.getElementType(), {operand.strides[1], 1}, getAlign(operand.name), rows,
-              strides);
+  Value base = getHead(operand, batch, keyHead);
+  return view(base, {ShapedType::kDynamic, getColumns(operand)}, getStorage(operand),
+              {operand.strides[1], 1}, getAlignAt(operand, base), rows, strides);
 }
 
 Value AttentionProgram::getPageRows(const Operand &operand) {
@@ -66,17 +66,39 @@ Value AttentionProgram::viewTable(int64_t rank) {
 
 Value AttentionProgram::loadKeys(const Operand &operand, Value view, Value firstKey,
                                  schedule::HeadPart part) {
+  int64_t width = part.width;
+  bool isDecoded = tensorOf(operand.value).getRank() == 4 && isCoded(operand);
+  if (isDecoded) {
+    int64_t codes = nn::getCodesPerElement(tensorOf(operand.value).getElementType());
+    part = {part.start / codes, part.width / codes};
+  }
+  Value rows;
   if (!isPaged())
-    return load(view, {firstKey, constant(part.start)}, {schedule.tileK, part.width});
-  if (getPageSize() % schedule.tileK == 0)
-    return loadFromPage(operand, firstKey, part);
-  return loadFromPages(view, getPageRows(operand), firstKey, part);
+    rows = load(view, {firstKey, constant(part.start)}, {schedule.tileK, part.width});
+  else if (getPageSize() % schedule.tileK == 0)
+    rows = loadFromPage(operand, firstKey, part);
+  else
+    rows = loadFromPages(view, getPageRows(operand), firstKey, part);
+  return isDecoded ? decode(operand, rows, width) : rows;
+}
+
+int64_t AttentionProgram::getColumns(const Operand &operand) {
+  RankedTensorType type = tensorOf(operand.value);
+  return type.getRank() == 4 ? type.getDimSize(3) : 1; // scales have no columns
+}
+
+Type AttentionProgram::getStorage(const Operand &operand) {
+  Type type = tensorOf(operand.value).getElementType();
+  return type.isUnsignedInteger(8) ? Type(builder.getI8Type()) : type;
+}
+
+unsigned AttentionProgram::getAlignAt(const Operand &operand, Value base) {
+  return std::min<int64_t>(getAlign(operand.name), *analysis::getKnownAlign(base));
 }
 
 /// A tile of keys in one page. A page that does not exist has no rows.
 Value AttentionProgram::loadFromPage(const Operand &operand, Value firstKey,
                                      schedule::HeadPart part) {
-  RankedTensorType type = tensorOf(operand.value);
   Value size = constant(getPageSize()), table = viewTable(1);
   Value index = arith::DivUIOp::create(builder, loc, firstKey, size);
   Value page = tile::ReadOp::create(builder, loc, builder.getI32Type(), table, ValueRange(index));
@@ -87,12 +109,12 @@ Value AttentionProgram::loadFromPage(const Operand &operand, Value firstKey,
   Value wide = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), page);
   Value distance = arith::MulIOp::create(builder, loc, wide, getStride(operand, 0));
   Value base = tile::AdvanceOp::create(builder, loc, getHead(operand, batch, keyHead), distance,
-                                       type.getElementType());
+                                       getStorage(operand));
   Values strides;
   if (operand.strideArgs[1])
     strides.push_back(getStride(operand, 1));
-  Value inPage = view(base, {ShapedType::kDynamic, type.getDimSize(3)}, type.getElementType(),
-                      {operand.strides[1], 1}, getAlign(operand.name), rows, strides);
+  Value inPage = view(base, {ShapedType::kDynamic, getColumns(operand)}, getStorage(operand),
+                      {operand.strides[1], 1}, getAlignAt(operand, base), rows, strides);
   Value slot = arith::RemUIOp::create(builder, loc, firstKey, size);
   return load(inPage, {slot, constant(part.start)}, {schedule.tileK, part.width});
 }
@@ -113,6 +135,7 @@ Value AttentionProgram::loadFromPages(Value view, Value pageRows, Value firstKey
   Value row = add(arith::MulIOp::create(builder, loc, page, all(pageRows)), slot);
   Value exists = compare(arith::CmpIPredicate::slt, keys, all(keyCount));
   row = arith::SelectOp::create(builder, loc, exists, row, all(constant(-1)));
-  return tile::GatherOp::create(builder, loc, tensor({schedule.tileK, part.width}, element), view,
-                                row, constant(part.start));
+  Type type = cast<tile::ViewType>(view.getType()).getElementType();
+  return tile::GatherOp::create(builder, loc, tensor({schedule.tileK, part.width}, type), view, row,
+                                constant(part.start));
 }

@@ -75,12 +75,16 @@ Value AttentionProgram::multiplyQueries(Value firstKey) {
   Value scores = zeros(scoreShape());
   for (auto [part, rows] : llvm::zip_equal(headParts, queries)) {
     Rows keys = loadRows(k, kView, firstKey, part);
-    for (int64_t column = 0; column < part.width; column += step) {
-      Value a = slice(rows, {0, column}, {schedule.tileQ, step});
-      Value b = transpose(takeRows(keys, {0, column}, {schedule.tileK, step}));
+    // Codes lie as bytes do in fragments: two steps at a time.
+    int64_t depth = isCoded(k) && part.width % (2 * step) == 0 ? 2 * step : step;
+    for (int64_t column = 0; column < part.width; column += depth) {
+      Value a = slice(rows, {0, column}, {schedule.tileQ, depth});
+      Value b = transpose(takeRows(keys, {0, column}, {schedule.tileK, depth}));
       scores = tile::DotOp::create(builder, loc, scores.getType(), a, b, scores);
     }
   }
+  if (kScales.value)
+    scores = arith::MulFOp::create(builder, loc, scores, loadScales(kScales, kScaleView, firstKey));
   return scores;
 }
 
@@ -112,7 +116,8 @@ AttentionProgram::State AttentionProgram::addScores(Value scores, Value firstKey
   Value weights = exp2(math::FmaOp::create(builder, loc, scores, splat(exponentScale, scoreShape()),
                                            spread(shift, scoreShape())));
   next.sum = addWeights(weights, decay, state.sum);
-  Value rounded = arith::TruncFOp::create(builder, loc, tensor(scoreShape(), element), weights);
+  Value rounded = arith::TruncFOp::create(builder, loc, tensor(scoreShape(), element),
+                                          scaleWeights(weights, firstKey));
   for (auto [i, part] : llvm::enumerate(valueParts)) {
     Value acc = arith::MulFOp::create(builder, loc, state.acc[i],
                                       spread(decay, {schedule.tileQ, part.width}));
@@ -141,6 +146,8 @@ Value AttentionProgram::reduce(tile::ReduceKind kind, Value value, unsigned dim)
 Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {
   int64_t width = valueParts[part].width;
   Rows values = loadRows(v, vView, firstKey, valueParts[part]);
+  if (ordersColumns(width))
+    values.ranks.front() = orderColumns(values.ranks.front(), /*isBack=*/false);
   for (int64_t key = 0; key < schedule.tileK; key += step)
     acc = tile::DotOp::create(builder, loc, acc.getType(),
                               slice(weights, {0, key}, {schedule.tileQ, step}),

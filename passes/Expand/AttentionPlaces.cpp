@@ -69,8 +69,8 @@ Value AttentionProgram::viewHead(const Operand &operand, Value head, Value start
     Value distance = arith::MulIOp::create(builder, loc, wide, getStride(operand, 1));
     base = tile::AdvanceOp::create(builder, loc, base, distance, type.getElementType());
   }
-  return view(base, {length, type.getDimSize(3)}, type.getElementType(), {operand.strides[1], 1},
-              std::min(align, getAlign(operand.name)), sizes, strides);
+  return view(base, {length, getColumns(operand)}, getStorage(operand), {operand.strides[1], 1},
+              std::min(align, getAlignAt(operand, base)), sizes, strides);
 }
 
 Value AttentionProgram::readNumber(const Operand &operand) {
@@ -184,6 +184,10 @@ void AttentionProgram::placeBlock() {
 void AttentionProgram::placeKeys() {
   kView = viewKeys(k);
   vView = viewKeys(v);
+  if (kScales.value)
+    kScaleView = viewKeys(kScales);
+  if (vScales.value)
+    vScaleView = viewKeys(vScales);
   if (hasBlocks())
     return placeBlocks();
   fullTiles = findFullTiles();

@@ -51,7 +51,9 @@ void AttentionProgram::declare(Operand &operand, Value value, StringRef name,
   operand.name = name.str();
   bool isWritten = name == "o" || name == "lse";
   operand.pointer = addPointer(name, type.getElementType(), isWritten,
-                               type.getElementType().isInteger(32) ? "i32" : "");
+                               type.getElementType().isSignlessInteger(32)  ? "i32"
+                               : type.getElementType().isSignlessInteger(8) ? "i8"
+                                                                            : "");
   auto attr = problem ? problem.findOperand(name) : nn::OperandAttr();
   if (name == "lse") // row-major, always
     return;
@@ -89,6 +91,9 @@ void AttentionProgram::buildFunction() {
     listed = tensorOf(lists).getDimSize(1) == attention.getKeyHeads() ? "Hkv" : "Hq";
   declare(blockCounts, attention.getBlockCounts(), "block_counts", {"B", listed, "Qb", "kinds"});
   declare(blocks, attention.getBlocks(), "blocks", {"B", listed, "Qb", "Kb"});
+  keys.pop_back();
+  declare(kScales, attention.getKScales(), "k_scales", keys);
+  declare(vScales, attention.getVScales(), "v_scales", keys);
   declare(offset, attention.getQOffset(), "q_offset", {batches});
   bool isPerBatch =
       attention.getAlibiSlopes() && tensorOf(attention.getAlibiSlopes()).getRank() == 2;
@@ -105,9 +110,9 @@ void AttentionProgram::buildFunction() {
   declare(lse, attention.getLse(), "lse", {"B", "Hq", "Sq"});
   declare(o, attention.getO(), "o", {"B", "Sq", "Hq", "Dv"});
 
-  SmallVector<Operand *> operands = {&q,       &k,       &v,        &kFactors,  &vFactors,
-                                     &qStarts, &kStarts, &kLengths, &pageTable, &blockCounts,
-                                     &blocks,  &offset,  &slopes,   &sinks};
+  SmallVector<Operand *> operands = {
+      &q,         &k,           &v,      &kFactors, &vFactors, &qStarts, &kStarts, &kLengths,
+      &pageTable, &blockCounts, &blocks, &kScales,  &vScales,  &offset,  &slopes,  &sinks};
   for (Operand &capture : captures)
     operands.push_back(&capture);
   operands.append({&lse, &o});
@@ -184,13 +189,16 @@ void AttentionProgram::storeResults(const State &state) {
   }
   Value zero = splat(0, rowShape());
   Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, total, zero);
-  Value inverse = arith::DivFOp::create(builder, loc, splat(1, rowShape()), total);
+  Value one = splat(1 / getWeightFactor(), rowShape()); // in units of acc
+  Value inverse = arith::DivFOp::create(builder, loc, one, total);
   inverse = arith::SelectOp::create(builder, loc, isEmpty, zero, inverse);
   Value oView = packsHeads() ? viewPackedHeads(o) : viewHead(o, head, queryStart, queryCount);
   Value oRows = packsHeads() ? findPackedRows(getQueryStep(o), constant(1)) : Value();
   for (auto [part, acc] : llvm::zip_equal(valueParts, state.acc)) {
     SmallVector<int64_t> shape = {schedule.tileQ, part.width};
     Value rows = arith::MulFOp::create(builder, loc, acc, spread(inverse, shape));
+    if (ordersColumns(part.width))
+      rows = orderColumns(rows, /*isBack=*/true);
     rows = arith::TruncFOp::create(builder, loc, tensor(shape, element), rows);
     Value start = constant(part.start);
     if (oRows)

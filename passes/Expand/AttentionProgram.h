@@ -108,6 +108,28 @@ private:
   mlir::Value getRoom();
   mlir::Value countKeys();
   mlir::Value viewKeys(const Operand &operand);
+  /// Columns of an operand's rows in memory, and what a program calls their type.
+  int64_t getColumns(const Operand &operand);
+  mlir::Type getStorage(const Operand &operand);
+  /// What is known of an address in the operand.
+  unsigned getAlignAt(const Operand &operand, mlir::Value base);
+
+  // AttentionCodes.cpp: keys and values of low-bit caches.
+  bool isCoded(const Operand &operand) { return getStorage(operand) != element; }
+  /// Codes as numbers of the dtype of q, tile_k x width.
+  mlir::Value decode(const Operand &operand, mlir::Value codes, int64_t width);
+  mlir::Value toElement(mlir::Value numbers);
+  /// Whether columns of values take another order in products: that in which a thread has
+  /// neighbours, an eighth of (at most) 64 columns, instead of each eighth column.
+  bool ordersColumns(int64_t width) { return isCoded(v) && llvm::isPowerOf2_64(width); }
+  /// Into that order, or back.
+  mlir::Value orderColumns(mlir::Value values, bool isBack);
+  /// A 1 x tile_k row of scales as a tile of scores.
+  mlir::Value loadScales(const Operand &operand, mlir::Value view, mlir::Value firstKey);
+  /// F of nn.attention; 1 where there are no scales.
+  double getWeightFactor();
+  mlir::Value scaleWeights(mlir::Value weights, mlir::Value firstKey);
+
   mlir::Value loadKeys(const Operand &operand, mlir::Value view, mlir::Value firstKey,
                        schedule::HeadPart part);
   mlir::Value loadFromPage(const Operand &operand, mlir::Value firstKey, schedule::HeadPart part);
@@ -237,7 +259,7 @@ private:
   double exponentScale; ///< c above
 
   Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, kFactors, vFactors, blockCounts,
-      blocks, offset, slopes, sinks, lse;
+      blocks, kScales, vScales, offset, slopes, sinks, lse;
   llvm::SmallVector<Operand> captures;
   std::vector<std::pair<std::string, unsigned>> extentArgs; ///< dynamic extents
   unsigned splitsArg = 0, partsArg = 0, sumsArg = 0, countersArg = 0;
@@ -251,7 +273,7 @@ private:
   mlir::Value firstPosition, lastPosition; ///< of the block's rows
   mlir::Value firstTile, endTile;          ///< of keys
   std::optional<std::pair<mlir::Value, mlir::Value>> fullTiles;
-  mlir::Value kView, vView;
+  mlir::Value kView, vView, kScaleView, vScaleView;
   mlir::Value blockList; ///< a view of the list of the block's rows
   Values queries;        ///< tiles of q, one a part of the head
 };

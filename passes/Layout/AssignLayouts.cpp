@@ -34,17 +34,32 @@ static std::array<int64_t, 2> getPackedGrid(const LinearLayout &codes) {
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Whether `operand` of a product is 8-bit numbers that are widened in registers.
+/// What an operand of a product is a part or the transpose of.
+static Operation *getSource(Value operand) {
+  Operation *op = operand.getDefiningOp();
+  while (isa_and_nonnull<tile::SliceOp, tile::TransposeOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  return op;
+}
+
+/// Whether `operand` of a product is numbers of at most 8 bits that are widened in
+/// registers.
 static bool isWidened(Value operand) {
-  auto extend = operand.getDefiningOp<arith::ExtFOp>();
-  return extend && tensorOf(extend.getIn()).getElementTypeBitWidth() == 8;
+  Operation *op = getSource(operand);
+  return isa_and_nonnull<arith::ExtFOp, arith::SIToFPOp>(op) &&
+         tensorOf(op->getOperand(0)).getElementTypeBitWidth() <= 8;
 }
 
 /// Bits of the elements whose fragments the operands of a product have: where bytes are
-/// widened on both sides they stay where bytes lie, since the order of K is free.
+/// widened on both sides they stay where bytes lie, since the order of K is free; and
+/// where `b` is, if `a` is loaded and takes any order.
 static unsigned getFragmentBits(tile::DotOp dot) {
   unsigned bits = tensorOf(dot.getA()).getElementTypeBitWidth();
-  return bits == 16 && isWidened(dot.getA()) && isWidened(dot.getB()) ? 8 : bits;
+  if (bits != 16 || !isWidened(dot.getB()))
+    return bits;
+  bool isLoaded = isa_and_nonnull<tile::LoadOp, tile::GatherOp>(getSource(dot.getA()));
+  bool isDeep = tensorOf(dot.getA()).getDimSize(1) % layout::getMmaDepth(8) == 0;
+  return isWidened(dot.getA()) || (isLoaded && isDeep) ? 8 : bits;
 }
 
 /// All tensors of the op have one shape and element i of the results depends

@@ -54,25 +54,42 @@ static int64_t getKeyHeads(const AttentionCall &call) {
   return getExtent(call.kFactors ? *call.kFactors : call.k, 2);
 }
 
+/// Columns of a head of k or v, codes counted.
+static int64_t getColumns(const Tensor &cache) {
+  return getExtent(cache, 3) * (cache.dtype == "u8" ? 2 : 1);
+}
+
+/// Names of the extents of k and v but for the last.
+static SmallVector<StringRef, 4> getRowExtents(const AttentionCall &call, StringRef batches) {
+  if (call.pageTable)
+    return {"P", "page", "Hkv"};
+  return {batches, "Sk", "Hkv"};
+}
+
 static void addKeys(Call &described, const AttentionCall &call, StringRef batches) {
   if (call.pageTable) {
     described.dimensions.push_back({"P", std::nullopt});
     described.dimensions.push_back({"page", getExtent(call.k, 1)});
     described.dimensions.push_back({"pages", std::nullopt});
-    described.add("k", call.k, {"P", "page", "Hkv", "D"});
-    described.add("v", call.v, {"P", "page", "Hkv", "Dv"});
-    return;
+  } else {
+    described.dimensions.push_back({"Sk", std::nullopt});
   }
-  described.dimensions.push_back({"Sk", std::nullopt});
-  if (!call.kFactors || !call.vFactors) {
-    described.add("k", call.k, {batches, "Sk", "Hkv", "D"});
-    described.add("v", call.v, {batches, "Sk", "Hkv", "Dv"});
-    return;
+  SmallVector<StringRef, 4> rows = getRowExtents(call, batches);
+  bool hasFactors = call.kFactors && call.vFactors;
+  for (auto [name, tensor, rank, columns, packed] :
+       {std::tuple("k", &call.k, "Rk", "D", "D4"), {"v", &call.v, "Rv", "Dv", "Dv4"}}) {
+    SmallVector<StringRef, 4> extents = rows;
+    if (hasFactors) {
+      extents.back() = rank;
+      described.dimensions.push_back({rank, getExtent(*tensor, 2)});
+    }
+    extents.push_back(tensor->dtype == "u8" ? packed : columns);
+    if (tensor->dtype == "u8")
+      described.dimensions.push_back({packed, getExtent(*tensor, 3)});
+    described.add(name, *tensor, extents);
   }
-  described.dimensions.push_back({"Rk", getExtent(call.k, 2)});
-  described.dimensions.push_back({"Rv", getExtent(call.v, 2)});
-  described.add("k", call.k, {batches, "Sk", "Rk", "D"});
-  described.add("v", call.v, {batches, "Sk", "Rv", "Dv"});
+  if (!call.kFactors || !call.vFactors)
+    return;
   described.add("k_factors", *call.kFactors, {batches, "Sk", "Hkv", "Rk"});
   described.add("v_factors", *call.vFactors, {batches, "Sk", "Hkv", "Rv"});
 }
@@ -115,7 +132,7 @@ Call describe(const AttentionCall &call) {
                           {"Hq", getExtent(call.q, 2)},
                           {"Hkv", getKeyHeads(call)},
                           {"D", getExtent(call.q, 3)},
-                          {"Dv", getExtent(call.v, 3)}};
+                          {"Dv", getColumns(call.v)}};
   described.attributes = {{"scale", call.scale},
                           {"softcap", call.softcap},
                           {"causal", call.causal},
@@ -149,6 +166,9 @@ Call describe(const AttentionCall &call) {
     described.add("block_counts", *call.blockCounts, {"B", heads, "Qb", "kinds"});
     described.add("blocks", *call.blocks, {"B", heads, "Qb", "Kb"});
   }
+  SmallVector<StringRef, 4> rows = getRowExtents(call, call.kLengths ? batches : "B");
+  described.addOptional("k_scales", call.kScales, rows);
+  described.addOptional("v_scales", call.vScales, rows);
   described.addOptional("q_offset", call.qOffset, {batches});
   if (hasSlopesOfBatches)
     described.add("alibi_slopes", *call.alibiSlopes, {batches, "Hq"});
@@ -229,7 +249,7 @@ static Error checkFactors(const AttentionCall &call) {
   int64_t heads = getKeyHeads(call);
   for (auto [name, factors, rows] : {std::tuple("k_factors", &*call.kFactors, &call.k),
                                      {"v_factors", &*call.vFactors, &call.v}}) {
-    if (factors->dtype != rows->dtype)
+    if (factors->dtype != rows->dtype || rows->dtype != call.q.dtype)
       return createStringError(Twine("'") + name + "' has dtype " + factors->dtype +
                                ", but expects " + rows->dtype);
     if (Error error =
@@ -265,6 +285,27 @@ static Error checkBlocks(const AttentionCall &call) {
   return Error::success();
 }
 
+/// Scales of codes, as many as their cache has rows of heads.
+static Error checkScales(const AttentionCall &call) {
+  for (auto [name, cache, scales] :
+       {std::tuple("k_scales", &call.k, &call.kScales), {"v_scales", &call.v, &call.vScales}}) {
+    bool isInteger = is_contained({"i8", "u8"}, cache->dtype);
+    bool isFloat8 = is_contained({"e4m3", "e5m2"}, cache->dtype);
+    if (isInteger && !*scales)
+      return createStringError(Twine("expects '") + name + "' beside a cache of " + cache->dtype +
+                               ", but got none");
+    if (!*scales)
+      continue;
+    if (!isInteger && !isFloat8)
+      return createStringError(Twine("expects '") + name +
+                               "' beside a cache of e4m3, e5m2, i8 or u8, but it is " +
+                               cache->dtype);
+    if (Error error = checkShape(**scales, name, ArrayRef(cache->shape).drop_back()))
+      return error;
+  }
+  return Error::success();
+}
+
 static Error checkSequences(const AttentionCall &call) {
   if (!call.qStarts && !call.kStarts)
     return Error::success();
@@ -289,17 +330,20 @@ static Error checkCall(const AttentionCall &call) {
   // q says the batch, k the number of keys; the rest follows.
   int64_t batch = call.q.shape[0], queries = call.q.shape[1], heads = call.q.shape[2];
   int64_t keys = call.k.shape[1], keyHeads = call.k.shape[2];
-  int64_t size = call.q.shape[3], valueSize = call.v.shape[3];
+  int64_t size = call.q.shape[3], valueSize = getColumns(call.v);
   if (Error error = checkShape(call.q, "q", {batch, queries, heads, size}))
     return error;
   int64_t entries = call.qStarts ? getExtent(*call.qStarts, 0) - 1 : batch;
   int64_t keyBatch = call.pageTable ? call.k.shape[0] : call.kLengths ? entries : batch;
-  if (Error error = checkShape(call.k, "k", {keyBatch, keys, keyHeads, size}))
+  int64_t keyColumns = call.k.dtype == "u8" ? size / 2 : size;
+  if (Error error = checkShape(call.k, "k", {keyBatch, keys, keyHeads, keyColumns}))
     return error;
   int64_t valueHeads = call.vFactors ? call.v.shape[2] : keyHeads;
-  if (Error error = checkShape(call.v, "v", {keyBatch, keys, valueHeads, valueSize}))
+  if (Error error = checkShape(call.v, "v", {keyBatch, keys, valueHeads, getExtent(call.v, 3)}))
     return error;
   if (Error error = checkFactors(call))
+    return error;
+  if (Error error = checkScales(call))
     return error;
   if (Error error = checkShape(call.o, "o", {batch, queries, heads, valueSize}))
     return error;

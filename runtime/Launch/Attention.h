@@ -16,7 +16,10 @@ namespace tilewright::launch {
 /// Tensors of rank 4 are [batch, length, heads, head size] whatever their strides;
 /// only the last axis must be contiguous.
 struct AttentionCall {
-  Tensor q, k, v, o; ///< "f16" or "bf16", all alike
+  /// "f16" or "bf16", all alike; k and v also "e4m3", "e5m2", "i8" or, two codes a byte, "u8".
+  Tensor q, k, v, o;
+  /// [B,Sk,Hkv] or [P,page,Hkv], "f32" or "f16": of codes in k and v.
+  std::optional<Tensor> kScales, vScales;
   /// [N+1] "i32": N sequences lie behind each other in the only batch. Both or none.
   std::optional<Tensor> qStarts, kStarts;
   /// [B], of sequences [N], "i32": keys there are in a cache; k is [B,room,Hkv,D].
@@ -46,8 +49,8 @@ struct AttentionCall {
 };
 
 /// The call by names. Operands are q, k, v, q_starts, k_starts, k_lengths, page_table,
-/// q_offset, alibi_slopes, sinks, capture0, ..., lse, o; dimensions B (1 of sequences), Sq
-/// and Sk are dynamic, and of pages P and pages. A kernel that splits keys takes the
+/// k_scales, v_scales, q_offset, alibi_slopes, sinks, capture0, ..., lse, o; dimensions B (1 of
+/// sequences), Sq and Sk are dynamic, and of pages P and pages. A kernel that splits keys takes the
 /// scalar splits; another one refuses call.splits but for 1.
 Call describe(const AttentionCall &call);
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import hardware
 from ._extension import runtime
 from .arrays import like
-from .attention import Layout
+from .attention_arguments import Layout
 from .cache_arguments import (
     check_caches,
     check_positions,

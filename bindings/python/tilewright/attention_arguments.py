@@ -91,7 +91,8 @@ def run_attention(
 ) -> tuple[NDArray, NDArray | None]:
     """The result [B, S, H, D], in memory in the order of `layout`, and the logarithms."""
     where = hardware.device(device).name
-    (batch, rows, heads, _), values = operands["q"].shape, operands["v"].shape[3]
+    batch, rows, heads, _ = operands["q"].shape
+    values = count_columns(operands["v"])
     out = _allocate((batch, rows, heads, values), operands["q"].dtype, layout)
     lse = np.empty((batch, heads, rows), np.float32) if return_lse else None
     if out.size:
@@ -179,7 +180,12 @@ def check_head_sizes(arrays: dict[str, NDArray]) -> None:
             f"q has {heads} heads and k {k.shape[2]}; expects a multiple of the heads of k"
         )
     check_head_size("q", q.shape[3])
-    check_head_size("v", v.shape[3], LARGEST_VALUE_HEAD)
+    check_head_size("v", count_columns(v), LARGEST_VALUE_HEAD)
+
+
+def count_columns(array: NDArray) -> int:
+    """Columns of a head: uint8 is two codes of 4 bits."""
+    return array.shape[3] * (2 if array.dtype == np.uint8 else 1)
 
 
 def check_head_size(name: str, size: int, largest: int = LARGEST_HEAD) -> None:

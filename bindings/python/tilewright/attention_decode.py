@@ -13,12 +13,14 @@ from .attention_arguments import (
     attention_constants,
     attention_operands,
     check_head_sizes,
+    count_columns,
     cumulative_lengths,
     factor_tensors,
     head_tensor,
     run_attention,
 )
 from .block_lists import BlockList, block_operands
+from .cache_arguments import CODES, read_codes, read_scales
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .hardware import Device
 
@@ -33,6 +35,8 @@ def attention_decode(
     *,
     cache_seqlens: int | ArrayLike | Any,
     page_table: ArrayLike | Any | None = None,
+    k_scales: ArrayLike | Any | None = None,
+    v_scales: ArrayLike | Any | None = None,
     cu_seqlens_q: ArrayLike | Any | None = None,
     num_splits: int | None = None,
     scale: float | None = None,
@@ -62,11 +66,15 @@ def attention_decode(
         q: float16 or bfloat16 [B, Sq, Hq, D]; with `cu_seqlens_q` [T, Hq, D].
         k_cache: [B, room, Hkv, D], or with `page_table` [pages, page_size, Hkv, D] with pages
             of any size; any strides but along a head, and from page to page a multiple of
-            that from key to key. Hkv divides Hq.
+            that from key to key. Hkv divides Hq. Of the dtype of `q`, or of codes as
+            `append_cache` leaves them: float8_e4m3fn, float8_e5m2, int8, or uint8 [..., D / 2]
+            for two of 4 bits.
         v_cache: the same with a head size of Dv.
         cache_seqlens: int, or int32 [B]: keys that each sequence has, 0 up to the room.
         page_table: int32 [B, most pages of a sequence]: key j of sequence b is in page
             `page_table[b, j // page_size]`. Entries behind the last key are not read.
+        k_scales, v_scales: float32 or float16 [B, room, Hkv], or [pages, page_size, Hkv]: what
+            codes are multiplied by. Integers need them; float8 may go without.
         cu_seqlens_q: int32 [B + 1]: sequence b has rows `cu_seqlens_q[b]` up to
             `cu_seqlens_q[b + 1]` of `q`.
         num_splits: parts that the keys of a sequence are cut into, for blocks of their own;
@@ -91,9 +99,14 @@ def attention_decode(
     or not. Splits leave partial results in a workspace; the last block to finish adds them
     up, in order.
 
+    Codes are exact in the dtype of `q`, in which they are multiplied. The scale of a key
+    multiplies the float32 sum of its products; the scale of a value its weight, which is
+    rounded to the dtype of `q` after that.
+
     Raises: as `attention`; ArgumentError for lengths beyond the room and for entries in use
     that name no page.
     """
+    scales = {"k_scales": k_scales, "v_scales": v_scales}
     starts = None if cu_seqlens_q is None else to_numpy(cu_seqlens_q, "cu_seqlens_q")
     tensors = _tensors(q, k_cache, v_cache, (k_factors, v_factors), is_varlen=starts is not None)
     batch = tensors["q"].shape[0]
@@ -114,6 +127,10 @@ def attention_decode(
     tensors["k_lengths"] = _lengths(cache_seqlens, batch, room)
     if page_table is not None:
         _check_pages(tensors)
+    for name, value in scales.items():
+        read = read_scales(value, name, tensors[name[0]])
+        if read is not None:
+            tensors[name] = read
     _, _, heads, size = tensors["q"].shape
     constants = attention_constants(size, scale, causal, window, softcap, deterministic)
     if num_splits is not None:
@@ -149,16 +166,17 @@ def _tensors(
         queries = queries[None]
     arrays = {
         "q": head_tensor(queries, "q", "bshd"),
-        "k": head_tensor(k, "k_cache", "bshd"),
-        "v": head_tensor(v, "v_cache", "bshd"),
+        "k": read_codes(k, "k_cache"),
+        "v": read_codes(v, "v_cache"),
     }
     q, k, v = arrays.values()
     for name, array in (("k_cache", k), ("v_cache", v)):
-        if array.dtype != q.dtype:
+        if array.dtype != q.dtype and array.dtype not in CODES:
             raise UnsupportedError(
-                f"{name} is {array.dtype.name} and q {q.dtype.name}; supported: one dtype"
+                f"{name} is {array.dtype.name} and q {q.dtype.name}; supported: one dtype, or "
+                f"{', '.join(code.name for code in CODES)}"
             )
-    if k.shape[3] != q.shape[3]:
+    if count_columns(k) != q.shape[3]:
         raise ShapeError(f"k_cache has shape {k.shape}; expects the head size of q, {q.shape[3]}")
     arrays |= factor_tensors(*factors, arrays, "bshd")
     if v.shape[:2] != k.shape[:2] or (factors[0] is None and v.shape[2] != k.shape[2]):

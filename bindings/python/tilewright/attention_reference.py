@@ -48,15 +48,26 @@ def attention_reference(
     score_mod: Callable[..., Any] | None = None,
     mask_mod: Callable[..., Any] | None = None,
     q_offset: int | ArrayLike | None = None,
+    k_scales: NDArray | None = None,
+    v_scales: NDArray | None = None,
+    weight_factor: float = 1.0,
     layout: str = "bshd",
 ) -> AttentionReference:
-    """The arguments are those of `attention`; functions get arrays [B, Hq, Sq, Sk]."""
+    """The arguments are those of `attention`; functions get arrays [B, Hq, Sq, Sk].
+
+    Scales [B, Sk, Hkv] are those of codes, k and v then the codes as numbers of the dtype of
+    q, and `weight_factor` the F of nn.attention.
+    """
     q, k, v = (to_numpy(a, "array") for a in (q, k, v))
     if layout == "bshd":
         q, k, v = (a.transpose(0, 2, 1, 3) for a in (q, k, v))
     batch, heads, queries, size = q.shape
     keys, ratio = k.shape[2], heads // k.shape[1]
     k, v = np.repeat(k, ratio, 1), np.repeat(v, ratio, 1)
+    k_factors, v_factors = (
+        None if scales is None else np.repeat(scales.transpose(0, 2, 1), ratio, 1)[:, :, None]
+        for scales in (k_scales, v_scales)
+    )
     b, h, i, j = np.ogrid[:batch, :heads, :queries, :keys]
     p = i + keys - queries
     if q_offset is not None:
@@ -76,7 +87,10 @@ def attention_reference(
     def compute(dtype: type) -> tuple[NDArray, NDArray]:
         factor = np.float32(size**-0.5 if scale is None else scale).astype(dtype)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            s = (q.astype(dtype) @ k.astype(dtype).swapaxes(2, 3)) * factor
+            s = q.astype(dtype) @ k.astype(dtype).swapaxes(2, 3)
+            if k_factors is not None:
+                s = s * k_factors.astype(dtype)
+            s = s * factor
             if softcap:
                 s = dtype(softcap) * np.tanh(s / dtype(softcap))
             if alibi_slopes is not None:
@@ -92,6 +106,9 @@ def attention_reference(
             lse = (shift + np.log(total))[..., 0]
             if sinks is not None:
                 total = total + np.exp(np.asarray(sinks, dtype)[None, :, None, None] - shift)
+            if v_factors is not None:
+                e = e * (v_factors.astype(dtype) * dtype(weight_factor))
+                total = total * dtype(weight_factor)
             if dtype is np.float32:
                 e = e.astype(v.dtype).astype(dtype)
             return (e @ v.astype(dtype)) / np.where(total == 0, 1, total), lse

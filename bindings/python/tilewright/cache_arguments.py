@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
-from .attention import Layout
+from .attention_arguments import Layout, head_tensor
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import float_name
 
@@ -261,3 +261,31 @@ def _check_pages(lengths: NDArray, rows: int, cache: NDArray, pages: NDArray) ->
             f"page_table has {pages[b, entry]} for page {entry} of sequence {b}, which gets new "
             f"rows; expects 0 to {count - 1}"
         )
+
+
+def read_codes(value: ArrayLike | Any, name: str) -> NDArray:
+    """A cache to read from [..., ..., H, D]: numbers of 16 bits or codes."""
+    array = to_numpy(value, name)
+    if array.dtype not in CODES:
+        return head_tensor(array, name, "bshd")
+    if array.ndim != 4:
+        raise ShapeError(f"{name} has shape {array.shape}; expects [B, S, H, D]")
+    return array if _is_regular(array) else np.ascontiguousarray(array)
+
+
+def read_scales(value: Any, name: str, cache: NDArray) -> NDArray | None:
+    """The scales of a cache to read from, where there are such."""
+    if value is None:
+        if cache.dtype.kind in "iu":
+            raise ArgumentError(
+                f"{name[0]}_cache holds {cache.dtype.name} codes; expects {name} beside it"
+            )
+        return None
+    if cache.dtype not in CODES:
+        raise ArgumentError(
+            f"{name} are given, but {name[0]}_cache is {cache.dtype.name}; expects a cache of codes"
+        )
+    scales = to_numpy(value, name)
+    float_name(scales.dtype, f"dtype of {name}", ("f32", "f16"))
+    _check_shape(scales, name, cache.shape[:3])
+    return scales if _is_regular(scales) else np.ascontiguousarray(scales)

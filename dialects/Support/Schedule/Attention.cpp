@@ -48,18 +48,34 @@ static Error readHeadSize(const Problem &problem, StringRef name, int64_t &value
   return constraints.checkMultiple(name, value, 8, "8", maximum);
 }
 
+/// Bits of the codes of an operand; 0 where it has none.
+static int64_t getCodeBits(const problem::Operand &operand) {
+  if (operand.dtype == "u8")
+    return 4;
+  return is_contained({"e4m3", "e5m2", "i8"}, operand.dtype) ? 8 : 0;
+}
+
 static Error checkDtypes(const Problem &problem) {
   const problem::Operand *q = problem.findOperand("q");
   for (StringRef name : {"q", "k", "v", "o"}) {
     const problem::Operand *operand = problem.findOperand(name);
     if (!operand)
       return constraints.makeError("expects the operand '" + name + "', but there is none");
+    if (getCodeBits(*operand) && (name == "k" || name == "v"))
+      continue;
     if (operand->dtype != "f16" && operand->dtype != "bf16")
       return constraints.makeError("expects the dtype of '" + name +
                                    "' to be one of f16, bf16, but got '" + operand->dtype + "'");
     if (operand->dtype != q->dtype)
       return constraints.makeError("expects the dtype of '" + name + "' to be that of 'q' (" +
                                    q->dtype + "), but got '" + operand->dtype + "'");
+  }
+  for (StringRef name : {"k", "v"}) {
+    std::string scales = (name + "_scales").str();
+    bool isInteger = is_contained({"i8", "u8"}, problem.findOperand(name)->dtype);
+    if (isInteger || problem.findOperand(scales))
+      if (Error error = constraints.checkOperand(problem, scales, {"f32", "f16"}))
+        return error;
   }
   return Error::success();
 }
@@ -138,6 +154,10 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
                                  Twine(alignTo(typed.heads, typed.keyHeads)));
   if (Error error = checkDtypes(problem))
     return std::move(error);
+  if (int64_t bits = getCodeBits(*problem.findOperand("k")))
+    typed.keyBits = bits;
+  if (int64_t bits = getCodeBits(*problem.findOperand("v")))
+    typed.valueBits = bits;
   Expected<bool> isDeterministic = constraints.readDeterministic(problem);
   if (!isDeterministic)
     return isDeterministic.takeError();
@@ -209,9 +229,9 @@ int64_t getPaddedSize(int64_t size) { return alignTo(size, 16); }
 
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem) {
   constexpr int64_t elementBytes = 2, maximumBytes = 4;
-  int64_t heads = problem.keyRank * getPaddedSize(problem.headSize) +
-                  problem.valueRank * getPaddedSize(problem.valueSize);
-  int64_t bytes = schedule.stages * schedule.tileK * elementBytes * heads;
+  int64_t bits = problem.keyRank * getPaddedSize(problem.headSize) * problem.keyBits +
+                 problem.valueRank * getPaddedSize(problem.valueSize) * problem.valueBits;
+  int64_t bytes = schedule.stages * schedule.tileK * bits / 8;
   if (schedule.sharedQ)
     bytes += schedule.tileQ * elementBytes * getPaddedSize(problem.headSize);
   if (schedule.columnWarps > 1)

@@ -29,12 +29,13 @@ namespace tilewright::schedule {
 ///               divides Hq; D and Dv multiples of 8, D up to 576, Dv up to 512); of
 ///               pages P, page (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
-///               one dtype, f16 or bf16; k_lengths [B] and page_table [B,pages] i32,
-///               with which k is [P,page,Hkv,D]; k_factors [B,Sk,Hkv,Rk]
-///               and v_factors [B,Sk,Hkv,Rv], with which k is [B,Sk,Rk,D] and v
-///               [B,Sk,Rv,Dv]; block_counts [B,H,Qb,2] and blocks
-///               [B,H,Qb,Kb] i32, H Hq or Hkv; q_offset [B] i32, sinks [Hq] f32, what
-///               the regions read (capture0, ...), lse [B,Hq,Sq] f32, each if there is one
+///               one dtype, f16 or bf16, k and v also e4m3, e5m2, i8 or u8 (D4, Dv4 bytes
+///               of two codes) with k_scales, v_scales [B,Sk,Hkv] f32 or f16; k_lengths [B] and
+///               page_table [B,pages] i32, with which k is [P,page,Hkv,D]; k_factors
+///               [B,Sk,Hkv,Rk] and v_factors [B,Sk,Hkv,Rv], with which k is [B,Sk,Rk,D] and v
+///               [B,Sk,Rv,Dv]; block_counts [B,H,Qb,2] and blocks [B,H,Qb,Kb] i32, H Hq or
+///               Hkv; q_offset [B] i32, sinks [Hq] f32, what the regions read (capture0, ...),
+///               lse [B,Hq,Sq] f32, each if there is one
 ///   attributes  scale, causal, window, score, mask, block_size, deterministic: see
 ///               codegen/Compile
 struct AttentionProblem {
@@ -48,6 +49,8 @@ struct AttentionProblem {
   int64_t keyRank = 1, valueRank = 1;
   /// Rows and keys of the blocks that lists name; 0 without lists.
   int64_t blockRows = 0, blockKeys = 0;
+  /// Bits of a column of k and v: 16, or those of codes.
+  int64_t keyBits = 16, valueBits = 16;
   bool isDeterministic = false;
   /// Whether a block can take the rows of all heads that read one head of k.
   bool isPackable = false;

@@ -77,3 +77,25 @@ func.func @halves_as_bytes(%a: tensor<16x32xf16, #a>, %b: tensor<32x8xf16, #b>, 
   tile.store %next, %y[%o, %o] : tensor<16x8xf32, #c>, !tile.view<16x8xf32, strides = [8, 1], align = 16>
   return
 }
+
+// -----
+
+#two = #tilegpu.layout<register = [[32]], lane = [[1], [2], [4], [8], [16]], warp = [], repeat = [1]>
+
+// Two integers with their signs inverted below 1024: 0x6400 and the sign's bit, less 1152
+// and 1032.
+// CHECK-LABEL: llvm.func @integers(
+// CHECK: llvm.or
+// CHECK: %[[BITS:.+]] = llvm.mlir.constant(1686135936 : i32) : i32
+// CHECK: %[[WORD:.+]] = llvm.xor %{{.+}}, %[[BITS]]
+// CHECK: llvm.mlir.constant(dense<1.152000e+03> : vector<2xf16>)
+// CHECK: %[[PAIR:.+]] = llvm.bitcast %[[WORD]] : i32 to vector<2xf16>
+// CHECK: llvm.fsub %[[PAIR]], %{{.+}} : vector<2xf16>
+// CHECK: llvm.mlir.constant(dense<1.032000e+03> : vector<2xf16>)
+func.func @integers(%a: tensor<64xi8, #two>, %b: tensor<64xi4, #two>, %y: !tile.view<64xf16, strides = [1], align = 16>, %o: i32) {
+  %wide = arith.sitofp %a : tensor<64xi8, #two> to tensor<64xf16, #two>
+  %wider = arith.sitofp %b : tensor<64xi4, #two> to tensor<64xf16, #two>
+  tile.store %wide, %y[%o] : tensor<64xf16, #two>, !tile.view<64xf16, strides = [1], align = 16>
+  tile.store %wider, %y[%o] : tensor<64xf16, #two>, !tile.view<64xf16, strides = [1], align = 16>
+  return
+}

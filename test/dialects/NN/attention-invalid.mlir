@@ -480,3 +480,30 @@ func.func @c18_pages(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x2x64xf16>, %a: ten
   %o = nn.attention %q, %k, %k lengths %n : tensor<1xi32> pages %t : tensor<1x1xi32> factors %a, %a : tensor<1x8x4x2xf16>, tensor<1x8x4x2xf16> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x2x64xf16>, tensor<1x8x2x64xf16> -> tensor<1x8x4x64xf16>
   return %o : tensor<1x8x4x64xf16>
 }
+
+// -----
+
+// C19: integers have no size of their own.
+func.func @c19_none(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xi8>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k_scales of a cache of integers, 'tensor<1x8x4x64xi8>'}}
+  %o = nn.attention %q, %k, %v scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xi8>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C19: a row and head has one scale.
+func.func @c19_shape(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf8E5M2>, %s: tensor<1x4x8xf32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects v_scales of f32 or f16, one a row and head of 'tensor<1x8x4x64xf8E5M2>', but got 'tensor<1x4x8xf32>'}}
+  %o = nn.attention %q, %k, %v value_scales %s : tensor<1x4x8xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf8E5M2> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}
+
+// -----
+
+// C19: two integers are in a byte.
+func.func @c19_pairs(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xui8>, %v: tensor<1x8x4x64xf16>, %s: tensor<1x8x4xf32>) -> tensor<1x8x4x64xf16> {
+  // expected-error @+1 {{expects k to have the batch and head size of q, but got 'tensor<1x8x4x64xui8>'}}
+  %o = nn.attention %q, %k, %v key_scales %s : tensor<1x8x4xf32> scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xui8>, tensor<1x8x4x64xf16> -> tensor<1x8x4x64xf16>
+  return %o : tensor<1x8x4x64xf16>
+}

@@ -86,3 +86,11 @@ func.func @factors(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %v: tenso
   %o = nn.attention %q, %k, %v factors %a, %b : tensor<?x?x8x2xf16>, tensor<?x?x8x3xf16> scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x64xf16>, tensor<?x?x3x64xf16> -> tensor<?x?x8x64xf16>
   return %o : tensor<?x?x8x64xf16>
 }
+
+// Codes with their scales, two integers in a byte and 8-bit floats.
+// CHECK-LABEL: func.func @codes(
+// CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} lengths %{{.+}} : tensor<?xi32> key_scales %{{.+}} : tensor<?x?x2xf32> value_scales %{{.+}} : tensor<?x?x2xf16> scale
+func.func @codes(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x32xui8>, %v: tensor<?x?x2x64xf8E4M3FN>, %n: tensor<?xi32>, %ks: tensor<?x?x2xf32>, %vs: tensor<?x?x2xf16>) -> tensor<?x?x8x64xf16> {
+  %o = nn.attention %q, %k, %v lengths %n : tensor<?xi32> key_scales %ks : tensor<?x?x2xf32> value_scales %vs : tensor<?x?x2xf16> scale 0.125 : tensor<?x?x8x64xf16>, tensor<?x?x2x32xui8>, tensor<?x?x2x64xf8E4M3FN> -> tensor<?x?x8x64xf16>
+  return %o : tensor<?x?x8x64xf16>
+}

@@ -80,6 +80,30 @@ func.func @broadcast_row(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<g
 
 // -----
 
+// Bytes that are widened beside a tile that is loaded: both take the order of bytes, so
+// that a thread reads four neighbours of a row.
+// CHECK-LABEL: func.func @widened_beside_loaded(
+// CHECK: tile.load {{.*}} -> tensor<16x32xf16, #tilegpu.layout<register = {{\[\[}}0, 1], [0, 2], [8, 0], [0, 16]], lane = {{\[\[}}0, 4], [0, 8], [1, 0], [2, 0], [4, 0]]
+// CHECK: tile.load {{.*}} -> tensor<8x32xi8, #tilegpu.layout<register = {{\[\[}}0, 1], [0, 2], [0, 16]], lane = {{\[\[}}0, 4], [0, 8], [1, 0], [2, 0], [4, 0]]
+// CHECK: arith.sitofp
+// CHECK-NOT: tilegpu.convert_layout
+func.func @widened_beside_loaded(%p: !tile.ptr) attributes {tile.kernel = #tile.kernel<grid = ["1", "1", "1"], warps = 1>} {
+  %c0 = arith.constant 0 : i32
+  %c = arith.constant dense<0.0> : tensor<16x8xf32>
+  %vq = tile.view %p : !tile.view<16x32xf16, strides = [32, 1], align = 16>
+  %vk = tile.view %p : !tile.view<8x32xi8, strides = [32, 1], align = 16>
+  %vy = tile.view %p : !tile.view<16x8xf32, strides = [8, 1], align = 16>
+  %q = tile.load %vq[%c0, %c0] : !tile.view<16x32xf16, strides = [32, 1], align = 16> -> tensor<16x32xf16>
+  %codes = tile.load %vk[%c0, %c0] : !tile.view<8x32xi8, strides = [32, 1], align = 16> -> tensor<8x32xi8>
+  %k = arith.sitofp %codes : tensor<8x32xi8> to tensor<8x32xf16>
+  %t = tile.transpose %k order = [1, 0] : tensor<8x32xf16> -> tensor<32x8xf16>
+  %s = tile.dot %q, %t, %c : tensor<16x32xf16>, tensor<32x8xf16> -> tensor<16x8xf32>
+  tile.store %s, %vy[%c0, %c0] : tensor<16x8xf32>, !tile.view<16x8xf32, strides = [8, 1], align = 16>
+  return
+}
+
+// -----
+
 // Packed words lie so that each thread holds those its operand unpacks from.
 // CHECK-LABEL: func.func @packed_words(
 // CHECK: tile.load {{.*}} -> tensor<2x1x512xi32, #tilegpu.layout<register = {{\[\[}}0, 0, 1], [0, 0, 2], [0, 0, 128], [0, 0, 256]], lane = {{\[\[}}0, 0, 4], [0, 0, 8], [0, 0, 16], [0, 0, 32], [0, 0, 64]], warp = {{\[\[}}1, 0, 0]], repeat = [1, 1, 1]>>

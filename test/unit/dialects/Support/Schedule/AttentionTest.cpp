@@ -43,6 +43,21 @@ AttentionSchedule choose(const Problem &problem, llvm::StringRef model, int64_t 
       llvm::cantFail(chooseDefault(problem, getModel(model), rows))));
 }
 
+TEST(AttentionScheduleTest, CodesTakeTheirOwnBytes) {
+  Problem problem = makeProblem(128);
+  AttentionSchedule schedule{.tileQ = 16, .tileK = 64, .warps = 1, .stages = 2};
+  auto typed = llvm::cantFail(AttentionProblem::fromProblem(problem));
+  EXPECT_EQ(getSharedBytes(schedule, typed), 2 * 64 * (256 + 256));
+  problem.operands[1].dtype = "e4m3";
+  problem.operands[2].dtype = "u8"; // two codes of 4 bits
+  problem.operands.push_back({"v_scales", "f16", {"B", "Sk", "Hkv"}});
+  typed = llvm::cantFail(AttentionProblem::fromProblem(problem));
+  EXPECT_EQ(getSharedBytes(schedule, typed), 2 * 64 * (128 + 64));
+  problem.operands.back().dtype = "bf16";
+  EXPECT_NE(messageOf(AttentionProblem::fromProblem(problem).takeError()).find("'v_scales'"),
+            std::string::npos);
+}
+
 TEST(AttentionScheduleTest, TextRoundTrips) {
   AttentionSchedule schedule{.tileQ = 128, .tileK = 32, .warps = 8, .stages = 3};
   Schedule text = llvm::cantFail(Schedule::parse(schedule.toSchedule().str()));
@@ -245,8 +260,10 @@ TEST(AttentionScheduleTest, TheProblemIsChecked) {
   EXPECT_EQ(read(mixed),
             "attention: expects the dtype of 'k' to be that of 'q' (f16), but got 'bf16'");
   mixed.operands[1].dtype = "i8";
+  EXPECT_EQ(read(mixed), "attention: expects the operand 'k_scales', but there is none");
+  mixed.operands[1].dtype = "f32";
   EXPECT_EQ(read(mixed),
-            "attention: expects the dtype of 'k' to be one of f16, bf16, but got 'i8'");
+            "attention: expects the dtype of 'k' to be one of f16, bf16, but got 'f32'");
   mixed.operands.pop_back();
   mixed.operands[1].dtype = "f16";
   EXPECT_EQ(read(mixed), "attention: expects the operand 'o', but there is none");
