@@ -121,9 +121,16 @@ SIZES = [
 EVERY = list(itertools.product(TARGETS, SIZES, ("", "causal")))
 # The step has no factor in common with the number of cases: it passes every option.
 CASES = EVERY if FULL else EVERY[::17]
+# Two registers too many, 8 bytes spilled outside of the loops.
+SPILLS = [("sm_80", ""), ("sm_120a", ""), ("sm_120a", "causal")]
 
 
-@pytest.mark.parametrize(("target", "sizes", "parts"), CASES, ids=str)
+def mark(target, sizes, parts):
+    spills = sizes == (192, 192) and (target, parts) in SPILLS
+    return pytest.param(target, sizes, parts, marks=[pytest.mark.xfail(strict=True)] * spills)
+
+
+@pytest.mark.parametrize(("target", "sizes", "parts"), [mark(*case) for case in CASES])
 def test_default_schedule_fits_the_registers(ptxas, target, sizes, parts):
     artifact = compile_attention(*sizes, target, parts=parts)
     assembly = assembler.assemble(artifact["ptx"])
