@@ -133,36 +133,32 @@ void AttentionProgram::storeState(const Parts &parts, Value slot, const State &s
     tile::StoreOp::create(builder, loc, acc, all, ValueRange{zero, constant(part.start)});
 }
 
-AttentionProgram::State AttentionProgram::loadState(const Parts &parts, Value slot) {
+/// A state and that of a slot, both relative to the larger maximum. Accumulators are read
+/// a part at a time, since registers have no room for two.
+AttentionProgram::State AttentionProgram::addSlot(const State &state, const Parts &parts,
+                                                  Value slot) {
   Value zero = constant(0);
-  int64_t columns = schedule::getPaddedSize(attention.getValueSize());
   Value sums = getSlot(parts, sumsArg, slot, 2 * schedule.tileQ);
   Value size = arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(schedule.tileQ));
   Value second = tile::AdvanceOp::create(builder, loc, sums, size, f32());
-  State state{load(viewRows(sums, 1), {zero, zero}, rowShape()),
-              load(viewRows(second, 1), {zero, zero}, rowShape()),
-              {}};
-  Value all = viewRows(getSlot(parts, partsArg, slot, schedule.tileQ * columns), columns);
-  for (schedule::HeadPart part : valueParts)
-    state.acc.push_back(load(all, {zero, constant(part.start)}, {schedule.tileQ, part.width}));
-  return state;
-}
-
-/// Both relative to the larger maximum.
-AttentionProgram::State AttentionProgram::join(const State &a, const State &b) {
+  Value max = load(viewRows(sums, 1), {zero, zero}, rowShape());
+  Value ofSlot = load(viewRows(second, 1), {zero, zero}, rowShape());
   State sum;
-  sum.max = arith::MaximumFOp::create(builder, loc, a.max, b.max);
+  sum.max = arith::MaximumFOp::create(builder, loc, state.max, max);
   Value shift = arith::NegFOp::create(builder, loc, getShift(sum.max));
-  auto getFactor = [&](Value max) {
-    return exp2(math::FmaOp::create(builder, loc, max, splat(exponentScale, rowShape()), shift));
+  auto getFactor = [&](Value value) {
+    return exp2(math::FmaOp::create(builder, loc, value, splat(exponentScale, rowShape()), shift));
   };
-  Value left = getFactor(a.max), right = getFactor(b.max);
-  sum.sum = math::FmaOp::create(builder, loc, a.sum, left,
-                                arith::MulFOp::create(builder, loc, b.sum, right));
-  for (auto [x, y] : llvm::zip_equal(a.acc, b.acc)) {
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(x.getType()).getShape();
-    Value moved = arith::MulFOp::create(builder, loc, y, spread(right, shape));
-    sum.acc.push_back(math::FmaOp::create(builder, loc, x, spread(left, shape), moved));
+  Value left = getFactor(state.max), right = getFactor(max);
+  sum.sum = math::FmaOp::create(builder, loc, state.sum, left,
+                                arith::MulFOp::create(builder, loc, ofSlot, right));
+  int64_t columns = schedule::getPaddedSize(attention.getValueSize());
+  Value all = viewRows(getSlot(parts, partsArg, slot, schedule.tileQ * columns), columns);
+  for (auto [part, acc] : llvm::zip_equal(valueParts, state.acc)) {
+    SmallVector<int64_t> shape = {schedule.tileQ, part.width};
+    Value moved = arith::MulFOp::create(
+        builder, loc, load(all, {zero, constant(part.start)}, shape), spread(right, shape));
+    sum.acc.push_back(math::FmaOp::create(builder, loc, acc, spread(left, shape), moved));
   }
   return sum;
 }
@@ -194,7 +190,7 @@ AttentionProgram::State AttentionProgram::mergeStates(const Parts &parts, Value 
   };
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
-  State next = join(toState(loop.getRegionIterArgs()), loadState(parts, loop.getInductionVar()));
+  State next = addSlot(toState(loop.getRegionIterArgs()), parts, loop.getInductionVar());
   scf::YieldOp::create(builder, loc, flatten(next.max, next.sum, next.acc));
   return toState(loop.getResults());
 }

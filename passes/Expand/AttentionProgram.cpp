@@ -16,12 +16,27 @@ using expand::AttentionProgram;
 
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
+/// The parts of o that a block sums up. Those that are merged are no wider than 64: a part
+/// of another block's sum comes to registers beside its own.
+static SmallVector<schedule::HeadPart, 3> splitValues(int64_t size,
+                                                      const schedule::AttentionSchedule &schedule) {
+  SmallVector<schedule::HeadPart, 3> parts = schedule::splitHead(size);
+  constexpr int64_t widest = 64;
+  if (!schedule.splitKeys || parts.front().width <= widest)
+    return parts;
+  SmallVector<schedule::HeadPart, 3> narrow;
+  for (schedule::HeadPart part : parts)
+    for (int64_t column = 0; column < part.width; column += widest)
+      narrow.push_back({part.start + column, std::min(widest, part.width - column)});
+  return narrow;
+}
+
 AttentionProgram::AttentionProgram(nn::AttentionOp op, func::FuncOp source,
                                    const schedule::AttentionSchedule &schedule)
     : ProgramBuilder(op, source, op.getProblem().value_or(nn::ProblemAttr())), attention(op),
       schedule(schedule), element(tensorOf(op.getQ()).getElementType()),
       headParts(schedule::splitHead(op.getHeadSize())),
-      valueParts(schedule::splitHead(op.getValueSize())), exponentScale(std::numbers::log2e) {}
+      valueParts(splitValues(op.getValueSize(), schedule)), exponentScale(std::numbers::log2e) {}
 
 void AttentionProgram::run() {
   if (!changesScores())

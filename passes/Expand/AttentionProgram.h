@@ -193,10 +193,9 @@ private:
   mlir::Value getSlot(const Parts &parts, unsigned pointer, mlir::Value slot, int64_t elements);
   mlir::Value viewRows(mlir::Value base, int64_t width);
   void storeState(const Parts &parts, mlir::Value slot, const State &state);
-  State loadState(const Parts &parts, mlir::Value slot);
   int64_t countMergeStages();
   State mergeStates(const Parts &parts, mlir::Value begin, mlir::Value end);
-  State join(const State &a, const State &b);
+  State addSlot(const State &state, const Parts &parts, mlir::Value slot);
   mlir::Value arrive(const Parts &parts, mlir::Value counter, mlir::Value expected);
   llvm::SmallVector<tile::WorkspaceAttr> getWorkspaces(const std::string &blocks);
   std::string getSlotsText();

@@ -35,7 +35,7 @@ def flex_attention(
     Args:
         query: float16 or bfloat16 [B, Hq, Sq, D], any strides, NumPy or CPU torch.
         key: [B or 1, Hkv, Sk, D].
-        value: [B or 1, Hkv, Sk, Dv]. D and Dv are multiples of 8, up to 256.
+        value: [B or 1, Hkv, Sk, Dv]. D and Dv are multiples of 8, D up to 576, Dv up to 512.
         score_mod: `f(score, b, h, q_idx, kv_idx) -> score`, of the scaled score, the batch,
             the query head, and the numbers of row and key, which count from 0.
         block_mask: from `create_block_mask` of a `mask_mod(b, h, q_idx, kv_idx)`.

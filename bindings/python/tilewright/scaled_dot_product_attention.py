@@ -37,7 +37,7 @@ def scaled_dot_product_attention(
             [batch, Sq, D] and [Sq, D].
         key: [..., H, Sk, D], of the dtype of `query`. Leading dimensions and heads
             broadcast.
-        value: [..., H, Sk, Dv]. D and Dv are multiples of 8, up to 256.
+        value: [..., H, Sk, Dv]. D and Dv are multiples of 8, D up to 576, Dv up to 512.
         attn_mask: bool, True where a key takes part, or float16, bfloat16 or float32, added
             to the scores; of at least two dimensions that broadcast to [..., H, Sq, Sk].
         dropout_p: 0: kernels drop nothing.
