@@ -58,9 +58,9 @@ public:
   explicit AttentionText(const problem::Problem &problem) : problem(problem) {}
 
   llvm::Expected<std::string> build() {
-    for (StringRef name : {"q", "k", "v", "o"})
+    for (StringRef name : {"q", "k", "o"})
       if (!problem.findOperand(name))
-        return llvm::createStringError("expects operands q, k, v and o in an attention problem, "
+        return llvm::createStringError("expects operands q, k and o in an attention problem, "
                                        "but there is no " +
                                        name);
     auto scale = getNumber(problem, "scale", ""), softcap = getNumber(problem, "softcap", "0");
@@ -68,7 +68,8 @@ public:
       return llvm::joinErrors(scale.takeError(), softcap.takeError());
     if (!softcap)
       return softcap.takeError();
-    std::string op = "nn.attention %q, %k, %v" + sequences() + optional("lengths", "k_lengths") +
+    std::string v = problem.findOperand("v") ? "v" : "k"; // values may be columns of k
+    std::string op = "nn.attention %q, %k, %" + v + sequences() + optional("lengths", "k_lengths") +
                      optional("pages", "page_table") + blocks() + factors() +
                      optional("key_scales", "k_scales") + optional("value_scales", "v_scales") +
                      optional("offset", "q_offset") + optional("alibi", "alibi_slopes") +
@@ -77,7 +78,7 @@ public:
     if (problem.getAttribute("causal") == "true")
       op += " causal";
     op += " window [" + problem.getAttribute("window", "-1,-1").str() + "] : " + type("q") + ", " +
-          type("k") + ", " + type("v") + " -> " + results();
+          type("k") + ", " + type(v) + " -> " + results();
     for (StringRef region : {"score", "mask"})
       if (StringRef text = problem.getAttribute(region); !text.empty())
         op += (" " + region + " {\n" + text + "\n}").str();
@@ -268,6 +269,8 @@ problem::Problem compile::getProblem(nn::AttentionOp op) {
   }
   for (auto [name, value, rank, size] :
        {std::tuple("k", op.getK(), "Rk", "D"), {"v", op.getV(), "Rv", "Dv"}}) {
+    if (name[0] == 'v' && op.hasValuesInKeys())
+      continue;
     std::vector<std::string> extents = keys;
     if (hasFactors)
       extents.back() = rank;

@@ -312,12 +312,29 @@ int64_t AttentionOp::getBatches() {
   return ShapedType::isDynamic(starts) ? starts : starts - 1;
 }
 
+bool AttentionOp::hasValuesInKeys() {
+  return getV() == getK() && !getKFactors() && isHalf(tensorOf(getK()).getElementType());
+}
+
+/// C4: the head size that `o` has to have.
+static FailureOr<int64_t> findValueSize(AttentionOp op) {
+  int64_t size = getColumns(tensorOf(op.getV()));
+  if (!op.hasValuesInKeys() || tensorOf(op.getO()).getRank() != 4)
+    return size;
+  int64_t wanted = op.getValueSize(), most = std::min(size, maxValueSize);
+  if (wanted < 8 || wanted > most || wanted % 8 != 0)
+    return op.emitOpError() << "expects the head size of o to be a multiple of 8 from 8 to " << most
+                            << " where v is k, but got " << wanted;
+  return wanted;
+}
+
 LogicalResult AttentionOp::verify() {
   if (getKFactors() && tensorOf(getKFactors()).getRank() != 4) // C18
     return emitOpError() << "expects k_factors of rank 4, but got " << getKFactors().getType();
-  for (auto [name, value, maxSize] : {std::tuple("q", getQ(), maxHeadSize),
-                                      {"k", getK(), maxHeadSize},
-                                      {"v", getV(), maxValueSize}})
+  for (auto [name, value, maxSize] :
+       {std::tuple("q", getQ(), maxHeadSize),
+        {"k", getK(), maxHeadSize},
+        {"v", getV(), hasValuesInKeys() ? maxHeadSize : maxValueSize}})
     if (failed(verifyOperand(*this, name, tensorOf(value), maxSize)))
       return failure();
   if (failed(verifyFit(*this)))
@@ -326,8 +343,10 @@ LogicalResult AttentionOp::verify() {
   int64_t batch = q.getDimSize(0), length = q.getDimSize(1), heads = getQueryHeads();
   auto f32 = Float32Type::get(getContext());
   Type i32 = IntegerType::get(getContext(), 32), i1 = IntegerType::get(getContext(), 1);
-  auto expected = RankedTensorType::get({batch, length, heads, getColumns(tensorOf(getV()))},
-                                        q.getElementType());
+  FailureOr<int64_t> valueSize = findValueSize(*this);
+  if (failed(valueSize))
+    return failure();
+  auto expected = RankedTensorType::get({batch, length, heads, *valueSize}, q.getElementType());
   if (failed(verifyType(*this, "o", getO(), expected)) || // C4
       failed(verifyType(*this, "lse", getLse(),
                         RankedTensorType::get({batch, heads, length}, f32)))) // C5

@@ -190,7 +190,9 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
       batch, length and heads of `k`; heads of `q` are a multiple of those of `k`.
     - (C3) head sizes of `q` and `v` are multiples of 8, from 8 to 576 of `q` and to 512
       of `v`.
-    - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`.
+    - (C4) `o` has the dtype, batch, length and heads of `q` and the head size of `v`. Where
+      `v` is the value `k`, whose head C3 bounds as a key's, `o` may have a smaller one, by
+      the rules for `v`: then the values are the first columns of `k`.
     - (C5) `lse`, when there, is f32: batch x heads x length of `q`.
     - (C6) `scale` is finite and greater than zero, `softcap` finite and at least zero.
     - (C7) `window` is two numbers, left and right, -1 (unbounded) to 2^30.
@@ -294,6 +296,8 @@ def NN_AttentionOp : NN_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     /// Head size of q and k, and that of v and o.
     int64_t getHeadSize() { return getTypeOf(getQ()).getDimSize(3); }
     int64_t getValueSize() { return getTypeOf(getO()).getDimSize(3); }
+    /// Whether the values are columns of k, its first: v is k, and neither codes nor factored.
+    bool hasValuesInKeys();
   }];
 }
 

@@ -73,8 +73,10 @@ AttentionProgram::State AttentionProgram::addTile(Value tile, const State &state
 /// q k^T of one tile.
 Value AttentionProgram::multiplyQueries(Value firstKey) {
   Value scores = zeros(scoreShape());
+  keyTiles.clear();
   for (auto [part, rows] : llvm::zip_equal(headParts, queries)) {
     Rows keys = loadRows(k, kView, firstKey, part);
+    keyTiles.push_back(keys.ranks.front());
     // Codes lie as bytes do in fragments: two steps at a time.
     int64_t depth = isCoded(k) && part.width % (2 * step) == 0 ? 2 * step : step;
     for (int64_t column = 0; column < part.width; column += depth) {
@@ -144,13 +146,23 @@ Value AttentionProgram::reduce(tile::ReduceKind kind, Value value, unsigned dim)
 }
 
 Value AttentionProgram::addValues(Value weights, Value firstKey, unsigned part, Value acc) {
-  int64_t width = valueParts[part].width;
-  Rows values = loadRows(v, vView, firstKey, valueParts[part]);
+  auto [start, width] = valueParts[part];
+  Rows values;
+  if (v.value) {
+    values = loadRows(v, vView, firstKey, valueParts[part]);
+    start = 0;
+  } else { // parts of v do not cross those of k
+    size_t keyPart = 0;
+    while (start >= headParts[keyPart].start + headParts[keyPart].width)
+      ++keyPart;
+    values.ranks = {keyTiles[keyPart]};
+    start -= headParts[keyPart].start;
+  }
   if (ordersColumns(width))
     values.ranks.front() = orderColumns(values.ranks.front(), /*isBack=*/false);
   for (int64_t key = 0; key < schedule.tileK; key += step)
     acc = tile::DotOp::create(builder, loc, acc.getType(),
                               slice(weights, {0, key}, {schedule.tileQ, step}),
-                              takeRows(values, {key, 0}, {step, width}), acc);
+                              takeRows(values, {key, start}, {step, width}), acc);
   return acc;
 }

@@ -20,6 +20,8 @@ using namespace mlir;
 using namespace tilewright;
 using expand::AttentionProgram;
 
+static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
 /// Chunks that one block adds up.
 static constexpr int64_t groupSize = 16;
 
@@ -171,10 +173,15 @@ static SmallVector<Value> flatten(Value max, Value sum, ArrayRef<Value> acc) {
 
 /// Buffers for slots, in the memory that tiles of k and v had.
 int64_t AttentionProgram::countMergeStages() {
-  constexpr int64_t bytes = 2, sumBytes = 4;
+  constexpr int64_t sumBytes = 4;
   int64_t columns = schedule::getPaddedSize(attention.getValueSize());
-  int64_t keys = schedule::getPaddedSize(attention.getHeadSize());
-  int64_t room = schedule.stages * schedule.tileK * bytes * (keys + columns);
+  auto getRowBytes = [](const Operand &operand) -> int64_t {
+    if (!operand.value)
+      return 0;
+    RankedTensorType type = tensorOf(operand.value);
+    return type.getDimSize(3) * type.getElementTypeBitWidth() / 8;
+  };
+  int64_t room = schedule.stages * schedule.tileK * (getRowBytes(k) + getRowBytes(v));
   return std::min(schedule.stages, room / (schedule.tileQ * columns * sumBytes));
 }
 

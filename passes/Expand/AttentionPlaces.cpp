@@ -183,7 +183,8 @@ void AttentionProgram::placeBlock() {
 /// Which tiles of keys: those that some row may see.
 void AttentionProgram::placeKeys() {
   kView = viewKeys(k);
-  vView = viewKeys(v);
+  if (v.value)
+    vView = viewKeys(v);
   if (kScales.value)
     kScaleView = viewKeys(kScales);
   if (vScales.value)

@@ -17,26 +17,27 @@ using expand::AttentionProgram;
 static RankedTensorType tensorOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// The parts of o that a block sums up. Those that are merged are no wider than 64: a part
-/// of another block's sum comes to registers beside its own.
-static SmallVector<schedule::HeadPart, 3> splitValues(int64_t size,
+/// of another block's sum comes to registers beside its own. Neither are slices of tiles of
+/// k, which have a layout only if each is a power of two of columns.
+static SmallVector<schedule::HeadPart, 3> splitValues(nn::AttentionOp op,
                                                       const schedule::AttentionSchedule &schedule) {
-  SmallVector<schedule::HeadPart, 3> parts = schedule::splitHead(size);
   constexpr int64_t widest = 64;
-  if (!schedule.splitKeys || parts.front().width <= widest)
-    return parts;
-  SmallVector<schedule::HeadPart, 3> narrow;
-  for (schedule::HeadPart part : parts)
-    for (int64_t column = 0; column < part.width; column += widest)
-      narrow.push_back({part.start + column, std::min(widest, part.width - column)});
-  return narrow;
+  bool isNarrow = schedule.splitKeys || op.hasValuesInKeys();
+  SmallVector<schedule::HeadPart, 3> parts;
+  for (auto [start, width] : schedule::splitHead(op.getValueSize())) {
+    int64_t step = isNarrow ? std::min(widest, width) : width;
+    for (int64_t column = 0; column < width; column += step)
+      parts.push_back({start + column, step});
+  }
+  return parts;
 }
 
 AttentionProgram::AttentionProgram(nn::AttentionOp op, func::FuncOp source,
                                    const schedule::AttentionSchedule &schedule)
     : ProgramBuilder(op, source, op.getProblem().value_or(nn::ProblemAttr())), attention(op),
       schedule(schedule), element(tensorOf(op.getQ()).getElementType()),
-      headParts(schedule::splitHead(op.getHeadSize())),
-      valueParts(splitValues(op.getValueSize(), schedule)), exponentScale(std::numbers::log2e) {}
+      headParts(schedule::splitHead(op.getHeadSize())), valueParts(splitValues(op, schedule)),
+      exponentScale(std::numbers::log2e) {}
 
 void AttentionProgram::run() {
   if (!changesScores())
@@ -94,7 +95,7 @@ void AttentionProgram::buildFunction() {
   if (attention.getVFactors())
     keys[2] = "Rv";
   keys.back() = "Dv";
-  declare(v, attention.getV(), "v", keys);
+  declare(v, attention.hasValuesInKeys() ? Value() : attention.getV(), "v", keys);
   declare(kFactors, attention.getKFactors(), "k_factors", keyFactors);
   declare(vFactors, attention.getVFactors(), "v_factors", valueFactors);
   declare(qStarts, attention.getQStarts(), "q_starts", {"starts"});

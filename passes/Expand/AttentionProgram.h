@@ -257,6 +257,7 @@ private:
   llvm::SmallVector<schedule::HeadPart, 3> headParts, valueParts;
   double exponentScale; ///< c above
 
+  /// v is none where the values are columns of k.
   Operand q, k, v, o, qStarts, kStarts, kLengths, pageTable, kFactors, vFactors, blockCounts,
       blocks, kScales, vScales, offset, slopes, sinks, lse;
   llvm::SmallVector<Operand> captures;
@@ -275,6 +276,7 @@ private:
   mlir::Value kView, vView, kScaleView, vScaleView;
   mlir::Value blockList; ///< a view of the list of the block's rows
   Values queries;        ///< tiles of q, one a part of the head
+  Values keyTiles;       ///< the same of k, in the turn that is being built
 };
 
 } // namespace tilewright::expand

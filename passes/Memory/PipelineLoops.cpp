@@ -129,13 +129,14 @@ void Pipeliner::readFromSlot(Stream &stream, Value slot, IRMapping &mapping) {
   auto type = cast<tilegpu::MemDescType>(stream.memory.getType());
   if (stages > 1)
     source = tilegpu::SlotOp::create(builder, loc, type.getSlotType(), stream.memory, slot);
-  if (!memory::isOnlySliced(tile)) {
+  if (!memory::isReadInParts(tile)) {
     SmallVector<int64_t> origin(type.getShape().size(), 0);
     Value whole = tilegpu::LocalLoadOp::create(builder, loc, tile.getType(), source, origin);
     mapping.map(tile, whole);
     return;
   }
-  // The clone of each slice reads its part; the memory travels in the mapping.
+  // The clone of each slice reads its part, in its own layout; the memory travels in the
+  // mapping, through conversions too.
   mapping.map(tile, source);
 }
 
@@ -164,8 +165,12 @@ void Pipeliner::visit(Operation &op, scf::ForOp next, IRMapping &mapping) {
     return readFromSlot(*stream, readSlot, mapping);
   }
   auto slice = dyn_cast<tile::SliceOp>(op);
-  Value source = slice ? mapping.lookupOrNull(slice.getSource()) : Value();
-  if (source && isa<tilegpu::MemDescType>(source.getType())) {
+  bool isConversion = isa<tilegpu::ConvertLayoutOp>(op);
+  Value source = slice || isConversion ? mapping.lookupOrNull(op.getOperand(0)) : Value();
+  bool isInMemory = source && isa<tilegpu::MemDescType>(source.getType());
+  if (isInMemory && isConversion) {
+    mapping.map(op.getResult(0), source);
+  } else if (isInMemory) {
     mapping.map(slice.getResult(),
                 tilegpu::LocalLoadOp::create(builder, op.getLoc(), slice.getResult().getType(),
                                              source, slice.getOffsets()));

@@ -16,9 +16,13 @@ namespace tilewright::memory {
 bool isReadAsMatrices(mlir::Value tile);
 
 /// The swizzle bytes that keep ldmatrix free of bank conflicts, where the tile
-/// (or each slice of it, where it is only sliced) has a layout that ldmatrix
+/// (or each slice of it, where it is read in parts) has a layout that ldmatrix
 /// reads; nullopt otherwise.
 std::optional<unsigned> getOperandSwizzle(mlir::Value tile);
+
+/// Every use takes a static part of the tile, in a layout that a conversion may have
+/// given all of it.
+bool isReadInParts(mlir::Value tile);
 
 /// Every use takes a static part of the tile.
 bool isOnlySliced(mlir::Value tile);

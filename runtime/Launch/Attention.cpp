@@ -66,6 +66,16 @@ static SmallVector<StringRef, 4> getRowExtents(const AttentionCall &call, String
   return {batches, "Sk", "Hkv"};
 }
 
+/// Whether v is the first columns of k, in the same memory: kernels then load both at once.
+static bool hasValuesInKeys(const AttentionCall &call) {
+  const Tensor &k = call.k, &v = call.v;
+  bool isPlain = (k.dtype == "f16" || k.dtype == "bf16") && !call.kFactors;
+  return isPlain && v.address != 0 && v.address == k.address && v.device == k.device &&
+         v.dtype == k.dtype && v.strides == k.strides && v.shape.size() == 4 &&
+         k.shape.size() == 4 && ArrayRef(v.shape).drop_back() == ArrayRef(k.shape).drop_back() &&
+         v.shape[3] <= k.shape[3];
+}
+
 static void addKeys(Call &described, const AttentionCall &call, StringRef batches) {
   if (call.pageTable) {
     described.dimensions.push_back({"P", std::nullopt});
@@ -86,7 +96,8 @@ static void addKeys(Call &described, const AttentionCall &call, StringRef batche
     extents.push_back(tensor->dtype == "u8" ? packed : columns);
     if (tensor->dtype == "u8")
       described.dimensions.push_back({packed, getExtent(*tensor, 3)});
-    described.add(name, *tensor, extents);
+    if (tensor == &call.k || !hasValuesInKeys(call))
+      described.add(name, *tensor, extents);
   }
   if (!call.kFactors || !call.vFactors)
     return;

@@ -58,6 +58,8 @@ def attention(
         k: [B, Sk, Hkv, D], of the dtype of `q`. Hkv divides Hq; head h of `q` reads head
             `h // (Hq / Hkv)`.
         v: [B, Sk, Hkv, Dv]. D and Dv are multiples of 8, D up to 576, Dv up to 512.
+            Where it is a slice of `k` from the first column on, `k[..., :Dv]`, both are
+            loaded once.
         scale: factor of the products of q and k; None for `D ** -0.5`.
         causal: only keys with `j <= p` are visible.
         window: (left, right): only keys with `p - left <= j <= p + right`; -1 is no limit.

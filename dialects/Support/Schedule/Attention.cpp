@@ -59,6 +59,8 @@ static Error checkDtypes(const Problem &problem) {
   const problem::Operand *q = problem.findOperand("q");
   for (StringRef name : {"q", "k", "v", "o"}) {
     const problem::Operand *operand = problem.findOperand(name);
+    if (!operand && name == "v") // values are columns of k
+      continue;
     if (!operand)
       return constraints.makeError("expects the operand '" + name + "', but there is none");
     if (getCodeBits(*operand) && (name == "k" || name == "v"))
@@ -72,7 +74,8 @@ static Error checkDtypes(const Problem &problem) {
   }
   for (StringRef name : {"k", "v"}) {
     std::string scales = (name + "_scales").str();
-    bool isInteger = is_contained({"i8", "u8"}, problem.findOperand(name)->dtype);
+    const problem::Operand *operand = problem.findOperand(name);
+    bool isInteger = operand && is_contained({"i8", "u8"}, operand->dtype);
     if (isInteger || problem.findOperand(scales))
       if (Error error = constraints.checkOperand(problem, scales, {"f32", "f16"}))
         return error;
@@ -148,6 +151,10 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
     return std::move(error);
   if (Error error = readHeadSize(problem, "Dv", typed.valueSize, maxValueSize))
     return std::move(error);
+  typed.hasValuesInKeys = !problem.findOperand("v");
+  if (typed.hasValuesInKeys && typed.valueSize > typed.headSize)
+    return constraints.makeError("Dv", "at most D where values are columns of k", typed.valueSize,
+                                 typed.headSize);
   if (typed.heads % typed.keyHeads != 0)
     return constraints.makeError("expects Hq to be a multiple of Hkv (" + Twine(typed.keyHeads) +
                                  "), but got " + Twine(typed.heads) + "; the nearest is " +
@@ -227,11 +234,17 @@ SmallVector<HeadPart, 3> splitHead(int64_t size) {
 
 int64_t getPaddedSize(int64_t size) { return alignTo(size, 16); }
 
+/// Bits of what is loaded for a key.
+static int64_t getLoadedBits(const AttentionProblem &problem) {
+  int64_t bits = problem.keyRank * getPaddedSize(problem.headSize) * problem.keyBits;
+  if (!problem.hasValuesInKeys)
+    bits += problem.valueRank * getPaddedSize(problem.valueSize) * problem.valueBits;
+  return bits;
+}
+
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem) {
   constexpr int64_t elementBytes = 2, maximumBytes = 4;
-  int64_t bits = problem.keyRank * getPaddedSize(problem.headSize) * problem.keyBits +
-                 problem.valueRank * getPaddedSize(problem.valueSize) * problem.valueBits;
-  int64_t bytes = schedule.stages * schedule.tileK * bits / 8;
+  int64_t bytes = schedule.stages * schedule.tileK * getLoadedBits(problem) / 8;
   if (schedule.sharedQ)
     bytes += schedule.tileQ * elementBytes * getPaddedSize(problem.headSize);
   if (schedule.columnWarps > 1)
@@ -245,8 +258,7 @@ int64_t estimateRegisters(const AttentionSchedule &schedule, const AttentionProb
   int64_t rows = schedule.getWarpRows(), warps = schedule.columnWarps;
   int64_t perPart = warps > 1 ? 4 : 24;
   int64_t parts = splitHead(problem.headSize).size() + splitHead(problem.valueSize).size();
-  int64_t columns = getPaddedSize(problem.headSize) + getPaddedSize(problem.valueSize);
-  int64_t copies = schedule.tileK * columns / 8 / schedule.getThreads(); // of 16 bytes
+  int64_t copies = schedule.tileK * getLoadedBits(problem) / 128 / schedule.getThreads();
   int64_t registers = addressesAndLoopState + perPart * (parts - 2) + copies / 4;
   registers += rows * getPaddedSize(problem.valueSize) / 32 / warps;
   registers += schedule.sharedQ ? readsOfQ : rows * getPaddedSize(problem.headSize) / 64;

@@ -29,7 +29,8 @@ namespace tilewright::schedule {
 ///               divides Hq; D and Dv multiples of 8, D up to 576, Dv up to 512); of
 ///               pages P, page (static) and pages a batch in place of Sk
 ///   operands    q [B,Sq,Hq,D], k [B,Sk,Hkv,D], v [B,Sk,Hkv,Dv], o [B,Sq,Hq,Dv] of
-///               one dtype, f16 or bf16, k and v also e4m3, e5m2, i8 or u8 (D4, Dv4 bytes
+///               one dtype, f16 or bf16; without v values are the first Dv columns of k.
+///               k and v may also be e4m3, e5m2, i8 or u8 (D4, Dv4 bytes
 ///               of two codes) with k_scales, v_scales [B,Sk,Hkv] f32 or f16; k_lengths [B] and
 ///               page_table [B,pages] i32, with which k is [P,page,Hkv,D]; k_factors
 ///               [B,Sk,Hkv,Rk] and v_factors [B,Sk,Hkv,Rv], with which k is [B,Sk,Rk,D] and v
@@ -52,6 +53,8 @@ struct AttentionProblem {
   /// Bits of a column of k and v: 16, or those of codes.
   int64_t keyBits = 16, valueBits = 16;
   bool isDeterministic = false;
+  /// Tiles of k are those of v, too.
+  bool hasValuesInKeys = false;
   /// Whether a block can take the rows of all heads that read one head of k.
   bool isPackable = false;
 
@@ -121,8 +124,8 @@ llvm::SmallVector<HeadPart, 3> splitHead(int64_t size);
 /// The width of all parts.
 int64_t getPaddedSize(int64_t size);
 
-/// Shared memory of the key loop, bytes: stages * (k tile + v tile), the rows of q where
-/// they are there, and what warps of a row exchange.
+/// Shared memory of the key loop, bytes: stages * (k tile + v tile, if it is another), the
+/// rows of q where they are there, and what warps of a row exchange.
 int64_t getSharedBytes(const AttentionSchedule &schedule, const AttentionProblem &problem);
 
 /// An estimate of a thread's registers: its part of o, of q, of a tile of scores in

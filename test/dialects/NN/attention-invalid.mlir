@@ -91,6 +91,15 @@ func.func @c4(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8
 
 // -----
 
+// C4: where v is k, o has its columns.
+func.func @c4_columns(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>) -> tensor<1x8x4x72xf16> {
+  // expected-error @+1 {{expects the head size of o to be a multiple of 8 from 8 to 64 where v is k, but got 72}}
+  %o = nn.attention %q, %k, %k scale 0.125 : tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16>, tensor<1x8x4x64xf16> -> tensor<1x8x4x72xf16>
+  return %o : tensor<1x8x4x72xf16>
+}
+
+// -----
+
 // C5: sums of each head and row.
 func.func @c5(%q: tensor<1x8x4x64xf16>, %k: tensor<1x8x4x64xf16>, %v: tensor<1x8x4x64xf16>) -> tensor<1x8x4x64xf16> {
   // expected-error @+1 {{expects lse of type 'tensor<1x4x8xf32>', but got 'tensor<1x8x4xf32>'}}

@@ -9,6 +9,14 @@ func.func @plain(%q: tensor<?x?x8x64xf16>, %k: tensor<?x?x2x64xf16>, %v: tensor<
   return %o : tensor<?x?x8x128xf16>
 }
 
+// Values that are the first columns of k.
+// CHECK-LABEL: func.func @columns(
+// CHECK: nn.attention %[[Q:.+]], %[[K:.+]], %[[K]] scale {{.*}} : tensor<?x?x8x576xf16>, tensor<?x?x1x576xf16>, tensor<?x?x1x576xf16> -> tensor<?x?x8x512xf16>
+func.func @columns(%q: tensor<?x?x8x576xf16>, %k: tensor<?x?x1x576xf16>) -> tensor<?x?x8x512xf16> {
+  %o = nn.attention %q, %k, %k scale 0.125 : tensor<?x?x8x576xf16>, tensor<?x?x1x576xf16>, tensor<?x?x1x576xf16> -> tensor<?x?x8x512xf16>
+  return %o : tensor<?x?x8x512xf16>
+}
+
 // Every attribute, optional operand and result.
 // CHECK-LABEL: func.func @all(
 // CHECK: nn.attention %{{.+}}, %{{.+}}, %{{.+}} offset %{{.+}} : tensor<2xi32> alibi %{{.+}} : tensor<2x4xf32> sinks %{{.+}} : tensor<4xf32> scale 1.250000e-01 softcap 3.000000e+01 causal window [16, 0] {schedule = #tile.schedule<"attention", {}>} : {{.*}} -> tensor<2x5x4x8xbf16>, tensor<2x4x5xf32>

@@ -128,3 +128,24 @@ func.func @regions(%q: tensor<2x64x4x16xf16>, %slopes: tensor<4xf16>, %documents
   }
   return %o : tensor<2x64x4x16xf16>
 }
+
+// -----
+
+// Values that are columns of k: one pointer, one load of a tile, of which both products take
+// slices, those of the values 64 columns wide.
+// CHECK-LABEL: func.func @columns(
+// CHECK-SAME: pointer "k"
+// CHECK-NOT: pointer "v"
+// CHECK: tile.load {{.*}} -> tensor<16x192xf16>
+// CHECK: scf.for
+// CHECK: %[[KEYS:.+]] = tile.load {{.*}} -> tensor<16x192xf16>
+// CHECK-NOT: tile.load
+// CHECK-COUNT-12: tile.dot {{.*}} -> tensor<16x16xf32>
+// CHECK: tile.slice %[[KEYS]] [0, 0] : tensor<16x192xf16> -> tensor<16x64xf16>
+// CHECK: tile.dot {{.*}} -> tensor<16x64xf32>
+// CHECK: tile.slice %[[KEYS]] [0, 64] : tensor<16x192xf16> -> tensor<16x64xf16>
+// CHECK: tile.dot {{.*}} -> tensor<16x64xf32>
+func.func @columns(%q: tensor<1x?x2x192xf16>, %k: tensor<1x?x1x192xf16>) -> tensor<1x?x2x128xf16> {
+  %o = nn.attention %q, %k, %k scale 0.25 {schedule = #tile.schedule<"attention", {tile_q = 16, tile_k = 16, warps = 1, stages = 2}>} : tensor<1x?x2x192xf16>, tensor<1x?x1x192xf16>, tensor<1x?x1x192xf16> -> tensor<1x?x2x128xf16>
+  return %o : tensor<1x?x2x128xf16>
+}

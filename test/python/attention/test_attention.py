@@ -71,6 +71,25 @@ def test_heads_that_one_warp_cannot_hold(d, dv, dtype):
     check(*make(1, 18, 70, 1, d=d, dv=dv, dtype=dtype), causal=True)
 
 
+@pytest.mark.parametrize(("d", "dv"), [(576, 512), (192, 128), (72, 40), (16, 16)])
+def test_values_may_be_columns_of_the_keys(d, dv):
+    q, k, _ = make(1, 18, 70, 2, 1, d=d)
+    check(q, k, k[..., :dv], causal=True)
+
+
+@pytest.mark.parametrize("schedule", [
+    "attention{stages=1, tile_k=16, tile_q=16, warps=1}",
+    "attention{column_warps=2, shared_q=1, stages=3, tile_k=32, tile_q=16, warps=1}",
+])  # fmt: skip
+def test_values_in_keys_with_every_feature(schedule):
+    q, k, _ = make(2, 20, 50, 4, 2, d=72, dtype="bf16")
+    check(
+        q, k, k[..., :56],
+        window=(40, -1), softcap=20.0, sinks=np.arange(4, dtype=np.float32), q_offset=[3, -4],
+        mask_mod=lambda b, h, i, j: (i + j) % 3 != b, schedule=schedule,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 2), (5, 1), (7, 7), (8, 1)])
 def test_query_heads_share_key_heads(heads, kv_heads):
     check(*make(2, 17, 33, heads, kv_heads, d=32), causal=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tilewright as tw
 from linear_programs import TARGETS, find_compiler
+from tilewright import testing
 from tilewright.attention_reference import attention_reference
 
 FULL = os.environ.get("TILEWRIGHT_PTXAS_FULL") == "1"
@@ -65,6 +66,24 @@ def test_shared_memory_has_no_conflicts_and_local_memory_no_use(d, dv):
     wavefronts = profile.total("sharedWavefronts")
     assert 0 < wavefronts == profile.total("sharedIdealWavefronts")
     assert profile.total("localBytes") == 0
+
+
+@pytest.mark.parametrize(("d", "dv"), [(576, 512), (128, 128)])
+def test_keys_that_hold_the_values_are_loaded_once(d, dv):
+    rng = np.random.default_rng(1)
+    q, k = (rng.standard_normal((1, rows, 1, d)).astype(np.float16) for rows in (16, 192))
+    values = k[..., :dv]
+    schedule = "attention{column_warps=4, shared_q=1, stages=2, tile_k=32, tile_q=16, warps=1}"
+    loaded = []
+    for v in (values, values.copy()):
+        with tw.profile() as profile:
+            out = tw.attention(q, k, v, schedule=schedule)
+        loaded.append(profile.total("globalLoadBytes"))
+        assert profile.total("sharedWavefronts") == profile.total("sharedIdealWavefronts")
+    once, twice = loaded
+    assert twice - once == 192 * dv * 2
+    reference = attention_reference(q, k, values)
+    testing.assert_within_bound(out, reference.ref, reference.low)
 
 
 def compile_attention(d, dv, target, rows=4096, parts="", schedule=None):

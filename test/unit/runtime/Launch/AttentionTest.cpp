@@ -53,6 +53,25 @@ TEST(AttentionCallTest, StridesAreStaticWhereNothingDynamicLiesWithin) {
   EXPECT_EQ(describeQ(call), "? ? ? 1 @4");
 }
 
+TEST(AttentionCallTest, ValuesThatAreColumnsOfKeysAreNoOperand) {
+  auto hasValues = [](const AttentionCall &call) {
+    return llvm::cantFail(makeProblem(call)).findOperand("v") != nullptr;
+  };
+  AttentionCall call = makeCall();
+  call.k.address = 4096;
+  call.v = call.k;
+  call.v.shape[3] = call.o.shape[3] = 32;
+  call.o = makeTensor({2, 10, 8, 32});
+  EXPECT_FALSE(hasValues(call));
+  AttentionCall other = call;
+  other.v.address += 64; // the last columns
+  EXPECT_TRUE(hasValues(other));
+  other = call;
+  other.v = makeTensor({2, 20, 4, 32});
+  other.v.address = 4096; // other rows
+  EXPECT_TRUE(hasValues(other));
+}
+
 TEST(AttentionCallTest, LengthsAndBatchesAreOneProblem) {
   AttentionCall longer = makeCall();
   longer.q = longer.o = makeTensor({3, 33, 8, 64});

@@ -312,6 +312,28 @@ TEST(AttentionScheduleTest, TheDefaultFitsTheRowsAndTheDevice) {
       }
 }
 
+TEST(AttentionScheduleTest, ValuesInKeysTakeNoMemoryOfTheirOwn) {
+  Problem problem = makeProblem(576, 16, std::nullopt, 512);
+  AttentionSchedule schedule{.tileK = 16, .columnWarps = 2, .sharedQ = 1};
+  int64_t apart = getSharedBytes(schedule, llvm::cantFail(AttentionProblem::fromProblem(problem)));
+  llvm::erase_if(problem.operands, [](auto &operand) { return operand.name == "v"; });
+  auto typed = llvm::cantFail(AttentionProblem::fromProblem(problem));
+  EXPECT_TRUE(typed.hasValuesInKeys);
+  EXPECT_EQ(apart - getSharedBytes(schedule, typed), 2 * 16 * 512 * 2);
+  // Twice the keys a turn.
+  EXPECT_EQ(choose(problem, "a100", 5000).tileK, 32);
+  EXPECT_EQ(choose(problem, "rtx4090", 5000).tileQ, 32);
+  problem.dimensions[6].extent = 584;
+  EXPECT_EQ(messageOf(AttentionProblem::fromProblem(problem).takeError()),
+            "attention: expects Dv to be a multiple of 8 up to 512, but got 584; the nearest is "
+            "512");
+  problem.dimensions[5].extent = 256;
+  problem.dimensions[6].extent = 264;
+  EXPECT_EQ(messageOf(AttentionProblem::fromProblem(problem).takeError()),
+            "attention: expects Dv to be at most D where values are columns of k, but got 264; the "
+            "nearest is 256");
+}
+
 TEST(AttentionScheduleTest, HeadsThatOneWarpCannotHoldAreShared) {
   // What fits a warp is its own.
   AttentionSchedule schedule = choose(makeProblem(192), "a100", 5000);
