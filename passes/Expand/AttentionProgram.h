@@ -121,7 +121,7 @@ private:
   mlir::Value toElement(mlir::Value numbers);
   /// Whether columns of values take another order in products: that in which a thread has
   /// neighbours, an eighth of (at most) 64 columns, instead of each eighth column.
-  bool ordersColumns(int64_t width) { return isCoded(v) && llvm::isPowerOf2_64(width); }
+  bool ordersColumns(int64_t width) { return v.value && isCoded(v) && llvm::isPowerOf2_64(width); }
   /// Into that order, or back.
   mlir::Value orderColumns(mlir::Value values, bool isBack);
   /// A 1 x tile_k row of scales as a tile of scores.
