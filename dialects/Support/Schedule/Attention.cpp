@@ -163,8 +163,8 @@ Expected<AttentionProblem> AttentionProblem::fromProblem(const Problem &problem)
     return std::move(error);
   if (int64_t bits = getCodeBits(*problem.findOperand("k")))
     typed.keyBits = bits;
-  if (int64_t bits = getCodeBits(*problem.findOperand("v")))
-    typed.valueBits = bits;
+  if (const problem::Operand *v = problem.findOperand("v"))
+    typed.valueBits = getCodeBits(*v) ? getCodeBits(*v) : typed.valueBits;
   Expected<bool> isDeterministic = constraints.readDeterministic(problem);
   if (!isDeterministic)
     return isDeterministic.takeError();
