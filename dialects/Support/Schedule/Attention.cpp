@@ -425,7 +425,7 @@ static bool isLegal(const AttentionSchedule &schedule, const AttentionProblem &p
 static constexpr int64_t maxPackedQueries = 16, maxSplitRows = 64;
 
 /// 64, but a tile lies in one page where pages hold tiles: rows that are named one by one
-/// take 1.3 times the instructions of tiles of 16 keys (docs/attention.md).
+/// take 1.15 times the instructions of tiles of 16 keys (docs/attention.md).
 static int64_t chooseTileK(const AttentionProblem &problem) {
   constexpr int64_t most = 64, least = 16;
   if (problem.blockKeys)
