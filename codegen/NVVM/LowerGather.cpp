@@ -64,26 +64,33 @@ private:
   bool isWhole;      ///< all columns are inside
 };
 
+/// The accesses of a tile of named rows; nullopt where other threads hold the rows.
+template <typename Op> std::optional<AccessPlan> planRows(Op op) {
+  LinearLayout layout = tilegpu::getLayout(op.getTile());
+  if (tilegpu::getLayout(op.getRows()) != layout.squeeze(1))
+    return std::nullopt;
+  auto tile = cast<RankedTensorType>(op.getTile().getType());
+  return planAccesses(layout, getMaxWidth(op.getView(), op.getColumn(), tile.getShape()));
+}
+
 struct LowerGather : OpConversionPattern<tile::GatherOp> {
   using OpConversionPattern::OpConversionPattern;
 
   LogicalResult matchAndRewrite(tile::GatherOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    LinearLayout layout = tilegpu::getLayout(op.getTile());
-    if (tilegpu::getLayout(op.getRows()) != layout.squeeze(1))
+    std::optional<AccessPlan> plan = planRows(op);
+    if (!plan)
       return rewriter.notifyMatchFailure(op, "other threads hold the rows");
     auto tile = cast<RankedTensorType>(op.getTile().getType());
     Emitter emit(rewriter, op.getLoc());
-    AccessPlan plan =
-        planAccesses(layout, getMaxWidth(op.getView(), op.getColumn(), tile.getShape()));
     NamedRows memory(emit, op, adaptor.getView(), adaptor.getRows(), adaptor.getColumn().front());
     Type element = getRegisterType(tile.getElementType());
-    unsigned align = plan.width * element.getIntOrFloatBitWidth() / 8;
+    unsigned align = plan->width * element.getIntOrFloatBitWidth() / 8;
     Value zero = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getZeroAttr(element));
-    SmallVector<Value> registers =
-        readRegisters(plan, layout.getNumRegisters(), [&](const Access &access) {
-          return buildGuarded(emit, memory.isInside(access.origin), plan.width, zero, [&] {
-            return loadVector(emit, memory.address(access.origin), element, plan.width, align);
+    SmallVector<Value> registers = readRegisters(
+        *plan, tilegpu::getLayout(op.getTile()).getNumRegisters(), [&](const Access &access) {
+          return buildGuarded(emit, memory.isInside(access.origin), plan->width, zero, [&] {
+            return loadVector(emit, memory.address(access.origin), element, plan->width, align);
           });
         });
     rewriter.replaceOpWithMultiple(op, {registers});
@@ -96,16 +103,14 @@ struct LowerScatter : OpConversionPattern<tile::ScatterOp> {
 
   LogicalResult matchAndRewrite(tile::ScatterOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    LinearLayout layout = tilegpu::getLayout(op.getTile());
-    if (tilegpu::getLayout(op.getRows()) != layout.squeeze(1))
+    std::optional<AccessPlan> plan = planRows(op);
+    if (!plan)
       return rewriter.notifyMatchFailure(op, "other threads hold the rows");
     auto tile = cast<RankedTensorType>(op.getTile().getType());
     Emitter emit(rewriter, op.getLoc());
-    AccessPlan plan =
-        planAccesses(layout, getMaxWidth(op.getView(), op.getColumn(), tile.getShape()));
     NamedRows memory(emit, op, adaptor.getView(), adaptor.getRows(), adaptor.getColumn().front());
-    unsigned align = plan.width * tile.getElementTypeBitWidth() / 8;
-    for (const Access &access : plan.accesses) {
+    unsigned align = plan->width * tile.getElementTypeBitWidth() / 8;
+    for (const Access &access : plan->accesses) {
       OpBuilder::InsertionGuard guard(rewriter);
       auto branch = scf::IfOp::create(rewriter, op.getLoc(), memory.isInside(access.origin),
                                       /*withElseRegion=*/false);
