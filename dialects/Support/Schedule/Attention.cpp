@@ -428,12 +428,9 @@ static constexpr int64_t maxPackedQueries = 16, maxSplitRows = 64;
 /// take 1.15 times the instructions of tiles of 16 keys (docs/attention.md).
 static int64_t chooseTileK(const AttentionProblem &problem) {
   constexpr int64_t most = 64, least = 16;
-  if (problem.blockKeys)
-    return std::gcd(problem.blockKeys, std::gcd(problem.pageSize.value_or(most), most)) >= least
-               ? std::gcd(problem.blockKeys, std::gcd(problem.pageSize.value_or(most), most))
-               : std::gcd(problem.blockKeys, most);
-  int64_t fitting = std::gcd(problem.pageSize.value_or(most), most);
-  return fitting >= least ? fitting : most;
+  int64_t inBlock = problem.blockKeys ? std::gcd(problem.blockKeys, most) : most;
+  int64_t inPage = std::gcd(problem.pageSize.value_or(inBlock), inBlock);
+  return inPage >= least ? inPage : inBlock;
 }
 
 static int64_t chooseWarps(const AttentionProblem &problem, const target::GpuModel &model,
