@@ -16,6 +16,7 @@ from .attention_arguments import Layout, head_tensor
 from .errors import ArgumentError, ShapeError, UnsupportedError
 from .formats import float_name
 
+_HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 #: What low-bit caches hold; uint8 is two integers of 4 bits.
 CODES = (
     np.dtype(ml_dtypes.float8_e4m3fn),
@@ -267,6 +268,9 @@ def read_codes(value: ArrayLike | Any, name: str) -> NDArray:
     """A cache to read from [..., ..., H, D]: numbers of 16 bits or codes."""
     array = to_numpy(value, name)
     if array.dtype not in CODES:
+        if array.dtype not in _HALVES:
+            supported = ", ".join(dtype.name for dtype in (*_HALVES, *CODES))
+            raise UnsupportedError(f"dtype of {name} is {array.dtype.name}; supported: {supported}")
         return head_tensor(array, name, "bshd")
     if array.ndim != 4:
         raise ShapeError(f"{name} has shape {array.shape}; expects [B, S, H, D]")

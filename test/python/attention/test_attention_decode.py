@@ -335,6 +335,11 @@ def decode(cache=None, page=None, **arguments):
         ),
         ({"cu_seqlens_q": [0, 2]}, tw.ShapeError, r"expects \[T, H, D\]"),
         ({"q": np.zeros((3, 1, 8, 64), np.float16)}, tw.ShapeError, "expects a batch of 3"),
+        (
+            {"cache": dataclasses.replace(make([20, 30]), k=np.zeros((2, 33, 2, 64), np.int16))},
+            tw.UnsupportedError,
+            "k_cache is int16; supported: float16, bfloat16, float8_e4m3fn, .*, int8, uint8",
+        ),
         ({"q": np.zeros((2, 1, 8, 32), np.float16)}, tw.ShapeError, "head size of q, 32"),
         ({"q": np.zeros((2, 1, 7, 64), np.float16)}, tw.ShapeError, "q has 7 heads and k 2"),
         ({"q": np.zeros((2, 1, 8, 64), ml_dtypes.bfloat16)}, tw.UnsupportedError, "one dtype"),
