@@ -91,7 +91,8 @@ def attention(
     Returns:
         [B, Sq, Hq, Dv] in the layout and kind of array of `q`; with `return_lse` also
         float32 [B, Hq, Sq], natural logarithms without the sinks. A row that sees no key
-        is 0, its logarithm -inf.
+        is 0, its logarithm -inf. A score that a function or cap makes less than -2^26 counts
+        as hidden.
 
     Products of q and k are exact and summed in float32 in the order of the tensor cores;
     scores and the softmax are float32; exponentials are taken relative to the running

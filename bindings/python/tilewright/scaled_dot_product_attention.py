@@ -49,6 +49,8 @@ def scaled_dot_product_attention(
 
     Returns:
         [..., H, Sq, Dv], the dtype and kind of array of `query`. Rows that see no key are 0.
+        Unlike torch's, a row to which the mask adds less than -2^26 (-6.7e7) everywhere is 0
+        as well, not the mean of the values: such numbers hide as -inf does.
 
     Precision and order of sums are those of `attention`, but for the mask, which is added to
     the scaled scores in float32. Broadcast dimensions of a mask are never stored; it is read
